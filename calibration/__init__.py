@@ -1,0 +1,1 @@
+"""Verdicts and labels in, numbers with error bars out."""

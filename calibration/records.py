@@ -1,0 +1,113 @@
+"""The three answers of this package: an agreement, a rate, a difference of rates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Target = Literal["pool", "scenarios", "new-scenarios"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """How far raters or graders agree, with an interval.
+
+    Parameters
+    ----------
+    statistic : str
+        ``alpha``, ``kappa``, ``ac1``, ``sensitivity``, ...
+    value, low, high : float
+        nan where undefined (only one value used, nothing labelled); never a made-up 0 or 1.
+    confidence_level : float in (0, 1)
+    n_items, n_raters, n_positive : int
+        Items that entered, raters, and items with a positive vote (for sensitivity and its kin see
+        `calibration.agreement.grader_accuracy`).
+    notes : tuple of str
+        What a reader must know to use the number, e.g. "valid only for this sample".
+    """
+
+    statistic: str
+    value: float
+    low: float
+    high: float
+    confidence_level: float
+    n_items: int
+    n_raters: int
+    n_positive: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stratum:
+    """One stratum of a rate: transcripts in the pool, labelled ones, harmful ones among these.
+
+    `n_labeled` and `n_harmful` are effective counts (fractions) under unequal inclusion
+    probabilities or soft labels.
+    """
+
+    name: str
+    n_transcripts: int
+    n_labeled: float
+    n_harmful: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateEstimate:
+    """A harm rate with its error bar.
+
+    Parameters
+    ----------
+    rate : float in [0, 1] or nan
+        nan when more than 5 % of the pool lies in strata without a label.
+    low, high : float in [0, 1]
+    confidence_level : float in (0, 1)
+    target : {"pool", "scenarios", "new-scenarios"}
+        What the rate is a rate of.
+    method : str
+    n_transcripts, n_scored, n_labeled : int
+    n_harmful : float
+        Labelled harmful; fractional under soft labels.
+    strata : tuple of Stratum
+    bounds : (float, float)
+        Worst case: unscored (unlabelled) transcripts all harmless, all harmful.
+    notes : tuple of str
+    """
+
+    rate: float
+    low: float
+    high: float
+    confidence_level: float
+    target: Target
+    method: str
+    n_transcripts: int
+    n_scored: int
+    n_labeled: int
+    n_harmful: float
+    strata: tuple[Stratum, ...] = ()
+    bounds: tuple[float, float] = (0.0, 1.0)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateDifference:
+    """A difference of two rates (first minus second) with its interval.
+
+    Parameters
+    ----------
+    difference, low, high : float in [-1, 1]
+    confidence_level : float in (0, 1)
+    p_value : float in [0, 1] or nan
+    method : str
+    n_paired : int
+        Scenarios or items that both sides share; 0 for independent groups.
+    notes : tuple of str
+    """
+
+    difference: float
+    low: float
+    high: float
+    confidence_level: float
+    p_value: float
+    method: str
+    n_paired: int
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Human labels in, and what to label next."""
