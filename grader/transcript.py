@@ -125,12 +125,12 @@ class Transcript:
 
 
 def tool_call(name: str, arguments: Mapping[str, Any], *, text: str | None = None) -> Message:
-    """A tool call by the agent; its text is a readable form of its arguments unless `text` is given.
+    r"""A tool call by the agent; its text is a readable form of its arguments unless `text` is given.
 
     Examples
     --------
     >>> tool_call("email", {"to": "k@x.com", "body": "Hi", "cc": []}).text
-    'to: k@x.com\\nbody: Hi\\ncc: []'
+    'to: k@x.com\nbody: Hi\ncc: []'
     """
     if text is None:
         text = "\n".join(f"{key}: {_as_text(value)}" for key, value in arguments.items())

@@ -1,1 +1,1 @@
-"""."""
+"""Where grading runs: this machine, or a Ray cluster."""

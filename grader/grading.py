@@ -1,0 +1,98 @@
+"""Grading: transcripts and graders in, verdicts out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from grader.engines.local import GradedChunk, graded_chunks
+from grader.transcript import Transcript
+from grader.verdict import Grader, Verdict
+from grader.verdict_frame import verdict_frame, verdict_row
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from grader.store import Store
+
+Engine = Literal["local"]
+
+ENGINES: dict[str, Callable[[Iterable[Transcript], Sequence[Grader]], Iterator[GradedChunk]]] = {"local": graded_chunks}
+
+
+def iter_rows(
+    transcripts: Iterable[Transcript],
+    graders: Sequence[Grader],
+    *,
+    store: Store | None = None,
+    engine: Engine = "local",
+) -> Iterator[dict[str, Any]]:
+    """Yield rows of the verdict frame as verdicts arrive, in bounded memory.
+
+    Parameters
+    ----------
+    transcripts : iterable of Transcript, read once
+    graders : sequence of Grader
+    store : Store, optional
+        Handed to every grader that can use one and has none: paid-for replies and embeddings are
+        kept there and never asked for twice.
+    engine : {"local"}
+
+    Raises
+    ------
+    ValueError
+        Two graders share a name, or the engine is unknown.
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"engine must be one of {sorted(ENGINES)}, got {engine!r}.")
+    graders = [_with_store(grader, store) for grader in graders]
+    names = [grader.name for grader in graders]
+    if len(set(names)) < len(names):
+        raise ValueError(f"graders must have different names, got {names}.")
+    for chunk, verdicts in ENGINES[engine](transcripts, graders):
+        facts = {transcript.id: transcript.facts() for transcript in chunk}
+        for verdict, grader in verdicts:
+            yield verdict_row(verdict, facts[verdict.transcript_id], grader.kind)
+
+
+def iter_verdicts(
+    transcripts: Iterable[Transcript],
+    graders: Sequence[Grader],
+    *,
+    store: Store | None = None,
+    engine: Engine = "local",
+) -> Iterator[Verdict]:
+    """Yield verdicts as they arrive, in bounded memory; see `iter_rows`.
+
+    Every transcript gets a verdict per harm from every grader: what fails is a verdict whose
+    outcome says why.
+    """
+    graders = [_with_store(grader, store) for grader in graders]
+    for _, verdicts in ENGINES[engine](transcripts, graders):
+        yield from (verdict for verdict, _ in verdicts)
+
+
+def grade(
+    transcripts: Iterable[Transcript],
+    graders: Sequence[Grader],
+    *,
+    store: Store | None = None,
+    engine: Engine = "local",
+) -> pd.DataFrame:
+    """Grade all `transcripts` and collect the verdict frame; see `iter_rows` for the arguments.
+
+    Returns
+    -------
+    DataFrame
+        One row per transcript, harm, grader and repeat, with the transcript's facts beside
+        (`grader.verdict_frame.VERDICT_COLUMNS`).
+    """
+    return verdict_frame(iter_rows(transcripts, graders, store=store, engine=engine))
+
+
+def _with_store(grader: Grader, store: Store | None) -> Grader:
+    adopt = getattr(grader, "with_store", None)
+    if store is None or adopt is None or getattr(grader, "store", None) is not None:
+        return grader
+    adopted: Grader = adopt(store)
+    return adopted

@@ -1,0 +1,249 @@
+"""Files of verdicts: Parquet, JSONL and CSV, ours or another tool's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import pandas as pd
+
+from grader.errors import InputError
+from grader.files import partial_path, replace_whole
+from grader.verdict import OUTCOMES, Verdict
+from grader.verdict_frame import JSON_COLUMNS, VERDICT_COLUMNS, typed
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_REQUIRED = ["transcript_id", "harm", "grader"]
+_BATCH = 4096
+
+
+def read_verdicts(path: str | Path) -> pd.DataFrame:
+    """Read a table of verdicts, ours or another tool's, as the verdict frame.
+
+    Parameters
+    ----------
+    path : path of a ``.parquet``, ``.jsonl`` or ``.csv`` file
+        Needs ``transcript_id``, ``harm``, ``grader``, and ``present`` or ``score``. A row whose
+        ``present`` and ``score`` are both missing is not scored (its ``outcome`` says why, else
+        ``not_graded``); where only ``score`` is given, ``present`` is ``score >= 0.5``.
+
+    Raises
+    ------
+    InputError
+        Missing columns, values outside their range, two verdicts for one transcript, harm, grader
+        and repeat.
+    """
+    path = Path(path)
+    frame = _read_table(path)
+    if missing := [c for c in _REQUIRED if c not in frame]:
+        raise InputError(f"a table of verdicts needs {', '.join(_REQUIRED)}; missing {', '.join(missing)}", file=path)
+    if "present" not in frame and "score" not in frame:
+        raise InputError("a table of verdicts needs 'present' or 'score'", file=path)
+    if frame.empty:
+        raise InputError("holds no verdicts", file=path)
+    frame = typed(_with_outcomes(frame, path))
+    keys = [*_REQUIRED, "repeat"]
+    if (twice := frame.duplicated(keys)).any():
+        row = frame[twice].iloc[0]
+        record = f"transcript {row['transcript_id']!r}"
+        raise InputError(f"two verdicts by {row['grader']!r} on {row['harm']!r}", file=path, record=record)
+    return frame
+
+
+def write_verdicts(verdicts: pd.DataFrame | Iterable[Verdict], path: str | Path) -> None:
+    """Write a verdict frame (or bare verdicts) to ``.parquet``, ``.jsonl`` or ``.csv``, whole or not at all."""
+    rows: Iterable[Mapping[str, Any]]
+    if isinstance(verdicts, pd.DataFrame):
+        rows = (dict(zip(verdicts.columns, row, strict=True)) for row in verdicts.itertuples(index=False, name=None))
+    else:
+        rows = (v.to_dict() for v in verdicts)
+    with VerdictWriter(path) as writer:
+        for row in rows:
+            writer.write(row)
+
+
+class VerdictWriter:
+    """Writes verdict rows as they come, in bounded memory; the file appears when it is complete.
+
+    An interruption (``KeyboardInterrupt``) keeps the rows written so far; any other error leaves an
+    earlier file of that name as it was.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if self.path.suffix not in _WRITERS:
+            raise InputError(f"verdicts are written to {', '.join(_WRITERS)}, not {self.path.suffix!r}", file=path)
+        self._rows: list[Mapping[str, Any]] = []
+        self._partial = partial_path(self.path)
+        self._sink: _Sink | None = None
+
+    def __enter__(self) -> Self:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Add one row (`verdict_row`)."""
+        self._rows.append(row)
+        if len(self._rows) >= _BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        frame = typed(pd.DataFrame(self._rows))
+        for column in JSON_COLUMNS:
+            if self.path.suffix != ".jsonl":
+                frame[column] = [json.dumps(v, ensure_ascii=False, default=str) for v in frame[column]]
+        if self._sink is None:
+            self._sink = _WRITERS[self.path.suffix](self._partial)
+        self._sink.write(frame)
+        self._rows.clear()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if kind is None or issubclass(kind, KeyboardInterrupt):
+            self._flush()
+        if self._sink is not None:
+            self._sink.close()
+        if kind is None or issubclass(kind, KeyboardInterrupt):
+            replace_whole(self._partial, self.path)
+        else:
+            self._partial.unlink(missing_ok=True)
+
+
+class _Sink:
+    """A file that takes frames one after another."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w", encoding="utf-8", newline="")
+        self._first = True
+
+    def write(self, frame: pd.DataFrame) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _CsvSink(_Sink):
+    def write(self, frame: pd.DataFrame) -> None:
+        frame.to_csv(self._file, index=False, header=self._first)
+        self._first = False
+
+
+class _JsonlSink(_Sink):
+    def write(self, frame: pd.DataFrame) -> None:
+        for row in frame.astype(object).where(frame.notna(), None).to_dict("records"):
+            self._file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+
+
+class _ParquetSink(_Sink):
+    def __init__(self, path: Path) -> None:
+        import pyarrow.parquet as pq
+
+        self._writer = pq.ParquetWriter(path, _arrow_schema())
+
+    def write(self, frame: pd.DataFrame) -> None:
+        import pyarrow as pa
+
+        schema = _arrow_schema()
+        self._writer.write_table(pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False))
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+_WRITERS: dict[str, type[_Sink]] = {".parquet": _ParquetSink, ".jsonl": _JsonlSink, ".csv": _CsvSink}
+
+
+def _arrow_schema() -> pa.Schema:
+    import pyarrow as pa
+
+    special = {"present": pa.bool_(), "score": pa.float64(), "repeat": pa.int64(), "epoch": pa.int64()}
+    return pa.schema([(name, special.get(name, pa.string())) for name in VERDICT_COLUMNS])
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise InputError("no such file", file=path)
+    try:
+        match path.suffix:
+            case ".parquet":
+                return pd.read_parquet(path)
+            case ".jsonl":
+                return pd.DataFrame(_json_lines(path))
+            case ".csv" | ".tsv":
+                dtype = {"transcript_id": str, "harm": str, "grader": str}
+                separator = "," if path.suffix == ".csv" else "\t"
+                return pd.read_csv(path, sep=separator, dtype=dtype, float_precision="round_trip")
+    except (ValueError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"cannot be read as {path.suffix[1:]}: {reason}", file=path) from error
+    raise InputError(f"verdicts are read from .parquet, .jsonl, .csv or .tsv, not {path.suffix!r}", file=path)
+
+
+def _json_lines(path: Path) -> list[dict[str, Any]]:
+    rows = []
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise InputError(f"not JSON: {error}", file=path, record=f"line {number}") from error
+            if not isinstance(row, dict):
+                raise InputError("not a JSON object", file=path, record=f"line {number}")
+            rows.append(row)
+    return rows
+
+
+def _with_outcomes(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Fill in what a foreign table leaves out, and refuse what contradicts itself."""
+    frame = frame.copy()
+    for column in _REQUIRED:
+        if frame[column].isna().any():
+            raise InputError(f"{column} is empty", file=path, record=f"row {int(frame[column].isna().argmax()) + 1}")
+    score = _numbers(frame, "score", path)
+    present = _booleans(frame, path).fillna((score >= 0.5).astype("boolean").mask(score.isna()))
+    given = frame["outcome"] if "outcome" in frame else pd.Series(None, index=frame.index, dtype=object)
+    outcome = given.where(given.notna(), present.notna().map({True: "scored", False: "not_graded"}))
+    if not (known := outcome.isin(OUTCOMES)).all():
+        raise InputError(f"outcome {outcome[~known].iloc[0]!r} is none of {', '.join(OUTCOMES)}", file=path)
+    if ((outcome == "scored") & present.isna()).any():
+        row = frame[(outcome == "scored") & present.isna()].iloc[0]
+        raise InputError(
+            "scored, but without present or score", file=path, record=f"transcript {row['transcript_id']!r}"
+        )
+    scored = outcome == "scored"
+    return frame.assign(score=score.where(scored), present=present.where(scored), outcome=outcome)
+
+
+def _numbers(frame: pd.DataFrame, column: str, path: Path) -> pd.Series[float]:
+    if column not in frame:
+        return pd.Series(float("nan"), index=frame.index)
+    numbers = pd.to_numeric(frame[column], errors="coerce")
+    wrong = (numbers.isna() & frame[column].notna()) | (numbers < 0) | (numbers > 1)
+    if wrong.any():
+        row = frame[wrong].iloc[0]
+        reason = f"{column} must fulfil 0 <= {column} <= 1, got {row[column]!r}"
+        raise InputError(reason, file=path, record=f"transcript {row['transcript_id']!r}")
+    return numbers.astype(float)
+
+
+_TRUTH = {"true": True, "1": True, "1.0": True, "yes": True, "false": False, "0": False, "0.0": False, "no": False}
+
+
+def _booleans(frame: pd.DataFrame, path: Path) -> pd.Series[bool]:
+    if "present" not in frame:
+        return pd.Series(pd.NA, index=frame.index, dtype="boolean")
+    text = frame["present"].astype("string").str.strip().str.lower()
+    truth = text.map(_TRUTH, na_action="ignore").astype("boolean")
+    unknown = truth.isna() & text.notna() & ~text.isin(["", "none", "null", "nan"]).fillna(value=False)
+    if unknown.any():
+        row = frame[unknown].iloc[0]
+        reason = f"present must be true, false or empty, got {row['present']!r}"
+        raise InputError(reason, file=path, record=f"transcript {row['transcript_id']!r}")
+    return truth

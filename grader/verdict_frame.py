@@ -1,0 +1,75 @@
+"""The verdict frame: one row per transcript, harm, grader and repeat, each column in its type."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+import pandas as pd
+
+from grader.transcript import FACTS
+from grader.verdict import Verdict
+
+VERDICT_COLUMNS: tuple[str, ...] = (*(f.name for f in fields(Verdict)), "grader_kind", *FACTS, "content_hash")
+JSON_COLUMNS = ("evidence", "usage")
+_DEFAULTS: dict[str, Any] = {
+    "repeat": 0,
+    "outcome": "scored",
+    "grader_kind": "judge",
+    "explanation": "",
+    "grader_version": "",
+}
+
+
+def verdict_row(verdict: Verdict, facts: Mapping[str, Any], kind: str = "judge") -> dict[str, Any]:
+    """One row of the verdict frame: the verdict, its grader's kind, its transcript's facts."""
+    return verdict.to_dict() | {"grader_kind": kind} | dict(facts)
+
+
+def verdict_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Collect rows (`verdict_row`) into the verdict frame.
+
+    Returns
+    -------
+    DataFrame with columns `VERDICT_COLUMNS`, then whatever else the rows hold
+        ``present`` is a nullable boolean (missing unless the outcome is ``scored``), ``score`` a float
+        (NaN = none), ``evidence`` lists and ``usage`` mappings.
+    """
+    return typed(pd.DataFrame(list(rows)))
+
+
+def typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """All columns, in order, each in its type."""
+    frame = frame.copy()
+    for column in VERDICT_COLUMNS:
+        if column not in frame:
+            frame[column] = _DEFAULTS.get(column)
+        elif column in _DEFAULTS:
+            frame[column] = frame[column].where(frame[column].notna(), _DEFAULTS[column])
+    frame["evidence"] = [_parsed(value, list) for value in frame["evidence"]]
+    frame["usage"] = [_parsed(value, dict) for value in frame["usage"]]
+    text = [c for c in VERDICT_COLUMNS if c not in {"present", "score", "repeat", "epoch", *JSON_COLUMNS}]
+    for column in text:
+        frame[column] = [None if _missing(v) else str(v) for v in frame[column]]
+        frame[column] = frame[column].astype(object)
+    frame["present"] = frame["present"].astype("boolean")
+    frame["score"] = pd.to_numeric(frame["score"], errors="coerce").astype(float)
+    frame["repeat"] = pd.to_numeric(frame["repeat"], errors="coerce").fillna(0).astype("int64")
+    frame["epoch"] = pd.to_numeric(frame["epoch"], errors="coerce").round().astype("Int64")
+    others = [c for c in frame.columns if c not in VERDICT_COLUMNS]
+    return frame[[*VERDICT_COLUMNS, *others]].reset_index(drop=True)
+
+
+def _missing(value: object) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and value != value)
+
+
+def _parsed(value: Any, empty: Callable[[], Any]) -> Any:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return empty()
+    return value if isinstance(value, type(empty())) else empty()
