@@ -1,0 +1,230 @@
+"""Content-addressed store of what was paid for: replies and embeddings, in one SQLite file."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from grader.errors import InputError
+
+Kind = Literal["reply", "embedding"]
+
+# What is told of a reply beside its text; `entries` lists it, `prune` selects by it.
+META = ("model", "transcript_id", "content_hash", "harms", "repeat", "outcome", "request_id")
+
+_SCHEMA_VERSION = 1
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS reply (
+    key TEXT PRIMARY KEY, reply TEXT NOT NULL, created_at REAL NOT NULL, {", ".join(f"{name} TEXT" for name in META)}
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS embedding (
+    model_key TEXT, text_hash TEXT, vector BLOB NOT NULL, created_at REAL NOT NULL, PRIMARY KEY (model_key, text_hash)
+) WITHOUT ROWID;
+PRAGMA user_version = {_SCHEMA_VERSION};
+"""
+# SQLite allows at most 32,766 placeholders in one statement.
+_CHUNK = 5_000
+
+
+class Store:
+    """Replies and embeddings by content key; several threads and processes may share one file.
+
+    Every entry is committed as it is put, so that a killed process loses nothing it was given.
+    Entries are never overwritten: the first answer to a question stays its answer.
+
+    Parameters
+    ----------
+    path : path or str
+        Made with its folder when absent. ``":memory:"`` keeps nothing.
+
+    Raises
+    ------
+    InputError
+        The file is not such a store, was written by a newer version, or cannot be opened.
+
+    Examples
+    --------
+    >>> store = Store(":memory:")
+    >>> store.put_reply("k", {"stop_reason": "end_turn"}, model="m")
+    >>> store.get_reply("k"), store.get_reply("other")
+    ({'stop_reason': 'end_turn'}, None)
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = str(path)
+        self._lock = threading.RLock()
+        try:
+            if self.path != ":memory:":
+                Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
+            self._open()
+        except (sqlite3.Error, OSError) as error:
+            raise InputError(f"cannot be used as a store: {error}", file=self.path) from None
+
+    def _open(self) -> None:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version > _SCHEMA_VERSION:
+            raise InputError(f"was written by a newer version (schema {version})", file=self.path)
+        # A write-ahead log survives the death of the process at any moment; only a power cut can
+        # take the last commits, and never the file.
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        if version == 0:
+            self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+
+    def __reduce__(self) -> tuple[type[Store], tuple[str]]:
+        return Store, (self.path,)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file. Nothing is lost by not calling this."""
+        with self._lock:
+            self._db.close()
+
+    def get_reply(self, key: str) -> dict[str, Any] | None:
+        """The reply put under `key`, or None."""
+        with self._lock:
+            row = self._db.execute("SELECT reply FROM reply WHERE key = ?", (key,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def put_reply(self, key: str, reply: Mapping[str, Any], **meta: Any) -> None:
+        """Keep `reply` under `key`, unless there is one already.
+
+        Parameters
+        ----------
+        key : str
+        reply : mapping, JSON-able
+        **meta
+            Any of `META`, for listing and pruning; others are refused.
+
+        Raises
+        ------
+        ValueError
+            A name in `meta` is not in `META`.
+        """
+        unknown = set(meta) - set(META)
+        if unknown:
+            raise ValueError(f"meta must be among {META}, got {sorted(unknown)}.")
+        told = [None if meta.get(name) is None else _as_text(meta[name]) for name in META]
+        row = (key, json.dumps(reply, ensure_ascii=False, separators=(",", ":")), time.time(), *told)
+        marks = ", ".join("?" * len(row))
+        with self._lock:
+            self._db.execute(f"INSERT OR IGNORE INTO reply VALUES ({marks})", _storable(row))
+
+    def get_embeddings(self, model_key: str, text_hashes: Iterable[str]) -> dict[str, npt.NDArray[np.float32]]:
+        """The vectors there are: a dict from text hash to float32 array (n_dimensions,)."""
+        wanted = list(dict.fromkeys(text_hashes))
+        found: dict[str, npt.NDArray[np.float32]] = {}
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = wanted[start : start + _CHUNK]
+            marks = ", ".join("?" * len(chunk))
+            query = f"SELECT text_hash, vector FROM embedding WHERE model_key = ? AND text_hash IN ({marks})"
+            with self._lock:
+                rows = self._db.execute(query, (model_key, *chunk)).fetchall()
+            found.update((name, np.frombuffer(vector, dtype=np.float32)) for name, vector in rows)
+        return found
+
+    def put_embeddings(self, model_key: str, vectors: Mapping[str, npt.ArrayLike]) -> None:
+        """Keep `vectors` (text hash -> array of shape (n_dimensions,)) of one model in one transaction."""
+        now = time.time()
+        rows = [(model_key, name, np.asarray(v, dtype=np.float32).tobytes(), now) for name, v in vectors.items()]
+        with self._transaction():
+            self._db.executemany("INSERT OR IGNORE INTO embedding VALUES (?, ?, ?, ?)", rows)
+
+    def entries(self, *, with_reply: bool = False) -> Iterator[dict[str, Any]]:
+        """Yield the replies' keys, times (seconds since 1970) and `META`, oldest first, a page at a time."""
+        columns = ("key", "created_at", *META, *(("reply",) if with_reply else ()))
+        last: tuple[float, str] = (-1.0, "")
+        query = f"SELECT {', '.join(columns)} FROM reply WHERE (created_at, key) > (?, ?) ORDER BY created_at, key LIMIT 500"
+        while True:
+            with self._lock:
+                rows = self._db.execute(query, last).fetchall()
+            if not rows:
+                return
+            for row in rows:
+                entry = dict(zip(columns, row, strict=True))
+                if with_reply:
+                    entry["reply"] = json.loads(entry["reply"])
+                yield entry
+            last = (rows[-1][1], rows[-1][0])
+
+    def counts(self) -> dict[Kind, int]:
+        """How many entries there are of each kind."""
+        with self._lock:
+            (replies,) = self._db.execute("SELECT count(*) FROM reply").fetchone()
+            (embeddings,) = self._db.execute("SELECT count(*) FROM embedding").fetchone()
+        return {"reply": replies, "embedding": embeddings}
+
+    def export(self, path: Path | str) -> int:
+        """Write all replies as JSON Lines (one entry with its reply per line); the number written."""
+        n = 0
+        with Path(path).open("w", encoding="utf-8") as file:
+            for n, entry in enumerate(self.entries(with_reply=True), 1):
+                file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        return n
+
+    def prune(self, kind: Kind = "reply", *, before: float | None = None, **meta: str) -> int:
+        """Delete entries and give the space back.
+
+        Parameters
+        ----------
+        kind : {"reply", "embedding"}
+        before : float, optional
+            Only entries older than this time (seconds since 1970).
+        **meta
+            Only replies with these `META` values, e.g. ``outcome="refused"``; for embeddings ``model_key``.
+
+        Returns
+        -------
+        int
+            How many were deleted.
+        """
+        known = META if kind == "reply" else ("model_key",)
+        unknown = set(meta) - set(known)
+        if unknown:
+            raise ValueError(f"prune must select among {known}, got {sorted(unknown)}.")
+        where = [f"{name} = ?" for name in meta] + ([] if before is None else ["created_at < ?"])
+        values = [*meta.values(), *([] if before is None else [before])]
+        query = f"DELETE FROM {kind}" + (f" WHERE {' AND '.join(where)}" if where else "")
+        with self._lock:
+            deleted = self._db.execute(query, values).rowcount
+            if deleted:
+                self._db.execute("VACUUM")
+        return deleted
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _storable(row: Iterable[Any]) -> list[Any]:
+    """Lone surrogates, which logs do contain, cannot be stored as UTF-8."""
+    return [v.encode("utf-8", "replace").decode() if isinstance(v, str) else v for v in row]
