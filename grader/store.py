@@ -6,8 +6,8 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -27,6 +27,7 @@ _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS reply (
     key TEXT PRIMARY KEY, reply TEXT NOT NULL, created_at REAL NOT NULL, {", ".join(f"{name} TEXT" for name in META)}
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS reply_age ON reply (created_at, key);
 CREATE TABLE IF NOT EXISTS embedding (
     model_key TEXT, text_hash TEXT, vector BLOB NOT NULL, created_at REAL NOT NULL, PRIMARY KEY (model_key, text_hash)
 ) WITHOUT ROWID;
@@ -72,6 +73,17 @@ class Store:
             raise InputError(f"cannot be used as a store: {error}", file=self.path) from None
 
     def _open(self) -> None:
+        # Two processes that open a new file at once can trip over each other's change of journal.
+        for pause in (0.1, 0.5, 1.0):
+            try:
+                return self._prepare()
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
+                time.sleep(pause)
+        self._prepare()
+
+    def _prepare(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version > _SCHEMA_VERSION:
             raise InputError(f"was written by a newer version (schema {version})", file=self.path)
@@ -121,10 +133,8 @@ class Store:
         if unknown:
             raise ValueError(f"meta must be among {META}, got {sorted(unknown)}.")
         told = [None if meta.get(name) is None else _as_text(meta[name]) for name in META]
-        row = (key, json.dumps(reply, ensure_ascii=False, separators=(",", ":")), time.time(), *told)
-        marks = ", ".join("?" * len(row))
-        with self._lock:
-            self._db.execute(f"INSERT OR IGNORE INTO reply VALUES ({marks})", _storable(row))
+        row = (key, json.dumps(reply, separators=(",", ":")), time.time(), *told)
+        self._write(f"INSERT OR IGNORE INTO reply VALUES ({', '.join('?' * len(row))})", row)
 
     def get_embeddings(self, model_key: str, text_hashes: Iterable[str]) -> dict[str, npt.NDArray[np.float32]]:
         """The vectors there are: a dict from text hash to float32 array (n_dimensions,)."""
@@ -150,7 +160,8 @@ class Store:
         """Yield the replies' keys, times (seconds since 1970) and `META`, oldest first, a page at a time."""
         columns = ("key", "created_at", *META, *(("reply",) if with_reply else ()))
         last: tuple[float, str] = (-1.0, "")
-        query = f"SELECT {', '.join(columns)} FROM reply WHERE (created_at, key) > (?, ?) ORDER BY created_at, key LIMIT 500"
+        query = f"SELECT {', '.join(columns)} FROM reply WHERE (created_at, key) > (?, ?)"
+        query += " ORDER BY created_at, key LIMIT 500"
         while True:
             with self._lock:
                 rows = self._db.execute(query, last).fetchall()
@@ -174,8 +185,9 @@ class Store:
         """Write all replies as JSON Lines (one entry with its reply per line); the number written."""
         n = 0
         with Path(path).open("w", encoding="utf-8") as file:
-            for n, entry in enumerate(self.entries(with_reply=True), 1):
-                file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            for entry in self.entries(with_reply=True):
+                file.write(json.dumps(entry) + "\n")
+                n += 1
         return n
 
     def prune(self, kind: Kind = "reply", *, before: float | None = None, **meta: str) -> int:
@@ -201,30 +213,34 @@ class Store:
         where = [f"{name} = ?" for name in meta] + ([] if before is None else ["created_at < ?"])
         values = [*meta.values(), *([] if before is None else [before])]
         query = f"DELETE FROM {kind}" + (f" WHERE {' AND '.join(where)}" if where else "")
-        with self._lock:
-            deleted = self._db.execute(query, values).rowcount
-            if deleted:
-                self._db.execute("VACUUM")
+        deleted = self._write(query, values)
+        if deleted:
+            self._shrink()
         return deleted
+
+    def _write(self, query: str, values: Sequence[Any]) -> int:
+        with self._lock:
+            try:
+                return self._db.execute(query, values).rowcount
+            except sqlite3.OperationalError as error:  # the disk is full, the file read-only
+                raise InputError(f"cannot be written: {error}", file=self.path) from None
+
+    def _shrink(self) -> None:
+        with self._lock, suppress(sqlite3.OperationalError):  # another process reads: the space stays, to be used again
+            self._db.execute("VACUUM")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
+            self._write("BEGIN IMMEDIATE", ())
             try:
                 yield
             except BaseException:
                 self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
+            self._write("COMMIT", ())
 
 
 def _as_text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-
-
-def _storable(row: Iterable[Any]) -> list[Any]:
-    """Lone surrogates, which logs do contain, cannot be stored as UTF-8."""
-    return [v.encode("utf-8", "replace").decode() if isinstance(v, str) else v for v in row]
+    text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return text.encode("utf-8", "replace").decode()  # logs do contain lone surrogates, which SQLite refuses
