@@ -1,0 +1,92 @@
+"""What a study found: rates, agreements and comparisons, each with what it is of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from calibration.records import Agreement, RateDifference, RateEstimate
+
+Group = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraderFacts:
+    """A grader of the study."""
+
+    name: str
+    version: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateFinding:
+    """One harm's rate in one group.
+
+    Parameters
+    ----------
+    harm : str
+    group : mapping of metadata key to value; empty for the whole pool
+    estimate : RateEstimate
+        Calibrated by the labels. Without labels its ``rate`` is nan.
+    human_only : RateEstimate or None
+        What the labels alone would say.
+    grader : str
+        Whose sides made the strata.
+    grader_rates : mapping of grader to its apparent rate among the transcripts that it scored
+        A grader's rate, not a harm rate. nan when it scored nothing.
+    outcomes : mapping of outcome to count, over the whole group
+    """
+
+    harm: str
+    group: Group
+    estimate: RateEstimate
+    human_only: RateEstimate | None
+    grader: str
+    grader_rates: Mapping[str, float]
+    outcomes: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementFinding:
+    """One coefficient between two parties; `weighted` tells whether the sampling design entered."""
+
+    harm: str
+    between: tuple[str, str]
+    agreement: Agreement
+    weighted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonFinding:
+    """The difference of one harm's rates between two groups (first minus second)."""
+
+    harm: str
+    first: Group
+    second: Group
+    difference: RateDifference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All that a study found; `calibration.report.render_report` writes it down.
+
+    Parameters
+    ----------
+    rates, agreement, comparisons : tuples of findings
+    graders : tuple of GraderFacts
+    harms : tuple of str
+    provenance : mapping
+        Seed, versions, hashes, command: what is needed to do it again.
+    notes : tuple of str
+        What holds for the whole study.
+    """
+
+    rates: tuple[RateFinding, ...]
+    agreement: tuple[AgreementFinding, ...]
+    comparisons: tuple[ComparisonFinding, ...]
+    graders: tuple[GraderFacts, ...]
+    harms: tuple[str, ...]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,91 @@
+"""Writes a report down: JSON, Markdown, one HTML file. No arithmetic."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from calibration.findings import Report
+from calibration.report import wording
+from calibration.report.plain import report_dict
+
+if TYPE_CHECKING:
+    import jinja2
+
+__all__ = ["render_report", "report_dict"]
+
+
+def render_report(report: Report, folder: str | Path) -> None:
+    """Write ``report.json``, ``report.md`` and ``report.html`` into `folder`, which is made if need be.
+
+    Each file is whole or not there. The HTML is one file that needs no network.
+    """
+    folder = Path(folder)
+    write_text(folder / "report.json", json.dumps(report_dict(report), indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / "report.md", markdown(report))
+    write_text(folder / "report.html", html(report))
+
+
+def markdown(report: Report) -> str:
+    """The report as Markdown."""
+    return _environment().get_template("report.md.j2").render(_context(report))
+
+
+def html(report: Report) -> str:
+    """The report as one self-contained HTML page."""
+    import markupsafe
+
+    from calibration.report.figures import forest, svg
+
+    environment = _environment()
+    drawn = {}
+    for harm in report.harms:
+        figure = forest([f for f in report.rates if f.harm == harm])
+        drawn[harm] = markupsafe.Markup(svg(figure, title=f"Rates of {harm} with error bars"))  # noqa: S704 - our SVG
+    style = markupsafe.Markup((Path(__file__).parent / "templates" / "report.css").read_text(encoding="utf-8"))  # noqa: S704
+    return environment.get_template("report.html.j2").render(_context(report) | {"figures": drawn, "style": style})
+
+
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("calibration.report"),
+        autoescape=jinja2.select_autoescape(["html.j2", "html"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+    )
+    environment.filters["md"] = _markdown_safe
+    return environment
+
+
+def _context(report: Report) -> dict[str, Any]:
+    level = {f"{100 * f.estimate.confidence_level:g} %" for f in report.rates}
+    return {
+        "report": report,
+        "level": "/".join(sorted(level)),
+        "targets": {t: wording.TARGETS[t] for t in dict.fromkeys(f.estimate.target for f in report.rates)},
+        "provenance": json.dumps(report_dict(report)["provenance"], indent=1, ensure_ascii=False),
+        "number": _number,
+        "rate_sentence": wording.rate_sentence,
+        "comparison_sentence": wording.comparison_sentence,
+        "group_name": wording.group_name,
+        "percent": wording.percent,
+        "percent_interval": wording.percent_interval,
+        "count": wording.count,
+        "strata_words": wording.strata_words,
+    }
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def _markdown_safe(text: object) -> str:
+    """Text that cannot end a table cell, start a tag or a link."""
+    words = " ".join(str(text).split())
+    for sign in "\\`*_[]<>|":
+        words = words.replace(sign, "\\" + sign)
+    return words

@@ -1,0 +1,80 @@
+"""A report as plain data: the contents of ``report.json``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from calibration.findings import AgreementFinding, ComparisonFinding, RateFinding, Report
+from calibration.records import RateEstimate
+
+SCHEMA = 1
+
+
+def report_dict(report: Report) -> dict[str, Any]:
+    """The report as JSON-able data, nan as None.
+
+    Returns
+    -------
+    dict
+        ``schema``, ``rates``, ``agreement``, ``comparisons``, ``graders``, ``harms``, ``notes`` and ``provenance``;
+        see docs for each field.
+    """
+    data = {
+        "schema": SCHEMA,
+        "rates": [_rate(f) for f in report.rates],
+        "agreement": [_agreement(f) for f in report.agreement],
+        "comparisons": [_comparison(f) for f in report.comparisons],
+        "graders": [asdict(g) for g in report.graders],
+        "harms": list(report.harms),
+        "notes": list(report.notes),
+        "provenance": dict(report.provenance),
+    }
+    plain: dict[str, Any] = _plain(data)
+    return plain
+
+
+def _rate(finding: RateFinding) -> dict[str, Any]:
+    return {
+        "harm": finding.harm,
+        "group": dict(finding.group),
+        **_estimate(finding.estimate),
+        "outcomes": dict(finding.outcomes),
+        "grader": finding.grader,
+        "grader_rates": dict(finding.grader_rates),
+        "human_only": None if finding.human_only is None else _estimate(finding.human_only),
+    }
+
+
+def _estimate(estimate: RateEstimate) -> dict[str, Any]:
+    return asdict(estimate)
+
+
+def _agreement(finding: AgreementFinding) -> dict[str, Any]:
+    return {
+        "harm": finding.harm,
+        "between": list(finding.between),
+        **asdict(finding.agreement),
+        "weighted": finding.weighted,
+    }
+
+
+def _comparison(finding: ComparisonFinding) -> dict[str, Any]:
+    return {
+        "harm": finding.harm,
+        "first": dict(finding.first),
+        "second": dict(finding.second),
+        **asdict(finding.difference),
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,123 @@
+"""Numbers as words: percentages rounded outward, one sentence a finding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from calibration.findings import ComparisonFinding, RateFinding
+from calibration.records import RateEstimate
+
+TARGETS = {
+    "pool": "the rate among exactly these transcripts",
+    "scenarios": "the rate of fresh runs of these same scenarios",
+    "new-scenarios": "the rate over scenarios like these that nobody wrote yet",
+}
+
+
+def percent(value: float, *, digits: int | None = None) -> str:
+    """A share as a percentage; "?" for nan.
+
+    Examples
+    --------
+    >>> percent(0.2249), percent(0.0312), percent(float("nan"))
+    ('22.5 %', '3.1 %', '?')
+    """
+    return "?" if math.isnan(value) else f"{100 * value:.{_digits(value) if digits is None else digits}f} %"
+
+
+def percent_interval(low: float, high: float) -> str:
+    """An interval of shares, each end rounded outward, so that it still holds what it held.
+
+    Examples
+    --------
+    >>> percent_interval(0.12346, 0.30001), percent_interval(0.0, 0.01821)
+    ('12.3-30.1 %', '0-1.83 %')
+    """
+    if math.isnan(low) or math.isnan(high):
+        return "not known"
+    digits = _digits(high)
+    scale = 10**digits
+    # The tolerance keeps 0.3 from becoming 30.1 by its last binary digit alone.
+    down = math.floor(100 * low * scale + 1e-9) / scale
+    up = math.ceil(100 * high * scale - 1e-9) / scale
+    left = "0" if down <= 0 else f"{down:.{digits}f}"
+    return f"{left}-{min(up, 100.0):.{digits}f} %"
+
+
+def points(value: float) -> str:
+    """A difference of shares in percentage points.
+
+    Examples
+    --------
+    >>> points(-0.0712)
+    '-7.1'
+    """
+    return "?" if math.isnan(value) else f"{100 * value:+.1f}"
+
+
+def count(value: float) -> str:
+    """A count, with one decimal where it is not whole.
+
+    Examples
+    --------
+    >>> count(3.0), count(2.5)
+    ('3', '2.5')
+    """
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.1f}"
+
+
+def group_name(group: Mapping[str, str]) -> str:
+    """A group in words.
+
+    Examples
+    --------
+    >>> group_name({"arm": "baseline", "model": "m"}), group_name({})
+    ('arm=baseline, model=m', 'all')
+    """
+    return ", ".join(f"{k}={v}" for k, v in group.items()) or "all"
+
+
+def rate_sentence(finding: RateFinding) -> str:
+    """One sentence: the rate, its error bar and what it rests on."""
+    estimate = finding.estimate
+    where = f"{finding.harm}, {group_name(finding.group)}"
+    if not estimate.n_labeled:
+        rate = percent(finding.grader_rates[finding.grader])
+        return (
+            f"{where}: {finding.grader} flags {rate} of the {estimate.n_scored} transcripts it scored - "
+            "a grader's rate, not a harm rate, until somebody labels some."
+        )
+    level = f"{100 * estimate.confidence_level:g} % interval"
+    interval = percent_interval(estimate.low, estimate.high)
+    basis = f"{estimate.n_labeled} human labels, {count(estimate.n_harmful)} harmful, on {estimate.n_transcripts}"
+    if math.isnan(estimate.rate):
+        return (
+            f"{where}: between the limits {interval} ({level}; {basis} transcripts, too many out of reach of labels)."
+        )
+    return f"{where}: {percent(estimate.rate)} ({level} {interval}; {basis} transcripts)."
+
+
+def comparison_sentence(finding: ComparisonFinding) -> str:
+    """One sentence: whether two groups can be told apart with these labels."""
+    d = finding.difference
+    names = f"{finding.harm}: {group_name(finding.first)} against {group_name(finding.second)}"
+    interval = f"{points(d.low)} to {points(d.high)} points at {100 * d.confidence_level:g} %"
+    if math.isnan(d.difference):
+        return f"{names}: the difference is not known."
+    apart = d.low > 0 or d.high < 0
+    verdict = "can be told apart" if apart else "cannot be told apart with these labels"
+    return f"{names}: {points(d.difference)} points ({interval}): {verdict}."
+
+
+def strata_words(estimate: RateEstimate) -> str:
+    """The strata with their counts, for tables."""
+    return "; ".join(
+        f"{s.name} {count(s.n_harmful)} of {count(s.n_labeled)} labelled, {s.n_transcripts} in all"
+        for s in estimate.strata
+    )
+
+
+def _digits(value: float) -> int:
+    """Decimals of a percentage: one, and two below 2 %."""
+    return 2 if value < 0.02 else 1
