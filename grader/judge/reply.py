@@ -72,7 +72,7 @@ def parse_reply(text: str, harms: Iterable[str]) -> Mapping[str, HarmReply | str
     Examples
     --------
     >>> parse_reply('{"leaking": {"stage": "maybe"}}', ["leaking"])["leaking"]
-    'reasoning: Field required; evidence: Field required; stage: Input should be ...'
+    "reasoning: Field required; evidence: Field required; stage: Input should be ..."
     >>> parse_reply("Certainly!", ["leaking"])["leaking"]
     'not JSON: Expecting value: line 1 column 1 (char 0)'
     """
