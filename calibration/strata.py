@@ -1,0 +1,332 @@
+"""From rows (labels, scores, designs) to the counts per stratum that every rate is computed from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from calibration.checks import FloatArray, as_vector, check_length, check_unit_or_nan
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+UNSCORED = "unscored"
+KNOWN_ZERO = "harmless by definition"
+# Two graders make four strata only where harm is common and every cell is well labelled; the choice looks at the
+# grader's sides and at label counts, never at label values.
+COMMON_APPARENT_RATE = 0.2
+MIN_LABELS_PER_CELL = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrataCounts:
+    """Counts per stratum, and per stratum and scenario where clusters were given.
+
+    Parameters
+    ----------
+    names : tuple of str
+    n_transcripts, n_labeled, n_harmful : arrays of shape (n_strata,) or (n_strata, n_scenarios)
+        `n_labeled` and `n_harmful` are effective counts under unequal inclusion probabilities.
+    flagged : array of shape (n_strata,)
+        1 where the first grader says harm, 0 where not, nan where it says nothing.
+    known_zero : array of shape () or (n_scenarios,)
+        Transcripts that are harmless by definition.
+    n_scored, labels : int
+    harmful, harmless : float
+        Plain sums over the labels, unweighted: what the labels have confirmed.
+    design : str
+        ``undeclared``, ``uniform`` (one inclusion probability) or ``stratified``.
+    unequal : bool
+        Inclusion probabilities differ inside a stratum.
+    """
+
+    names: tuple[str, ...]
+    n_transcripts: FloatArray
+    n_labeled: FloatArray
+    n_harmful: FloatArray
+    flagged: FloatArray
+    known_zero: FloatArray
+    n_scored: int
+    labels: int
+    harmful: float
+    harmless: float
+    design: str
+    unequal: bool = False
+
+    @property
+    def total(self) -> int:
+        """Every transcript, whatever is known about it."""
+        return round(float(self.n_transcripts.sum() + self.known_zero.sum()))
+
+    @property
+    def has_clusters(self) -> bool:
+        """Whether the counts are split by scenario."""
+        return self.n_transcripts.ndim == 2
+
+    @property
+    def whole_counts(self) -> bool:
+        """Whether harmful counts are whole numbers of equally weighted labels."""
+        marginal = self.marginal()
+        pairs = np.concatenate([marginal.n_labeled, marginal.n_harmful])
+        return not self.unequal and bool(np.allclose(pairs, np.round(pairs), atol=1e-9, rtol=0))
+
+    def marginal(self) -> StrataCounts:
+        """The same counts summed over scenarios."""
+        if not self.has_clusters:
+            return self
+        return replace(
+            self,
+            n_transcripts=self.n_transcripts.sum(1),
+            n_labeled=self.n_labeled.sum(1),
+            n_harmful=self.n_harmful.sum(1),
+            known_zero=np.asarray(self.known_zero.sum()),
+        )
+
+    def merged(self) -> StrataCounts:
+        """Join each scored stratum without labels to the largest labelled one: legal under a uniform design only.
+
+        The unscored stratum stays alone: nothing says that it resembles the scored ones.
+        """
+        labels = self.marginal().n_labeled
+        sizes = self.marginal().n_transcripts
+        scored = np.array([name != UNSCORED for name in self.names], dtype=bool)
+        empty, filled = scored & (labels == 0), scored & (labels > 0)
+        if not empty.any() or not filled.any():
+            return self
+        home = int(np.argmax(np.where(filled, sizes, -1)))
+        joined = [home, *np.flatnonzero(empty)]
+        keep = ~empty
+
+        def fold(array: FloatArray) -> FloatArray:
+            array = array.copy()
+            array[home] = array[joined].sum(0)
+            kept: FloatArray = array[keep]
+            return kept
+
+        flagged = self.flagged.copy()
+        flagged[home] = np.nan
+        names = list(self.names)
+        names[home] = " + ".join(self.names[i] for i in sorted(joined))
+        return replace(
+            self,
+            names=tuple(n for n, k in zip(names, keep, strict=True) if k),
+            n_transcripts=fold(self.n_transcripts),
+            n_labeled=fold(self.n_labeled),
+            n_harmful=fold(self.n_harmful),
+            flagged=flagged[keep],
+        )
+
+
+def count_strata(
+    y: ArrayLike,
+    score: ArrayLike | None = None,
+    *,
+    stratum: ArrayLike | None = None,
+    inclusion_probability: ArrayLike | None = None,
+    cluster: ArrayLike | None = None,
+    known_zero: ArrayLike | None = None,
+    sides_only: bool = False,
+) -> StrataCounts:
+    """Count transcripts, labels and harm per stratum.
+
+    Parameters
+    ----------
+    y, score, stratum, inclusion_probability, cluster, known_zero
+        As in `calibration.rates.estimate_rate`.
+    sides_only : bool
+        Stratify by the first grader's side even where `stratum` is given; its sampling fractions then become
+        inclusion probabilities. The comparator methods need this.
+
+    Returns
+    -------
+    StrataCounts
+    """
+    labels = as_vector("y", y)
+    n = len(labels)
+    if n == 0:
+        msg = "y must hold at least one transcript, got none."
+        raise ValueError(msg)
+    check_unit_or_nan("y", labels)
+    scores = None if score is None else _scores(score, n)
+    zero = _known_zero(known_zero, labels)
+    labeled = ~np.isnan(labels) & ~zero
+    pi = _inclusion(inclusion_probability, labeled)
+    if stratum is not None:
+        codes, names = factorize("stratum", stratum, n)
+        if sides_only and pi is None:
+            pi = _sampling_fractions(codes, labeled, zero, len(names))
+    if stratum is None or sides_only:
+        codes, names, flagged = _strata_of_scores(scores, labeled, zero)
+    else:
+        flagged = np.full(len(names), np.nan)
+    groups, n_groups = _groups(cluster, n)
+    cells = codes * n_groups + groups
+    shape: tuple[int, ...] = (len(names),) if cluster is None else (len(names), n_groups)
+    weights = np.ones(int(labeled.sum())) if pi is None else 1 / pi[labeled]
+    n_labeled, n_harmful, unequal = _effective(codes[labeled], cells[labeled], labels[labeled], weights, shape)
+    has_grader = names[codes] != UNSCORED if scores is None else ~np.isnan(scores[:, 0])
+    zeros = np.bincount(groups[zero], minlength=n_groups).astype(np.float64)
+    counts = StrataCounts(
+        names=tuple(names.tolist()),
+        n_transcripts=np.bincount(cells[~zero], minlength=int(np.prod(shape))).astype(np.float64).reshape(shape),
+        n_labeled=n_labeled,
+        n_harmful=n_harmful,
+        flagged=flagged,
+        known_zero=np.asarray(zeros.sum()) if cluster is None else zeros,
+        n_scored=int(has_grader.sum()) if scores is not None or stratum is not None else 0,
+        labels=int(labeled.sum()),
+        harmful=float(labels[labeled].sum()),
+        harmless=float((1 - labels[labeled]).sum()),
+        design=_design(stratum, inclusion_probability, pi, labeled),
+        unequal=unequal,
+    )
+    return _without_empty(counts)
+
+
+def factorize(name: str, values: ArrayLike, n: int) -> tuple[IntArray, NDArray[Any]]:
+    """Codes and sorted names of any hashable labels; a missing one (None, nan) is named ``unscored``."""
+    listed = np.asarray(values, dtype=object).tolist() if not isinstance(values, list) else values
+    check_length(name, len(listed), n)
+    names = {value: UNSCORED if value is None or value != value else str(value) for value in dict.fromkeys(listed)}
+    order = {text: code for code, text in enumerate(sorted(set(names.values()), key=lambda t: (t == UNSCORED, t)))}
+    lookup = {value: order[text] for value, text in names.items()}
+    return np.fromiter(map(lookup.__getitem__, listed), dtype=np.int64, count=n), np.array(list(order), dtype=object)
+
+
+def _scores(score: ArrayLike, n: int) -> FloatArray:
+    try:
+        scores = np.asarray(score, dtype=np.float64)
+    except (TypeError, ValueError):
+        msg = "score must hold numbers in [0, 1] (nan where unscored)."
+        raise ValueError(msg) from None
+    if scores.ndim not in (1, 2) or scores.shape[-1] == 0:
+        msg = f"score must have shape (n_transcripts,) or (n_transcripts, n_graders), got {scores.shape}."
+        raise ValueError(msg)
+    check_length("score", len(scores), n)
+    check_unit_or_nan("score", scores)
+    return scores.reshape(n, -1)
+
+
+def _known_zero(known_zero: ArrayLike | None, labels: FloatArray) -> BoolArray:
+    if known_zero is None:
+        return np.zeros(len(labels), dtype=bool)
+    marks = as_vector("known_zero", known_zero, len(labels))
+    if not np.isin(marks, (0, 1)).all():
+        msg = f"known_zero must be True or False, got {marks[~np.isin(marks, (0, 1))][0]}."
+        raise ValueError(msg)
+    zero: BoolArray = marks == 1
+    if (labels[zero] > 0).any():
+        at = int(np.flatnonzero(zero & (labels > 0))[0])
+        msg = f"known_zero must not mark a transcript that was labelled harmful, got one at {at}."
+        raise ValueError(msg)
+    if zero.all():
+        msg = "known_zero must leave at least one transcript, got all marked."
+        raise ValueError(msg)
+    return zero
+
+
+def _inclusion(inclusion_probability: ArrayLike | None, labeled: BoolArray) -> FloatArray | None:
+    if inclusion_probability is None:
+        return None
+    pi = as_vector("inclusion_probability", inclusion_probability, len(labeled))
+    check_unit_or_nan("inclusion_probability", pi)
+    bad = labeled & ~(pi > 0)
+    if bad.any():
+        at = int(np.flatnonzero(bad)[0])
+        msg = f"inclusion_probability must be above 0 for every labelled transcript, got {pi[at]} at {at}."
+        raise ValueError(msg)
+    return pi
+
+
+def _sampling_fractions(codes: IntArray, labeled: BoolArray, zero: BoolArray, k: int) -> FloatArray:
+    drawn = np.bincount(codes[labeled], minlength=k)
+    size = np.bincount(codes[~zero], minlength=k)
+    fractions: FloatArray = (drawn / np.maximum(size, 1))[codes]
+    return fractions
+
+
+def _strata_of_scores(
+    scores: FloatArray | None, labeled: BoolArray, zero: BoolArray
+) -> tuple[IntArray, NDArray[Any], FloatArray]:
+    """Strata by the first grader's side, or by both graders' where harm is common and labels suffice."""
+    if scores is None:
+        return np.zeros(len(labeled), dtype=np.int64), np.array(["all"], dtype=object), np.array([np.nan])
+    judge = np.where(np.isnan(scores[:, 0]), 2, np.where(scores[:, 0] >= 0.5, 0, 1)).astype(np.int64)
+    names = np.array(["flagged", "not flagged", UNSCORED], dtype=object)
+    if scores.shape[1] == 1:
+        return judge, names, np.array([1.0, 0.0, np.nan])
+    # A classifier that says nothing about a transcript is taken to say what the judge says.
+    second = np.where(np.isnan(scores[:, 1]), judge, np.where(scores[:, 1] >= 0.5, 0, 1))
+    cells = np.where(judge == 2, 4, 2 * judge + second).astype(np.int64)
+    scored = ~zero & (judge < 2)
+    labels = np.bincount(cells[labeled], minlength=5)[:4]
+    apparent = (judge[scored] == 0).mean() if scored.any() else 0.0
+    if apparent < COMMON_APPARENT_RATE or labels.min() < MIN_LABELS_PER_CELL:
+        return judge, names, np.array([1.0, 0.0, np.nan])
+    both = [
+        "flagged by both",
+        "flagged by the first only",
+        "flagged by the second only",
+        "flagged by neither",
+        UNSCORED,
+    ]
+    return cells, np.array(both, dtype=object), np.array([1.0, 1.0, 0.0, 0.0, np.nan])
+
+
+def _groups(cluster: ArrayLike | None, n: int) -> tuple[IntArray, int]:
+    if cluster is None:
+        return np.zeros(n, dtype=np.int64), 1
+    codes, names = factorize("cluster", cluster, n)
+    if UNSCORED in names.tolist():
+        msg = "cluster must be known for every transcript, got a missing value."
+        raise ValueError(msg)
+    return codes, len(names)
+
+
+def _effective(
+    codes: IntArray, cells: IntArray, y: FloatArray, weights: FloatArray, shape: tuple[int, ...]
+) -> tuple[FloatArray, FloatArray, bool]:
+    """Labelled and harmful counts per cell; Kish sizes and Hajek means where weights differ inside a stratum."""
+    k, size = shape[0], int(np.prod(shape))
+    count = np.bincount(codes, minlength=k).astype(np.float64)
+    sum_w = np.bincount(codes, weights, minlength=k)
+    spread = np.zeros(k)
+    np.maximum.at(spread, codes, weights)
+    smallest = np.full(k, np.inf)
+    np.minimum.at(smallest, codes, weights)
+    unequal = (count > 0) & (spread > smallest * (1 + 1e-9))
+    kish = np.divide(sum_w**2, np.bincount(codes, weights**2, minlength=k), out=np.zeros(k), where=count > 0)
+    # Scaled so that a stratum's weights add up to its effective size.
+    scale = np.divide(np.where(unequal, kish, count), sum_w, out=np.zeros(k), where=count > 0)
+    unit = np.where(unequal[codes], weights * scale[codes], 1.0)
+    n_labeled = np.bincount(cells, unit, minlength=size).astype(np.float64).reshape(shape)
+    n_harmful = np.bincount(cells, unit * y, minlength=size).astype(np.float64).reshape(shape)
+    return n_labeled, n_harmful, bool(unequal.any())
+
+
+def _design(stratum: ArrayLike | None, given: ArrayLike | None, pi: FloatArray | None, labeled: BoolArray) -> str:
+    if stratum is not None:
+        return "stratified"
+    if given is None or pi is None:
+        return "undeclared"
+    known = pi[~np.isnan(pi)] if labeled.any() else pi
+    # One probability for all; a candidate that could never be drawn makes the design unequal.
+    constant = len(known) > 0 and np.ptp(known) <= 1e-9 * known.max()
+    return "uniform" if constant else "stratified"
+
+
+def _without_empty(counts: StrataCounts) -> StrataCounts:
+    """Drop strata that hold no transcript, then join cells without labels where the design allows it."""
+    filled = counts.marginal().n_transcripts > 0
+    counts = replace(
+        counts,
+        names=tuple(name for name, keep in zip(counts.names, filled, strict=True) if keep),
+        n_transcripts=counts.n_transcripts[filled],
+        n_labeled=counts.n_labeled[filled],
+        n_harmful=counts.n_harmful[filled],
+        flagged=counts.flagged[filled],
+    )
+    return counts if counts.design == "stratified" else counts.merged()
