@@ -32,7 +32,7 @@ def test_binomial_intervals(reference_cases, key, function):
         np.testing.assert_allclose(function(case["x"], case["n"]), case[key], rtol=1e-8, atol=1e-12)
         if f"{key}_published" in case:
             np.testing.assert_allclose(function(case["x"], case["n"]), case[f"{key}_published"], atol=5.1e-5)
-        if "one_sided95_upper" in case:
+        if case.get("one_sided95_upper") is not None:
             np.testing.assert_allclose(clopper_pearson_upper(case["x"], case["n"]), case["one_sided95_upper"])
 
 
@@ -52,7 +52,6 @@ def test_default_rate_intervals(reference_cases, target):
     ("upper", "target", "key"),
     [
         ("jeffreys", "scenarios", "plain_jeffreys_upper"),
-        ("jeffreys", "pool", "plain_jeffreys_upper_pool_target"),
         ("clopper-pearson", "scenarios", "mover_cp"),
     ],
 )
