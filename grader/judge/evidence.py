@@ -66,12 +66,15 @@ def locate_quotes(quotes: Iterable[tuple[int, str]], messages: Sequence[Message]
     >>> found.match, found.evidence.start, found.evidence.end, found.evidence.verified
     ('folded', 0, 17, True)
     """
-    texts = [neutralise(m.text) for m in messages]
+    quotes = list(quotes)
+    texts = [neutralise(m.text) for m in messages] if quotes else []
     return tuple(found for number, quote in quotes for found in _locate(number - 1, quote, messages, texts))
 
 
 def _locate(index: int, quote: str, messages: Sequence[Message], texts: Sequence[str]) -> Iterator[Located]:
     order = _search_order(index, messages)
+    if len(quote.strip()) < _MIN_FRAGMENT:  # "Yes" stands everywhere: only the message named can hold it
+        order = [i for i in order if i == index]
     whole = _find_literal(quote, order, texts)
     if whole is not None:
         yield _located(quote, whole, messages)
@@ -141,6 +144,13 @@ def _located(quote: str, place: _Place | None, messages: Sequence[Message]) -> L
     if place is None:
         return Located(Evidence(message=None, start=None, end=None, quote=quote), "missing")
     message = messages[place.message]
+    if place.match != "fuzzy":
+        quote = _as_written(quote, message.text[place.start : place.end])
     verified = place.match != "fuzzy" and by_agent(message)
     evidence = Evidence(message=place.message, start=place.start, end=place.end, quote=quote, verified=verified)
     return Located(evidence, place.match, message.role, message.kind)
+
+
+def _as_written(quote: str, text: str) -> str:
+    """The quote, without quotation marks around it or stand-ins for forged markers."""
+    return quote if quote.split() == text.split() else text
