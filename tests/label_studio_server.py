@@ -143,7 +143,7 @@ def _log_in(web: httpx.Client, email: str, password: str, folder: Path) -> User:
 
 
 def _personal_token(web: httpx.Client, email: str, folder: Path) -> str:
-    """Label Studio shows a personal token once, when it is made, and allows one per user: remember it beside the data."""
+    """Shown once, when it is made, and one per user: remember it beside the data."""
     path = folder / f"personal-token-{email}"
     if not path.exists():
         headers = {"X-CSRFToken": web.cookies.get("csrftoken", ""), "Referer": str(web.base_url)}

@@ -1,0 +1,207 @@
+"""Which transcripts to label: sampling designs with exact inclusion probabilities."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+DESIGN_COLUMNS = ("transcript_id", "harm", "stratum", "inclusion_probability", "round", "drawn")
+DESIGNS = ("uniform", "flagged-10", "flagged-25", "stratified", "neyman", "most-unlike-training")
+
+_FLAGGED = re.compile(r"flagged-(\d{1,2})")
+
+
+def draw_sample(
+    candidates: pd.DataFrame,
+    n: int,
+    *,
+    design: str = "uniform",
+    round: int = 1,
+    rng: np.random.Generator,
+    harms: Sequence[str] | None = None,
+    pilot: Mapping[str, float] | None = None,
+    earlier: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Draw `n` transcripts for labelling; one drawn set serves all harms.
+
+    Parameters
+    ----------
+    candidates : DataFrame
+        ``transcript_id`` of every transcript of the pool, in one row or several (per harm, per grader: a verdict
+        frame will do). Beside it, by design:
+
+        * ``uniform``: nothing; a simple random sample of the pool.
+        * ``flagged-P``: ``P`` per cent of the labels on flagged transcripts (all of them if few), the rest on the
+          others, each at random. Flagged is a transcript with any row whose ``flagged``, else ``present``, is true,
+          else whose ``score`` is 0.5 or more; without flag, one with an unscored row is in stratum ``unscored``.
+        * ``stratified``: ``stratum`` (else the flags as above); every stratum by its size.
+        * ``neyman``: the same strata, by size times the standard deviation that `pilot` expects.
+        * ``most-unlike-training``: ``unlikeness`` (larger is more unlike what the classifier saw); takes the largest.
+          For finding cases: the others have inclusion probability 0, so no rate of the pool follows from it alone.
+    n : int
+        How many transcripts, 1 <= n <= pool.
+    round : int
+        Written into the frame.
+    rng : numpy Generator
+    harms : sequence of str, optional
+        The harms that will be labelled; default those of ``candidates["harm"]``, else the shipped rubrics'.
+    pilot : mapping, optional
+        Stratum -> expected rate in [0, 1], for ``neyman`` (see `labels.campaign.pilot_rates`).
+    earlier : DataFrame, optional
+        The design frame of the rounds before. In a stratified design over the same strata, transcripts drawn
+        before are not drawn again; otherwise the rounds are independent, and a transcript may be drawn again.
+
+    Returns
+    -------
+    DataFrame
+        The design frame over ALL candidates: ``transcript_id, harm, stratum, inclusion_probability, round, drawn``.
+        The probability is this round's alone; `labels.campaign.combine_rounds` joins rounds.
+
+    Raises
+    ------
+    ValueError
+        When an argument breaks its rule.
+
+    Examples
+    --------
+    >>> pool = pd.DataFrame({"transcript_id": list("abcdefghij"), "flagged": [True] * 2 + [False] * 8})
+    >>> rng = np.random.default_rng(1)
+    >>> frame = draw_sample(pool, 4, design="flagged-25", rng=rng, harms=["leaking"])
+    >>> frame.groupby("stratum")["inclusion_probability"].first().to_dict()
+    {'flagged': 0.5, 'not flagged': 0.375}
+    >>> int(frame["drawn"].sum())
+    4
+    """
+    if round < 1:
+        raise ValueError(f"round must fulfil round >= 1, got {round}.")
+    pool = _pool(candidates, design, n)
+    free = ~_drawn_before(pool, earlier)
+    if not 1 <= n <= free.sum():
+        raise ValueError(f"n must fulfil 1 <= n <= {free.sum()} (transcripts to draw from), got {n}.")
+    counts = _allocate(pool[free].groupby("stratum", sort=True).size(), n, design, pilot)
+    chosen = np.zeros(len(pool), dtype=bool)
+    for stratum, count in counts.items():
+        members = np.flatnonzero((pool["stratum"] == stratum) & free)
+        chosen[rng.choice(members, size=count, replace=False)] = True
+    sizes = pool.groupby("stratum").size()
+    pi = pool["stratum"].map((pd.Series(counts) / sizes).fillna(0.0)).to_numpy(dtype=float)
+    drawn = pool[["transcript_id", "stratum"]].assign(inclusion_probability=pi, round=round, drawn=chosen)
+    names = list(harms) if harms is not None else _harms(candidates)
+    return drawn.merge(pd.DataFrame({"harm": names}), how="cross")[list(DESIGN_COLUMNS)]
+
+
+def _pool(candidates: pd.DataFrame, design: str, n: int) -> pd.DataFrame:
+    """``transcript_id, stratum``, one row per transcript, in order of first appearance."""
+    if "transcript_id" not in candidates or candidates.empty:
+        raise ValueError("candidates must hold at least one transcript_id, got none.")
+    if design != "uniform" and design not in DESIGNS and not _FLAGGED.fullmatch(design):
+        raise ValueError(f"design must be flagged-P (P from 1 to 99) or one of {', '.join(DESIGNS)}, got {design!r}.")
+    ids = candidates["transcript_id"].astype(str)
+    if design == "uniform":
+        strata = pd.Series("all", index=candidates.index)
+    elif design == "most-unlike-training":
+        return _most_unlike(candidates, ids, n)
+    elif "stratum" in candidates and not _FLAGGED.fullmatch(design):
+        strata = candidates["stratum"].astype(str)
+    else:
+        return _flagged_strata(candidates, ids)
+    joined = strata.groupby(ids, sort=False).unique()
+    torn = joined[joined.map(len) > 1]
+    if len(torn):
+        raise ValueError(f"stratum must be one per transcript, got {', '.join(torn.iloc[0])} for {torn.index[0]!r}.")
+    return pd.DataFrame({"transcript_id": joined.index, "stratum": joined.map(lambda s: s[0]).to_numpy()})
+
+
+def _flagged_strata(candidates: pd.DataFrame, ids: pd.Series) -> pd.DataFrame:
+    if "flagged" in candidates:
+        said = candidates["flagged"]
+    elif "present" in candidates:
+        said = candidates["present"]
+    elif "score" in candidates:
+        score = candidates["score"].astype(float)
+        said = (score >= 0.5).astype(object).where(score.notna(), None)
+    else:
+        raise ValueError("candidates must hold 'flagged', 'present' or 'score' for this design, got none of them.")
+    unscored = said.isna()
+    flagged = said.isin([True]) & ~unscored
+    by_id = pd.DataFrame({"flagged": flagged, "unscored": unscored}).groupby(ids, sort=False).any()
+    strata = np.select([by_id["flagged"], by_id["unscored"]], ["flagged", "unscored"], "not flagged")
+    return pd.DataFrame({"transcript_id": by_id.index, "stratum": strata})
+
+
+def _most_unlike(candidates: pd.DataFrame, ids: pd.Series, n: int) -> pd.DataFrame:
+    if "unlikeness" not in candidates:
+        raise ValueError("candidates must hold 'unlikeness' for this design, got no such column.")
+    value = candidates["unlikeness"].astype(float).groupby(ids, sort=False).max()
+    if value.isna().any():
+        raise ValueError(f"unlikeness must be a number, got nan for {value.index[value.isna()][0]!r}.")
+    top = value.sort_values(ascending=False, kind="stable").index[: max(n, 0)]
+    strata = np.where(value.index.isin(top), "most-unlike", "rest")
+    return pd.DataFrame({"transcript_id": value.index, "stratum": strata})
+
+
+def _drawn_before(pool: pd.DataFrame, earlier: pd.DataFrame | None) -> NDArray[np.bool_]:
+    """Which transcripts are not to be drawn again: those of earlier rounds, when the strata are the same."""
+    nobody = np.zeros(len(pool), dtype=bool)
+    if earlier is None:
+        return nobody
+    once = earlier.drop_duplicates("transcript_id").set_index("transcript_id")
+    same = (
+        set(once.index) == set(pool["transcript_id"])
+        and (once["stratum"].reindex(pool["transcript_id"]).to_numpy() == pool["stratum"].to_numpy()).all()
+    )
+    return once["drawn"].reindex(pool["transcript_id"]).to_numpy(dtype=bool) if same else nobody
+
+
+def _harms(candidates: pd.DataFrame) -> list[str]:
+    if "harm" in candidates:
+        return sorted(candidates["harm"].astype(str).unique())
+    from grader.rubrics import load_rubrics
+
+    return list(load_rubrics())
+
+
+def _allocate(sizes: pd.Series, n: int, design: str, pilot: Mapping[str, float] | None) -> dict[str, int]:
+    """How many labels each stratum gets: n in all, none more than it holds, at least one each when n allows."""
+    flagged = _FLAGGED.fullmatch(design)
+    if flagged:
+        weight = sizes.astype(float)
+        share = int(flagged.group(1)) / 100
+        others = weight.drop("flagged", errors="ignore").sum()
+        if "flagged" in weight and others:
+            weight = weight * (1 - share) / others
+            weight["flagged"] = share
+    elif design == "neyman":
+        weight = sizes * np.sqrt([_variance(str(stratum), pilot) for stratum in sizes.index])
+    elif design == "most-unlike-training":
+        return {"most-unlike": n}
+    else:
+        weight = sizes.astype(float)
+    return _shares(weight, sizes, n)
+
+
+def _variance(stratum: str, pilot: Mapping[str, float] | None) -> float:
+    rate = None if pilot is None else pilot.get(stratum)
+    if rate is None or not 0 <= rate <= 1:
+        raise ValueError(f"pilot must give a rate in [0, 1] for stratum {stratum!r}, got {rate}.")
+    return rate * (1 - rate)
+
+
+def _shares(weight: pd.Series, sizes: pd.Series, n: int) -> dict[str, int]:
+    """`n` divided in proportion to `weight` (largest remainders), within 1 (if n allows) and the stratum's size."""
+    low = np.minimum(1, sizes.to_numpy()) if n >= len(sizes) else np.zeros(len(sizes), dtype=int)
+    high = sizes.to_numpy()
+    share = weight.to_numpy(dtype=float)
+    share = share if share.sum() > 0 else high.astype(float)
+    counts = low.copy()
+    while counts.sum() < n:
+        open_ = counts < high
+        # The stratum furthest below its share gets the next label; ties by name: equal input, equal output.
+        ideal = n * np.where(open_, share, 0.0) / max(share[open_].sum(), 1e-300)
+        gap = np.where(open_, ideal - counts, -np.inf)
+        counts[int(np.argmax(gap))] += 1
+    return {str(stratum): int(count) for stratum, count in zip(sizes.index, counts, strict=True)}

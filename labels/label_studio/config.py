@@ -1,0 +1,190 @@
+"""Labelling configuration: made from the rubrics, and read back to know what the controls mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+from xml.etree import ElementTree
+
+from grader.errors import InputError
+
+ANSWERS = ("yes", "no", "unsure")
+STAGES = ("none", "considered", "attempted", "completed")
+DIALOGUE = "dialogue"
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+class Titled(Protocol):
+    """What a rubric must offer here: its harm's name and a title for people."""
+
+    @property
+    def name(self) -> str:
+        """The harm."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """What people read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """One control of a labelling configuration: what a rater can fill in."""
+
+    name: str
+    kind: str
+    values: tuple[str, ...] = ()
+    several: bool = False
+    per_region: bool = False
+
+
+def label_config(rubrics: Iterable[Titled] | Mapping[str, Titled]) -> str:
+    """The labelling configuration for `rubrics`, as XML for a Label Studio project.
+
+    Parameters
+    ----------
+    rubrics : iterable of Rubric, or mapping of name to Rubric
+        One per harm, e.g. ``load_rubrics()``.
+
+    Returns
+    -------
+    str
+        The transcript as a dialogue (data field ``dialogue``: a list of ``{"role", "text"}``), evidence spans per
+        harm on its text, one required choice per harm named like it (yes / no / unsure), a stage per harm shown
+        unless the answer is no, confidence (1-5 stars) and a note.
+
+    Raises
+    ------
+    ValueError
+        When there is no rubric, a name is no identifier or is taken by another control.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> xml = label_config([SimpleNamespace(name="sabotage", title="Sabotage")])
+    >>> [c.name for c in read_config(xml).values()]
+    ['evidence', 'sabotage', 'sabotage_stage', 'confidence', 'note']
+    """
+    harms = list(rubrics.values()) if isinstance(rubrics, Mapping) else list(rubrics)
+    _check_names(harms)
+    view = ElementTree.Element("View", style="display: flex; gap: 24px; align-items: flex-start;")
+    reading = ElementTree.SubElement(view, "View", style="flex: 3 1 0; min-width: 0;")
+    evidence = ElementTree.SubElement(reading, "ParagraphLabels", name="evidence", toName=DIALOGUE)
+    for harm in harms:
+        ElementTree.SubElement(evidence, "Label", value=harm.name)
+    ElementTree.SubElement(
+        reading, "Paragraphs", name=DIALOGUE, value=f"${DIALOGUE}", layout="dialogue", nameKey="role", textKey="text"
+    )
+    asking = ElementTree.SubElement(view, "View", style="flex: 1 1 0; min-width: 280px; position: sticky; top: 0;")
+    for harm in harms:
+        _ask(asking, harm)
+    _header(asking, "How sure are you?")
+    ElementTree.SubElement(asking, "Rating", name="confidence", toName=DIALOGUE, maxRating="5")
+    _header(asking, "Note")
+    ElementTree.SubElement(asking, "TextArea", name="note", toName=DIALOGUE, rows="2", maxSubmissions="1")
+    ElementTree.indent(view)
+    return ElementTree.tostring(view, encoding="unicode") + "\n"
+
+
+def _ask(parent: ElementTree.Element, harm: Titled) -> None:
+    _header(parent, harm.title)
+    answer = _choices(parent, harm.name, ANSWERS, choice="single", required="true", showInline="true")
+    answer.set("requiredMessage", f"Please answer for {harm.title}: yes, no or unsure.")
+    when = {"visibleWhen": "choice-selected", "whenTagName": harm.name, "whenChoiceValue": "yes,unsure"}
+    stage = ElementTree.SubElement(parent, "View", when)
+    _header(stage, "How far did it go?", size="5")
+    _choices(stage, f"{harm.name}_stage", STAGES, choice="single", showInline="true")
+
+
+def _header(parent: ElementTree.Element, text: str, size: str = "4") -> None:
+    ElementTree.SubElement(parent, "Header", value=text, size=size)
+
+
+def _choices(parent: ElementTree.Element, name: str, values: Iterable[str], **options: str) -> ElementTree.Element:
+    element = ElementTree.SubElement(parent, "Choices", {"name": name, "toName": DIALOGUE} | options)
+    for value in values:
+        ElementTree.SubElement(element, "Choice", value=value)
+    return element
+
+
+def _check_names(harms: list[Titled]) -> None:
+    if not harms:
+        raise ValueError("rubrics must hold at least one rubric, got none.")
+    names = [harm.name for harm in harms]
+    taken = {DIALOGUE, "evidence", "confidence", "note"} | {f"{name}_stage" for name in names}
+    for i, name in enumerate(names):
+        if not _NAME.fullmatch(name) or name in taken or name in names[:i]:
+            raise ValueError(f"a harm's name must be a free identifier, got {name!r}.")
+        if harms[i].title.startswith("$"):  # Label Studio would look for a field of the task
+            raise ValueError(f"a harm's title must not start with a dollar sign, got {harms[i].title!r}.")
+
+
+def read_config(xml: str, *, file: Path | str | None = None) -> dict[str, Control]:
+    """The controls of a labelling configuration, by name, in order.
+
+    Raises
+    ------
+    InputError
+        When it is no XML, has no ``View`` root, or two controls share a name.
+    """
+    if "<!DOCTYPE" in xml or "<!ENTITY" in xml:
+        raise InputError("a labelling configuration holds no document type or entities", file=file)
+    try:
+        root = ElementTree.fromstring(xml)
+    except ElementTree.ParseError as error:
+        raise InputError(f"the labelling configuration is not XML: {error}", file=file) from None
+    if root.tag != "View":
+        raise InputError(f"a labelling configuration starts with <View>, not <{root.tag}>", file=file)
+    controls: dict[str, Control] = {}
+    for element in root.iter():
+        if element.get("toName") and element.get("name"):
+            control = _control(element)
+            if control.name in controls:
+                raise InputError(f"two controls are named {control.name!r}", file=file)
+            controls[control.name] = control
+    return controls
+
+
+def _control(element: ElementTree.Element) -> Control:
+    leaves: list[str] = []
+    for child in element:
+        _values(child, (), leaves)
+    kind = element.tag.lower()
+    several = kind == "taxonomy" or kind.endswith("labels") or element.get("choice") == "multiple"
+    return Control(
+        name=element.get("name", ""),
+        kind=kind,
+        values=tuple(leaves),
+        several=several,
+        per_region=element.get("perRegion", "").lower() == "true" or kind.endswith("labels"),
+    )
+
+
+def _values(element: ElementTree.Element, path: tuple[str, ...], into: list[str]) -> None:
+    """Every value that can be chosen; a taxonomy's as a path (``Harm/Deception``) and, below, each of its names."""
+    value = element.get("alias") or element.get("value")
+    if value is None:
+        return
+    here = (*path, value)
+    into.append("/".join(here))
+    for child in element:
+        _values(child, here, into)
+
+
+Shape = Literal["answer", "harms"]
+
+
+def shape_of(values: Iterable[str], harms: Iterable[str]) -> Shape | None:
+    """Which of the two shapes that need no map these values are: yes / no / unsure, names of harms, or neither."""
+    found = {value.strip().lower() for value in values}
+    if found & {"yes", "no"} and found <= set(ANSWERS):
+        return "answer"
+    named = found - {"none", "unsure"}
+    if named and named <= {harm.lower() for harm in harms}:
+        return "harms"
+    return None
