@@ -1,0 +1,136 @@
+"""`read_transcripts`: from paths to transcripts, whatever the format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from importlib.metadata import entry_points
+from itertools import chain
+from pathlib import Path
+
+from grader.errors import InputError
+from grader.readers.agentic_misalignment import parse_agentic_misalignment
+from grader.readers.chat import parse_chat
+from grader.readers.detect import detect_record
+from grader.readers.inspect_log import parse_inspect, read_inspect_eval
+from grader.readers.native import parse_native
+from grader.readers.records import STDIN, Record, iter_records, open_binary
+from grader.readers.replies import parse_replies
+from grader.readers.sources import iter_files
+from grader.transcript import Transcript
+
+Reader = Callable[[Path], Iterator[Transcript]]
+Parser = Callable[[Iterator[Record]], Iterator[Transcript]]
+
+ENTRY_POINTS = "harmrate.readers"
+
+# Formats made of JSON records: they share the reading of files, and can come from standard input.
+PARSERS: Mapping[str, Parser] = {
+    "harmrate": parse_native,
+    "openai": parse_chat,
+    "anthropic": parse_chat,
+    "agentic-misalignment": parse_agentic_misalignment,
+    "inspect": parse_inspect,
+    "replies": parse_replies,
+}
+
+
+def read_transcripts(*paths: str | Path, format: str | Reader = "auto") -> Iterator[Transcript]:
+    """Yield the transcripts of files, one in memory at a time.
+
+    Parameters
+    ----------
+    *paths : str or Path
+        Files, folders (searched for logs), globs (``runs/**/*.eval``), or ``-`` for JSONL from
+        standard input.
+    format : str or callable, default "auto"
+        A name in `READERS`, one that a package offers under the entry-point group
+        ``harmrate.readers``, or a function from a path to transcripts. ``auto`` finds out file by file.
+
+    Yields
+    ------
+    Transcript
+        In the order of the paths, then of the file.
+
+    Raises
+    ------
+    InputError
+        When a path matches nothing, a file is empty, damaged or in no known format, or two transcripts
+        have the same id; the message names file, record and reason.
+
+    Examples
+    --------
+    >>> import json, pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> chat = {"id": "a", "model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+    >>> _ = (folder / "chats.jsonl").write_text(json.dumps(chat))
+    >>> [t.id for t in read_transcripts(folder)]
+    ['a']
+    """
+    read = _reader(format)
+    places: dict[str, str] = {}
+    for file in iter_files(paths):
+        for number, transcript in enumerate(read(file), 1):
+            place = f"{file}: transcript {number}"
+            if transcript.id in places:
+                reason = f"id {transcript.id!r} is already that of {places[transcript.id]}"
+                raise InputError(reason, file=file, record=f"transcript {number}")
+            places[transcript.id] = place
+            yield transcript
+    if not places:
+        raise InputError("no transcript in " + ", ".join(map(str, paths)))
+
+
+def read_records_as(parse: Parser, path: Path) -> Iterator[Transcript]:
+    """The transcripts of a file of JSON records in a known format."""
+    yield from parse(iter_records(path))
+
+
+def read_inspect(path: Path) -> Iterator[Transcript]:
+    """An Inspect log in either of its forms."""
+    return read_inspect_eval(path) if _head(path).startswith(b"PK") else read_records_as(parse_inspect, path)
+
+
+READERS: Mapping[str, Reader] = {name: partial(read_records_as, parse) for name, parse in PARSERS.items()} | {
+    "inspect": read_inspect,
+}
+
+
+def _reader(format_: str | Reader) -> Reader:
+    if callable(format_):
+        return format_
+    if format_ == "auto":
+        return _read_auto
+    if format_ in READERS:
+        return READERS[format_]
+    third_party = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
+    if format_ in third_party:
+        reader: Reader = third_party[format_].load()
+        return reader
+    raise InputError(f"unknown format {format_!r}; known are {_known()}")
+
+
+def _known() -> str:
+    return ", ".join(["auto", *READERS, *(entry.name for entry in entry_points(group=ENTRY_POINTS))])
+
+
+def _read_auto(path: Path) -> Iterator[Transcript]:
+    if path != STDIN and _head(path).startswith(b"PK"):
+        yield from read_inspect_eval(path)
+        return
+    records = iter_records(path)
+    first = next(records)
+    name = detect_record(first.value)
+    if name is None:
+        raise InputError(f"cannot tell the format; name one of {_known()}", file=path, record=first.place)
+    yield from PARSERS[name](chain([first], records))
+
+
+def _head(path: Path) -> bytes:
+    if path == STDIN:
+        return b""
+    with open_binary(path) as stream:
+        try:
+            return stream.read(4)
+        except OSError as error:
+            raise InputError(f"cannot be read ({error.strerror})", file=path) from None
