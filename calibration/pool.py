@@ -55,10 +55,19 @@ class HarmTable:
             drawn=self.drawn[keep],
         )
 
+    @property
+    def graders(self) -> list[str]:
+        """Names of the graders, the one that makes the strata first."""
+        return [str(name) for name in self.side]
+
+    def sides(self, grader: str) -> FloatArray:
+        """One grader's sides: 1.0 | 0.0 | NaN."""
+        return np.asarray(self.side[grader], dtype=np.float64)
+
     def probabilities(self) -> FloatArray | None:
         """Inclusion probabilities as the estimators take them."""
         pi = self.inclusion_probability
-        return None if pi is None else pi.to_numpy(dtype=float)
+        return None if pi is None else np.asarray(pi, dtype=np.float64)
 
 
 def harm_table(

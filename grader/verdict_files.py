@@ -39,7 +39,7 @@ def read_verdicts(path: str | Path) -> pd.DataFrame:
         and repeat.
     """
     path = Path(path)
-    frame = _read_table(path)
+    frame = read_table(path)
     if missing := [c for c in _REQUIRED if c not in frame]:
         raise InputError(f"a table of verdicts needs {', '.join(_REQUIRED)}; missing {', '.join(missing)}", file=path)
     if "present" not in frame and "score" not in frame:
@@ -165,7 +165,8 @@ def _arrow_schema() -> pa.Schema:
     return pa.schema([(name, special.get(name, pa.string())) for name in VERDICT_COLUMNS])
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a ``.parquet``, ``.jsonl``, ``.csv`` or ``.tsv`` table; InputError when it cannot be read."""
     if not path.is_file():
         raise InputError("no such file", file=path)
     try:
@@ -181,7 +182,7 @@ def _read_table(path: Path) -> pd.DataFrame:
     except (ValueError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"cannot be read as {path.suffix[1:]}: {reason}", file=path) from error
-    raise InputError(f"verdicts are read from .parquet, .jsonl, .csv or .tsv, not {path.suffix!r}", file=path)
+    raise InputError(f"tables are read from .parquet, .jsonl, .csv or .tsv, not {path.suffix!r}", file=path)
 
 
 def _json_lines(path: Path) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,9 @@ def render_report(report: Report, folder: str | Path) -> None:
     Each file is whole or not there. The HTML is one file that needs no network.
     """
     folder = Path(folder)
-    write_text(folder / "report.json", json.dumps(report_dict(report), indent=1, ensure_ascii=False) + "\n")
-    write_text(folder / "report.md", markdown(report))
-    write_text(folder / "report.html", html(report))
+    _write_whole(folder / "report.json", json.dumps(report_dict(report), indent=1, ensure_ascii=False) + "\n")
+    _write_whole(folder / "report.md", markdown(report))
+    _write_whole(folder / "report.html", html(report))
 
 
 def markdown(report: Report) -> str:
@@ -43,8 +44,8 @@ def html(report: Report) -> str:
     drawn = {}
     for harm in report.harms:
         figure = forest([f for f in report.rates if f.harm == harm])
-        drawn[harm] = markupsafe.Markup(svg(figure, title=f"Rates of {harm} with error bars"))  # noqa: S704 - our SVG
-    style = markupsafe.Markup((Path(__file__).parent / "templates" / "report.css").read_text(encoding="utf-8"))  # noqa: S704
+        drawn[harm] = markupsafe.Markup(svg(figure, title=f"Rates of {harm} with error bars"))
+    style = markupsafe.Markup((Path(__file__).parent / "templates" / "report.css").read_text(encoding="utf-8"))
     return environment.get_template("report.html.j2").render(_context(report) | {"figures": drawn, "style": style})
 
 
@@ -89,3 +90,14 @@ def _markdown_safe(text: object) -> str:
     for sign in "\\`*_[]<>|":
         words = words.replace(sign, "\\" + sign)
     return words
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write `text` to `path`, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from calibration import wording
 from calibration.findings import ComparisonFinding, RateFinding
 from calibration.records import RateEstimate
 
@@ -15,15 +16,15 @@ TARGETS = {
 }
 
 
-def percent(value: float, *, digits: int | None = None) -> str:
+def percent(value: float) -> str:
     """A share as a percentage; "?" for nan.
 
     Examples
     --------
-    >>> percent(0.2249), percent(0.0312), percent(float("nan"))
-    ('22.5 %', '3.1 %', '?')
+    >>> percent(0.2249), percent(float("nan"))
+    ('22.5 %', '?')
     """
-    return "?" if math.isnan(value) else f"{100 * value:.{_digits(value) if digits is None else digits}f} %"
+    return "?" if math.isnan(value) else wording.percent(value)
 
 
 def percent_interval(low: float, high: float) -> str:
@@ -34,15 +35,7 @@ def percent_interval(low: float, high: float) -> str:
     >>> percent_interval(0.12346, 0.30001), percent_interval(0.0, 0.01821)
     ('12.3-30.1 %', '0-1.83 %')
     """
-    if math.isnan(low) or math.isnan(high):
-        return "not known"
-    digits = _digits(high)
-    scale = 10**digits
-    # The tolerance keeps 0.3 from becoming 30.1 by its last binary digit alone.
-    down = math.floor(100 * low * scale + 1e-9) / scale
-    up = math.ceil(100 * high * scale - 1e-9) / scale
-    left = "0" if down <= 0 else f"{down:.{digits}f}"
-    return f"{left}-{min(up, 100.0):.{digits}f} %"
+    return "not known" if math.isnan(low) or math.isnan(high) else wording.percent_interval(low, high)
 
 
 def points(value: float) -> str:
@@ -116,8 +109,3 @@ def strata_words(estimate: RateEstimate) -> str:
         f"{s.name} {count(s.n_harmful)} of {count(s.n_labeled)} labelled, {s.n_transcripts} in all"
         for s in estimate.strata
     )
-
-
-def _digits(value: float) -> int:
-    """Decimals of a percentage: one, and two below 2 %."""
-    return 2 if value < 0.02 else 1

@@ -1,0 +1,133 @@
+"""Every pair that can agree: human and human, human and grader, grader and grader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.accuracy import grader_accuracy
+from calibration.agreement import (
+    cohen_kappa,
+    gwet_ac1,
+    krippendorff_alpha,
+    percent_agreement,
+    positive_agreement,
+)
+from calibration.checks import FloatArray
+from calibration.findings import AgreementFinding
+from calibration.pool import HarmTable
+from calibration.records import Agreement
+
+HUMAN = "human"
+
+
+def human_agreement(
+    harm: str, reliability_data: FloatArray, confidence_level: float, rng: np.random.Generator
+) -> Iterator[AgreementFinding]:
+    """How far the raters agree with each other, on the labelled sample as it is.
+
+    Parameters
+    ----------
+    harm : str
+    reliability_data : array of shape (n_raters, n_items), NaN = no definite vote
+    confidence_level : float in (0, 1)
+    rng : numpy Generator
+    """
+    if reliability_data.shape[0] < 2 or not (~np.isnan(reliability_data)).sum(axis=0).max(initial=0) > 1:
+        return
+    options: dict[str, Any] = {"confidence_level": confidence_level, "rng": rng}
+    found: list[Agreement] = [
+        krippendorff_alpha(reliability_data, **options),
+        gwet_ac1(reliability_data, value_domain=(0.0, 1.0), **options),
+        percent_agreement(reliability_data, **options),
+    ]
+    for agreement in found:
+        yield AgreementFinding(harm=harm, between=(HUMAN, HUMAN), agreement=agreement, weighted=False)
+
+
+def grader_agreement(
+    table: HarmTable, cluster: NDArray[Any] | None, confidence_level: float, rng: np.random.Generator
+) -> Iterator[AgreementFinding]:
+    """How far each grader agrees with the humans' consensus, and graders with each other.
+
+    Where the sampling design is known, everything between a grader and the humans is weighted by it, so
+    that it holds for the pool. Graders meet on the whole pool, unweighted.
+
+    Parameters
+    ----------
+    table : HarmTable
+    cluster : array of scenario names, or None
+    confidence_level : float in (0, 1)
+    rng : numpy Generator
+    """
+    y = np.asarray(table.y, dtype=np.float64)
+    for name in table.graders:
+        side = table.sides(name)
+        if (~np.isnan(y) & ~np.isnan(side)).any():
+            yield from _with_humans(table, name, y, side, cluster, confidence_level, rng)
+    for a, b in combinations(table.graders, 2):
+        first, second = table.sides(a), table.sides(b)
+        both = ~np.isnan(first) & ~np.isnan(second)
+        if both.any():
+            clusters = None if cluster is None else cluster[both]
+            for agreement in _coefficients(first[both], second[both], None, clusters, confidence_level, rng):
+                yield AgreementFinding(harm=table.harm, between=(a, b), agreement=_of_pool(agreement), weighted=False)
+
+
+def _with_humans(
+    table: HarmTable,
+    name: str,
+    y: FloatArray,
+    side: FloatArray,
+    cluster: NDArray[Any] | None,
+    confidence_level: float,
+    rng: np.random.Generator,
+) -> Iterator[AgreementFinding]:
+    pi = table.probabilities()
+    accuracy = grader_accuracy(y, side, inclusion_probability=pi, confidence_level=confidence_level)
+    # A tie of the humans is neither a yes nor a no: coefficients of two binary raters cannot use it.
+    both = ~np.isnan(y) & ~np.isnan(side) & (y != 0.5)
+    found = list(accuracy.values())
+    if both.any():
+        weights = None if pi is None else pi[both]
+        clusters = None if cluster is None else cluster[both]
+        found += _coefficients(np.round(y[both]), side[both], weights, clusters, confidence_level, rng)
+    for agreement in found:
+        yield AgreementFinding(
+            harm=table.harm,
+            between=(HUMAN, name),
+            agreement=agreement,
+            weighted=table.inclusion_probability is not None,
+        )
+
+
+def _coefficients(
+    a: FloatArray,
+    b: FloatArray,
+    pi: FloatArray | None,
+    cluster: NDArray[Any] | None,
+    confidence_level: float,
+    rng: np.random.Generator,
+) -> list[Agreement]:
+    options: dict[str, Any] = {"cluster": cluster, "confidence_level": confidence_level, "rng": rng}
+    pair = np.stack([a, b])
+    found = [
+        cohen_kappa(a, b, inclusion_probability=pi, **options),
+        gwet_ac1(pair, inclusion_probability=pi, value_domain=(0.0, 1.0), **options),
+        positive_agreement(a, b, inclusion_probability=pi, **options),
+        percent_agreement(pair, inclusion_probability=pi, **options),
+    ]
+    if pi is None or np.ptp(pi) == 0:  # alpha knows no weights; equal ones change nothing
+        found.append(krippendorff_alpha(pair, **options))
+    return found
+
+
+def _of_pool(agreement: Agreement) -> Agreement:
+    """Without the caveat of an unknown sample: the items are the whole pool, or drawn by a known design."""
+    notes = tuple(note for note in agreement.notes if not note.startswith("valid only for this sample"))
+    return replace(agreement, notes=notes)

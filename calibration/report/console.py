@@ -1,0 +1,110 @@
+"""A report on a terminal: tables that say what each number is of."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from calibration.findings import AgreementFinding, ComparisonFinding, RateFinding, Report
+from calibration.report.wording import (
+    TARGETS,
+    comparison_sentence,
+    count,
+    group_name,
+    percent,
+    percent_interval,
+    rate_sentence,
+)
+
+Truth = Mapping[tuple[str, str], float]
+
+
+def print_rates(console: Console, report: Report) -> None:
+    """Print every rate with its error bar, then what must be known to read it."""
+    target = report.rates[0].estimate.target
+    title = f"Harm rates ({target}: {TARGETS[target]})"
+    columns = ("harm", "group", "rate", "interval", "labelled", "harmful", "scored", "grader's own", "labels alone")
+    _print_table(console, title, columns, (_rate_cells(f) for f in report.rates))
+    for finding in report.rates:
+        for note in finding.estimate.notes:
+            console.print(_safe(f"  {finding.harm}, {group_name(finding.group)}: {note}"), style="dim")
+    for line in report.notes:
+        console.print(_safe(line), style="dim")
+
+
+def print_sentences(console: Console, report: Report) -> None:
+    """Print one sentence a rate and one a comparison."""
+    for finding in report.rates:
+        console.print(_safe(rate_sentence(finding)))
+    print_comparisons(console, report.comparisons)
+
+
+def print_comparisons(console: Console, comparisons: Iterable[ComparisonFinding]) -> None:
+    """Print, a sentence each, which groups can be told apart."""
+    for comparison in comparisons:
+        console.print(_safe(comparison_sentence(comparison)))
+
+
+def print_agreement(console: Console, findings: Sequence[AgreementFinding]) -> None:
+    """Print all coefficients with intervals and counts."""
+    columns = ("harm", "between", "statistic", "value", "interval", "items", "positive", "design")
+    _print_table(console, "Agreement", columns, (_agreement_cells(f) for f in findings))
+
+
+def print_truth(console: Console, report: Report, truth: Truth) -> None:
+    """Print rates beside a known truth: what the grader alone would have said, and what calibration says.
+
+    Parameters
+    ----------
+    truth : mapping of (harm, group name) to the true share
+    """
+    columns = ("harm", "group", "true rate", "judge's own rate", "calibrated rate", "interval", "holds the truth")
+    rows = []
+    for f in report.rates:
+        true = truth[f.harm, group_name(f.group)]
+        held = "yes" if f.estimate.low <= true <= f.estimate.high else "no"
+        own = percent(f.grader_rates[f.grader])
+        interval = percent_interval(f.estimate.low, f.estimate.high)
+        rows.append((f.harm, group_name(f.group), percent(true), own, percent(f.estimate.rate), interval, held))
+    _print_table(console, "True, apparent and calibrated rates (simulated study)", columns, rows)
+
+
+def _rate_cells(f: RateFinding) -> tuple[str, ...]:
+    e = f.estimate
+    return (
+        f.harm,
+        group_name(f.group),
+        percent(e.rate) if e.n_labeled else "not known",
+        percent_interval(e.low, e.high),
+        str(e.n_labeled),
+        count(e.n_harmful),
+        f"{e.n_scored} of {e.n_transcripts}",
+        percent(f.grader_rates[f.grader]),
+        percent_interval(f.human_only.low, f.human_only.high) if f.human_only else "-",
+    )
+
+
+def _agreement_cells(f: AgreementFinding) -> tuple[str, ...]:
+    a = f.agreement
+    value = "-" if a.value != a.value else f"{a.value:.3f}"
+    interval = "-" if a.low != a.low else f"{a.low:.3f} to {a.high:.3f}"
+    design = "weighted" if f.weighted else "as it is"
+    return f.harm, " - ".join(f.between), a.statistic, value, interval, str(a.n_items), str(a.n_positive), design
+
+
+def _print_table(console: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(_safe(cell) for cell in row))
+    console.print(table)
+
+
+def _safe(text: str) -> Text:
+    """Text that cannot steer a terminal: no markup, no control or bidirectional characters."""
+    return Text("".join(c if c == "\n" or unicodedata.category(c)[0] != "C" else "\ufffd" for c in text))
