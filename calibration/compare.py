@@ -1,0 +1,299 @@
+"""Two models, arms or judges: differences of rates with intervals.
+
+Two groups with rates of their own: `compare_rates` (MOVER on the two intervals); several: `compare_groups` (Holm). The
+same items or scenarios under both: `compare_paired`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import bdtr, ndtr, stdtr, stdtrit
+
+from calibration.checks import as_vector, check_choice, check_level, check_unit_or_nan
+from calibration.intervals import normal_quantile, wilson
+from calibration.multiplicity import holm
+from calibration.records import RateDifference, RateEstimate
+from calibration.reliability import Floats
+
+PairedMethod = Literal["bonett-price", "newcombe"]
+Question = Literal["runs", "any-harm"]
+
+MIN_DIFFERING = 5
+
+
+def compare_rates(first: RateEstimate, second: RateEstimate) -> RateDifference:
+    """Difference of two independent rates (first minus second) by MOVER.
+
+    Parameters
+    ----------
+    first, second : RateEstimate
+        Of different transcripts, at the same confidence level and target.
+
+    Returns
+    -------
+    RateDifference
+        With a rate that is nan (too much unlabelled) the difference is nan and the limits are the extremes of the two
+        intervals. `p_value`: the level at which the interval would just touch 0, its half-widths taken as proportional
+        to the normal quantile; it is below 1 - confidence_level exactly when the interval excludes 0.
+
+    Raises
+    ------
+    ValueError
+        When level or target differ.
+
+    References
+    ----------
+    Zou & Donner (2008), Stat. Med. 27:1693.
+
+    Examples
+    --------
+    >>> facts = dict(confidence_level=0.95, target="pool", method="", n_transcripts=100, n_scored=100, n_labeled=100)
+    >>> baseline = RateEstimate(rate=0.30, low=0.21, high=0.40, n_harmful=30, **facts)
+    >>> treated = RateEstimate(rate=0.05, low=0.02, high=0.11, n_harmful=5, **facts)
+    >>> d = compare_rates(baseline, treated)
+    >>> print(f"{d.difference:.2f} [{d.low:.2f}, {d.high:.2f}], p {d.p_value:.0e}")
+    0.25 [0.14, 0.35], p 6e-06
+    """
+    if first.confidence_level != second.confidence_level:
+        levels = (first.confidence_level, second.confidence_level)
+        raise ValueError(f"first and second must fulfil equal confidence_level, got {levels}.")
+    if first.target != second.target:
+        raise ValueError(f"first and second must fulfil equal target, got {(first.target, second.target)}.")
+    difference = first.rate - second.rate
+    notes = ["takes the two groups as independent"]
+    if np.isnan(difference):
+        low, high, p_value = first.low - second.high, first.high - second.low, float("nan")
+        notes.append("a rate is not known (too much of its pool is unlabelled): the limits are worst cases")
+    else:
+        below = float(np.hypot(first.rate - first.low, second.high - second.rate))
+        above = float(np.hypot(first.high - first.rate, second.rate - second.low))
+        low, high = difference - below, difference + above
+        p_value = _inverted(difference, below if difference > 0 else above, first.confidence_level)
+    return RateDifference(
+        difference=difference,
+        low=max(low, -1.0),
+        high=min(high, 1.0),
+        confidence_level=first.confidence_level,
+        p_value=p_value,
+        method="mover",
+        n_paired=0,
+        notes=tuple(notes),
+    )
+
+
+def _inverted(difference: float, towards_zero: float, level: float) -> float:
+    """Two-sided p-value of an interval whose half-width towards 0 is given."""
+    if np.isnan(towards_zero):
+        return float("nan")
+    if towards_zero <= 0:
+        return 1.0 if difference == 0 else 0.0
+    return float(2 * ndtr(-normal_quantile(level) * abs(difference) / towards_zero))
+
+
+def compare_groups(rates: Mapping[str, RateEstimate]) -> dict[tuple[str, str], RateDifference]:
+    """Every pair of several groups, p-values adjusted by Holm.
+
+    Parameters
+    ----------
+    rates : mapping of group name to RateEstimate
+
+    Returns
+    -------
+    dict of (first, second) to RateDifference
+        `p_value` is adjusted for the number of pairs; `notes` hold the raw one. The intervals are each at the level of
+        the rates and are not adjusted.
+    """
+    pairs = {(a, b): compare_rates(rates[a], rates[b]) for a, b in combinations(rates, 2)}
+    adjusted = holm([pair.p_value for pair in pairs.values()])
+    return {
+        names: replace(
+            pair,
+            p_value=float(p),
+            method="mover, holm",
+            notes=(*pair.notes, f"p before adjusting for {len(pairs)} comparisons: {pair.p_value:.3g}"),
+        )
+        for (names, pair), p in zip(pairs.items(), adjusted, strict=True)
+    }
+
+
+def compare_paired(
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    scenario: ArrayLike | None = None,
+    question: Question = "runs",
+    method: PairedMethod = "bonett-price",
+    confidence_level: float = 0.95,
+) -> RateDifference:
+    """Difference of two rates over the same items or scenarios (a minus b).
+
+    Parameters
+    ----------
+    a, b : arrays of shape (n,)
+        1 harmful, 0 harmless, NaN missing. Without `scenario`, position i is the same item under both.
+    scenario : array of shape (n,), optional
+        Scenario of position i, for both sides; several runs per scenario; NaN where a side has fewer.
+    question : {"runs", "any-harm"}
+        With `scenario`: mean difference of the scenarios' harm rates, or difference in the share of scenarios with any
+        harmful run (which grows with the number of runs).
+    method : {"bonett-price", "newcombe"}
+        For one 0/1 pair per item or scenario.
+    confidence_level : float in (0, 1)
+
+    Returns
+    -------
+    RateDifference
+        `n_paired` counts items or scenarios seen under both; all is nan when there is none. `difference` is the plain
+        difference of shares; the Bonett-Price interval is centred on a slightly shrunken one. Pairs: p_value of the
+        exact McNemar test. Runs: t interval over scenarios, none (nan) when fewer than 5 scenarios differ.
+
+    Raises
+    ------
+    ValueError
+        Unless shapes agree and values are 0, 1 or NaN (for ``runs`` with scenarios: in [0, 1]).
+
+    References
+    ----------
+    Bonett & Price (2012), J. Educ. Behav. Stat. 37:479; Newcombe (1998), Stat. Med. 17:2635 (method 10).
+
+    Examples
+    --------
+    >>> d = compare_paired([1] * 6 + [0] * 194, [0] * 5 + [1, 1] + [0] * 193)
+    >>> print(f"{d.difference:.3f} [{d.low:.3f}, {d.high:.3f}], p {d.p_value:.2f}")
+    0.020 [-0.008, 0.047], p 0.22
+    """
+    check_level(confidence_level)
+    check_choice("question", question, Question)
+    check_choice("method", method, PairedMethod)
+    a = as_vector("a", a)
+    b = as_vector("b", b, a.size)
+    check_unit_or_nan("a", a)
+    check_unit_or_nan("b", b)
+    if scenario is None:
+        return _binary_pairs(a, b, method, confidence_level, "items")
+    codes = _scenario_codes(scenario, a.size)
+    if question == "any-harm":
+        return _binary_pairs(_by_scenario(codes, a, "any"), _by_scenario(codes, b, "any"), method, confidence_level)
+    return _scenario_means(_by_scenario(codes, a, "mean"), _by_scenario(codes, b, "mean"), confidence_level)
+
+
+def _scenario_codes(scenario: ArrayLike, n: int) -> NDArray[np.int64]:
+    labels = np.asarray(scenario)
+    if labels.shape != (n,):
+        raise ValueError(f"scenario must fulfil shape == ({n},), got {labels.shape}.")
+    labels = labels.astype(str) if labels.dtype.kind == "O" else labels
+    return np.asarray(np.unique(labels, return_inverse=True)[1], dtype=np.int64)
+
+
+def _by_scenario(codes: NDArray[np.int64], x: Floats, how: Literal["mean", "any"]) -> Floats:
+    """One value per scenario; nan where the scenario has no run."""
+    seen = ~np.isnan(x)
+    n = codes.max(initial=-1) + 1
+    runs = np.bincount(codes[seen], minlength=n).astype(float)
+    harmful = np.bincount(codes[seen], weights=x[seen], minlength=n)
+    mean = np.divide(harmful, runs, out=np.full(n, np.nan), where=runs > 0)
+    return mean if how == "mean" else np.where(np.isnan(mean), np.nan, mean > 0)
+
+
+def _binary_pairs(a: Floats, b: Floats, method: PairedMethod, level: float, unit: str = "scenarios") -> RateDifference:
+    both = ~np.isnan(a) & ~np.isnan(b)
+    a, b = a[both], b[both]
+    if not np.isin(a, (0, 1)).all() or not np.isin(b, (0, 1)).all():
+        raise ValueError("a and b must fulfil values in (0, 1, nan) for pairs, got fractions.")
+    n11, n10, n01 = int((a * b).sum()), int((a * (1 - b)).sum()), int(((1 - a) * b).sum())
+    n = a.size
+    interval = bonett_price if method == "bonett-price" else newcombe_paired
+    low, high = interval(n11, n10, n01, n - n11 - n10 - n01, confidence_level=level)
+    return RateDifference(
+        difference=(n10 - n01) / n if n else float("nan"),
+        low=low,
+        high=high,
+        confidence_level=level,
+        p_value=mcnemar_exact(n10, n01) if n else float("nan"),
+        method=method,
+        n_paired=n,
+        notes=(f"{unit}: {n11} both, {n10} first only, {n01} second only, {n - n11 - n10 - n01} neither",),
+    )
+
+
+def bonett_price(a: int, b: int, c: int, d: int, *, confidence_level: float = 0.95) -> tuple[float, float]:
+    """Interval for a paired difference of shares: a both, b first only, c second only, d neither; nan without pairs.
+
+    References
+    ----------
+    Bonett & Price (2012), J. Educ. Behav. Stat. 37:479.
+    """
+    n = a + b + c + d
+    if n == 0:
+        return float("nan"), float("nan")
+    p, q = (b + 1) / (n + 2), (c + 1) / (n + 2)
+    half = normal_quantile(confidence_level) * float(np.sqrt((p + q - (p - q) ** 2) / (n + 2)))
+    return max(p - q - half, -1.0), min(p - q + half, 1.0)
+
+
+def newcombe_paired(a: int, b: int, c: int, d: int, *, confidence_level: float = 0.95) -> tuple[float, float]:
+    """Newcombe's method 10 for the same table: Wilson intervals of both margins joined with their correlation.
+
+    References
+    ----------
+    Newcombe (1998), Stat. Med. 17:2635.
+    """
+    n = a + b + c + d
+    if n == 0:
+        return float("nan"), float("nan")
+    p, q = (a + b) / n, (a + c) / n
+    p_low, p_high = (float(limit) for limit in wilson(a + b, n, confidence_level=confidence_level))
+    q_low, q_high = (float(limit) for limit in wilson(a + c, n, confidence_level=confidence_level))
+    phi = _newcombe_phi(a, b, c, d)
+    below, above = (p - p_low, q_high - q), (p_high - p, q - q_low)
+    low, high = (float(np.sqrt(u**2 - 2 * phi * u * v + v**2)) for u, v in (below, above))
+    return p - q - low, p - q + high
+
+
+def _newcombe_phi(a: int, b: int, c: int, d: int) -> float:
+    """Correlation of the margins, with the continuity correction of the source; 0 when a margin is empty."""
+    margins = (a + b) * (c + d) * (a + c) * (b + d)
+    if margins == 0:
+        return 0.0
+    covariance = float(a * d - b * c)
+    if covariance > 0:
+        covariance = max(covariance - (a + b + c + d) / 2, 0)
+    return float(covariance / np.sqrt(margins))
+
+
+def mcnemar_exact(b: int, c: int) -> float:
+    """Exact two-sided McNemar p-value from the discordant counts; 1 when there is none."""
+    return min(1.0, 2 * float(bdtr(min(b, c), b + c, 0.5))) if b + c else 1.0
+
+
+def _scenario_means(a: Floats, b: Floats, level: float) -> RateDifference:
+    difference = (a - b)[~np.isnan(a) & ~np.isnan(b)]
+    n, differing = difference.size, int((np.abs(difference) > 1e-12).sum())
+    mean = float(difference.mean()) if n else float("nan")
+    low = high = p_value = float("nan")
+    notes = [f"{differing} of {n} scenarios differ"]
+    if differing < MIN_DIFFERING:
+        notes.append(f"no interval: at least {MIN_DIFFERING} scenarios must differ; question='any-harm' has one")
+    elif np.ptp(difference) < 1e-12:
+        notes.append("no interval: every scenario differs by the same, which leaves nothing to judge the spread by")
+    else:
+        stderr = float(difference.std(ddof=1) / np.sqrt(n))
+        half = float(stdtrit(n - 1, 0.5 + level / 2)) * stderr
+        low, high = max(mean - half, -1.0), min(mean + half, 1.0)
+        p_value = float(2 * stdtr(n - 1, -abs(mean) / stderr))
+    return RateDifference(
+        difference=mean,
+        low=low,
+        high=high,
+        confidence_level=level,
+        p_value=p_value,
+        method="scenario means, t",
+        n_paired=n,
+        notes=tuple(notes),
+    )
