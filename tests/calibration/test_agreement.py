@@ -113,7 +113,11 @@ def designed_sample(rng, n_items=40_000):
     return np.where(labelled, y, NAN), side, pi, y
 
 
-@pytest.mark.parametrize("statistic", [cohen_kappa, positive_agreement])
+def gwet_pair(a, b, **design):
+    return gwet_ac1([a, b], **design)
+
+
+@pytest.mark.parametrize("statistic", [gwet_pair, positive_agreement])
 def test_weights_undo_the_design(statistic):
     y, side, pi, truth = designed_sample(np.random.default_rng(20261124))
     pool = statistic(truth.astype(float), side).value
