@@ -1,0 +1,92 @@
+"""What a run has used and what that cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from grader.judge.prices import Prices, Tokens
+from grader.verdict import Verdict
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Sums usage over messages; each message is entered once, by its id.
+
+    Parameters
+    ----------
+    prices : Prices
+
+    Attributes
+    ----------
+    n_messages : int
+    tokens : dict
+        Totals by kind: input, output, cache_write_5m, cache_write_1h, cache_read (see `Tokens`).
+    thinking_tokens : int
+        Part of the output.
+    known_cost : float
+        US dollars for the models whose price is known.
+    cache_saving : float
+        What the prompt cache saved, its writes paid for; below 0 when it cost more than it saved.
+    batch_saving : float
+    unpriced : dict
+        Messages per model without a known price; `cost` is None then.
+    """
+
+    prices: Prices
+    n_messages: int = 0
+    tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(Tokens.model_fields, 0))
+    thinking_tokens: int = 0
+    known_cost: float = 0.0
+    cache_saving: float = 0.0
+    batch_saving: float = 0.0
+    unpriced: dict[str, int] = field(default_factory=dict)
+    _seen: set[str] = field(default_factory=set)
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars; None when a model's price is unknown."""
+        return None if self.unpriced else self.known_cost
+
+    def add(self, model: str, usage: Mapping[str, Any], *, id: str | None = None) -> None:
+        """Enter one message; one with the `id` of an earlier one is not entered again."""
+        if id is not None:
+            if id in self._seen:
+                return
+            self._seen.add(id)
+        tokens = Tokens.of(usage)
+        self.n_messages += 1
+        self.thinking_tokens += (usage.get("output_tokens_details") or {}).get("thinking_tokens") or 0
+        for name in self.tokens:
+            self.tokens[name] += getattr(tokens, name)
+        price = self.prices.of(model)
+        if price is None:
+            self.unpriced[model] = self.unpriced.get(model, 0) + 1
+            return
+        list_price, share = price.rates(tokens.prompt).cost(tokens), self.prices.share_billed(usage)
+        self.known_cost += list_price * share
+        self.cache_saving += (price.rates(tokens.prompt).cost(tokens.uncached()) - list_price) * share
+        self.batch_saving += list_price * (1 - share)
+
+    def add_verdicts(self, verdicts: Iterable[Verdict]) -> None:
+        """Enter the messages behind `verdicts`; harms that were asked together share one message."""
+        for verdict in verdicts:
+            usage = verdict.usage
+            if "input_tokens" in usage:
+                id_ = usage.get("request_id")
+                self.add(str(usage.get("model", verdict.grader)), usage, id=None if id_ is None else str(id_))
+
+    def summary(self) -> str:
+        """A few lines for people: messages, tokens, money, and what is not known."""
+        prompt = sum(count for name, count in self.tokens.items() if name != "output")
+        share = self.tokens["cache_read"] / prompt if prompt else 0.0
+        lines = [
+            f"{self.n_messages:,} replies: {prompt:,} tokens in ({share:.0%} from the prompt cache), "
+            f"{self.tokens['output']:,} out",
+            f"cost ${self.known_cost:,.2f} at list prices of {self.prices.as_of}; the prompt cache saved "
+            f"${self.cache_saving:,.2f}, batches ${self.batch_saving:,.2f}",
+        ]
+        for model, count in self.unpriced.items():
+            lines.append(f"price of {model} unknown: its {count:,} replies are not in the cost (--prices FILE adds it)")
+        return "\n".join(lines)
