@@ -35,10 +35,10 @@ def _zero_harm(counts: StrataCounts, estimate: RateEstimate, settings: Settings)
     n_scenarios, high = None, None
     if counts.has_clusters:
         n_scenarios = int((counts.n_labeled.sum(0) > 0).sum())
-        limits, _ = limits_post_stratified(counts, replace(settings, target="new-scenarios"))
+        limits = limits_post_stratified(counts, replace(settings, target="new-scenarios"))
         high = float(limits.high) if n_scenarios > 1 else None
     if settings.target == "new-scenarios":
-        limits, _ = limits_post_stratified(counts, replace(settings, target="scenarios"))
+        limits = limits_post_stratified(counts, replace(settings, target="scenarios"))
         estimate = replace(estimate, high=float(limits.high), method="post-stratified")
     gap = bool((counts.marginal().n_labeled == 0).any())
     return zero_harm_text(
@@ -62,7 +62,7 @@ def _scenario_notes(counts: StrataCounts, settings: Settings) -> list[str]:
         return ["All labels come from one scenario: no interval for new scenarios can be given."]
     parts = []
     for icc in ASSUMED_CORRELATIONS:
-        limits, _ = limits_post_stratified(counts, replace(settings, assumed_icc=icc))
+        limits = limits_post_stratified(counts, replace(settings, assumed_icc=icc))
         parts.append(f"{percent_interval(float(limits.low), float(limits.high))} at {icc:g}")
     notes = [
         f"Assumes correlation {settings.assumed_icc:g} inside a scenario ({n_scenarios} scenarios): "

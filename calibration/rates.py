@@ -210,7 +210,7 @@ def _settings(target: Target, method: Method, confidence_level: float, assumed_i
 
 def _estimate(counts: StrataCounts, method: Method, settings: Settings) -> RateEstimate:
     """Limits by the method, cut at what the labels confirmed, with everything a reader must know beside them."""
-    limits, notes = METHODS[method](counts, settings)
+    limits, notes, used = METHODS[method](counts, settings)
     flat = counts.marginal()
     total = flat.total
     rate, low, high = (float(v) for v in limits)
@@ -227,7 +227,7 @@ def _estimate(counts: StrataCounts, method: Method, settings: Settings) -> RateE
         high=high,
         confidence_level=settings.confidence_level,
         target=settings.target,
-        method=method,
+        method=used,
         n_transcripts=total,
         n_scored=flat.n_scored,
         n_labeled=flat.labels,
