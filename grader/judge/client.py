@@ -53,6 +53,15 @@ class Reply:
     message: dict[str, Any]
     request_id: str | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """The reply as the store keeps it."""
+        return {"message": self.message, "request_id": self.request_id}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Reply:
+        """The inverse of `to_dict`."""
+        return cls(message=record["message"], request_id=record.get("request_id"))
+
 
 @runtime_checkable
 class JudgeClient(Protocol):

@@ -6,7 +6,8 @@ This order lets all requests about one transcript share the prompt cache up to i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +25,17 @@ RULES = (Path(__file__).parent / "rules.md").read_text(encoding="utf-8").strip()
 PROMPT_VERSION = _LAYOUT + "-" + hashlib.sha256(RULES.encode()).hexdigest()[:12]
 
 
-def build_params(
-    messages: Sequence[Message],
-    pieces: Sequence[Piece],
-    rubrics: Sequence[Rubric],
-    *,
-    nonce: str,
-    model: str,
-    max_tokens: int,
-    view: View = "full",
-    effort: str | None = None,
-    thinking: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """The keyword arguments of ``messages.create`` for one request.
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One window of a transcript as the judge sees it; made once for all questions about it."""
+
+    nonce: str
+    opening: str
+    text: str
+
+
+def build_record(messages: Sequence[Message], pieces: Sequence[Piece], *, nonce: str, view: View) -> Record:
+    """Render a window.
 
     Parameters
     ----------
@@ -44,22 +43,37 @@ def build_params(
         All messages of the transcript.
     pieces : sequence of Piece
         The window to show.
+    nonce : str
+        The same for all windows and questions of one grading of a transcript, so that they share the cache.
+    view : {"full", "no-reasoning", "actions"}
+    """
+    opening = _announcement(nonce, _share_shown(messages, pieces))
+    return Record(nonce, opening, render(messages, pieces, nonce=nonce, view=view))
+
+
+def build_params(
+    record: Record,
+    rubrics: Sequence[Rubric],
+    *,
+    model: str,
+    max_tokens: int,
+    effort: str | None = None,
+    thinking: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The keyword arguments of ``messages.create`` for one request.
+
+    Parameters
+    ----------
+    record : Record
     rubrics : sequence of Rubric
         The harms to ask, in order.
-    nonce : str
-        The same for all requests about one transcript, so that they share the cache.
-    model, max_tokens, view, effort, thinking
+    model, max_tokens, effort, thinking
         Settings of the judge.
     """
-    shown = _share_shown(messages, pieces)
     content = [
-        {"type": "text", "text": _announcement(nonce, shown)},
-        {
-            "type": "text",
-            "text": render(messages, pieces, nonce=nonce, view=view),
-            "cache_control": {"type": "ephemeral"},
-        },
-        {"type": "text", "text": _question(rubrics, nonce)},
+        {"type": "text", "text": record.opening},
+        {"type": "text", "text": record.text, "cache_control": {"type": "ephemeral"}},
+        {"type": "text", "text": _question(rubrics, record.nonce)},
     ]
     output_config: dict[str, Any] = {"format": {"type": "json_schema", "schema": reply_schema(r.name for r in rubrics)}}
     if effort is not None:
@@ -71,7 +85,7 @@ def build_params(
         "messages": [{"role": "user", "content": content}],
         "output_config": output_config,
     }
-    return params if thinking is None else params | {"thinking": thinking}
+    return params if thinking is None else params | {"thinking": dict(thinking)}
 
 
 def _announcement(nonce: str, shown: str) -> str:

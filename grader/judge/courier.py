@@ -1,0 +1,190 @@
+"""Sends requests side by side and hands replies back in the order they arrive."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import queue
+import random
+import threading
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, cast
+
+from grader.judge.client import JudgeClient, Reply, Request, SendError
+from grader.judge.throttle import Throttle
+
+_OVERRUN = frozenset({429, 529})
+# How long replies already paid for may still arrive after a run was stopped.
+_LAST_REPLIES_SECONDS = 30.0
+
+Answer = tuple[Request, "Reply | SendError"]
+# Keeps a reply (the argument says whether another attempt is allowed); False asks the same question again.
+Keep = Callable[[Request, Reply, bool], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retries:
+    """How often and after what pauses a request that may pass is sent again.
+
+    Parameters
+    ----------
+    attempts : int, at least 1
+        In all, for errors of the server or the connection.
+    unreadable : int
+        Further attempts after a reply that is no verdict.
+    first_pause, longest_pause : float
+        Seconds; the pause doubles from one to the other and is drawn at random from its upper half. A
+        server's ``retry-after`` comes before it, up to `longest_pause`.
+    """
+
+    attempts: int = 6
+    unreadable: int = 1
+    first_pause: float = 0.5
+    longest_pause: float = 60.0
+
+    def pause(self, attempt: int, retry_after: float | None) -> float:
+        """Seconds to wait after failed attempt number `attempt` (from 0)."""
+        if retry_after is not None:
+            return min(retry_after, self.longest_pause)
+        # Keeps clients from coming back all at once; no number of a report depends on it.
+        return min(self.first_pause * 2.0**attempt, self.longest_pause) * random.uniform(0.5, 1.0)
+
+
+class Courier:
+    """Carries requests while its ``with`` block runs.
+
+    Parameters
+    ----------
+    client : JudgeClient, or a client with coroutines ``asend`` and ``acount_tokens``
+    concurrency : int, at least 1
+        Most requests in flight.
+    retries : Retries
+    keep : callable
+        Called in the courier's thread with every reply before anybody else sees it (it stores the reply).
+    """
+
+    def __init__(self, client: JudgeClient, *, concurrency: int, retries: Retries, keep: Keep) -> None:
+        self._client = client
+        self._is_async = bool(getattr(client, "is_async", hasattr(client, "asend")))
+        self._retries = retries
+        self._keep = keep
+        self._answers: queue.SimpleQueue[Answer | BaseException] = queue.SimpleQueue()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._threads = None if self._is_async else ThreadPoolExecutor(concurrency, "harmrate-judge")
+        self.throttle = Throttle(concurrency)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        # What is in flight has been paid for; only somebody who leaves early does not wait for it.
+        wait = isinstance(error, Exception)
+        _in_loop(self._stop(_LAST_REPLIES_SECONDS if wait else 0.0)).result()
+        if self._threads is not None:
+            self._threads.shutdown(wait=wait, cancel_futures=True)
+
+    def submit(self, request: Request) -> None:
+        """Have `request` sent as soon as there is a slot."""
+        _loop().call_soon_threadsafe(self._start, request)
+
+    def next_answer(self) -> Answer:
+        """The next reply or failure, whichever request it belongs to; waits for it.
+
+        Raises
+        ------
+        RunStopped, InputError
+            No further request can succeed.
+        """
+        answer = self._answers.get()
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def count_tokens(self, params: Mapping[str, Any]) -> int | None:
+        """The server's count of a prompt's tokens; None when it has none to give."""
+        name = "acount_tokens" if self._is_async else "count_tokens"
+        count = getattr(self._client, name, None)
+        if count is None:
+            return None
+        with suppress(SendError):
+            counted: int | None = _in_loop(count(params)).result() if self._is_async else count(params)
+            return counted
+        return None
+
+    def _start(self, request: Request) -> None:
+        task = asyncio.get_running_loop().create_task(self._carry(request))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry(self, request: Request) -> None:
+        try:
+            self._answers.put((request, await self._answer(request)))
+        except SendError as failure:
+            self._answers.put((request, failure))
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._answers.put(error)
+
+    async def _answer(self, request: Request) -> Reply:
+        failed = unreadable = 0
+        while True:
+            async with self.throttle.slot():
+                outcome = await self._attempt(request)
+                if isinstance(outcome, Reply):
+                    self.throttle.succeeded()
+                    if self._keep(request, outcome, unreadable < self._retries.unreadable):
+                        return outcome
+                    unreadable += 1
+                    continue
+                pause = self._retries.pause(failed, outcome.retry_after)
+                if outcome.status in _OVERRUN:
+                    self.throttle.slow_down(outcome.retry_after if outcome.retry_after is not None else pause)
+            failed += 1
+            if outcome.retry == "never" or failed >= self._retries.attempts:
+                raise outcome
+            await asyncio.sleep(pause)
+
+    async def _attempt(self, request: Request) -> Reply | SendError:
+        try:
+            if self._is_async:
+                reply: Reply = await cast(Any, self._client).asend(request)
+                return reply
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._client.send, request)
+        except SendError as failure:
+            return failure
+
+    async def _stop(self, seconds: float) -> None:
+        self.throttle.close()
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self.throttle.in_flight and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.02)
+        tasks = set(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _in_loop(work: Coroutine[Any, Any, Any]) -> Future[Any]:
+    return asyncio.run_coroutine_threadsafe(work, _loop())
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    """The event loop of all couriers of this process.
+
+    An async client's connections belong to the loop they were opened in, so a client that two judges
+    share, or one judge uses twice, must meet the same loop each time.
+    """
+    return _running_loop(os.getpid())
+
+
+@functools.cache
+def _running_loop(process: int) -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name=f"harmrate-judge-{process}", daemon=True).start()
+    return loop

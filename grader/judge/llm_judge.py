@@ -1,0 +1,238 @@
+"""The LLM judge: rubrics, a model behind a client, and verdicts that rest on quoted evidence."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Self
+
+from grader.judge.client import Reply, Request
+from grader.judge.courier import Courier, Retries
+from grader.judge.prompt import PROMPT_VERSION
+from grader.judge.questions import Calls, Effort, Job, Settings
+from grader.judge.reading import reply_outcome
+from grader.judge.rendering import View
+from grader.judge.run import FailureBudget, Run, missing_requests
+from grader.judge.sdk import MAX_TOKENS_LIMIT, as_judge_client
+from grader.judge.verdicts import Source
+from grader.judge.windows import Window, plan_windows, transcript_tokens, whole
+from grader.rubrics import Rubric
+from grader.store import Store
+from grader.transcript import Transcript, canonical_json
+from grader.verdict import GraderKind, Verdict
+
+# Transcript tokens of one request: leaves room for rubrics and answer in a window of 200,000.
+WINDOW_TOKENS = 150_000
+
+
+class LLMJudge:
+    """Grades transcripts by asking a model, one verdict per harm and repeat.
+
+    Parameters
+    ----------
+    client : anthropic client, or object with ``send(request) -> Reply``
+        ``Anthropic`` and its kin are called from threads, ``AsyncAnthropic`` from an event loop in the
+        background (leave an async client to judges alone: its connections belong to that loop). Also
+        `grader.judge.replay.ReplayClient` and whatever else fulfils `grader.judge.client.JudgeClient`.
+    model : str
+        Model id; recorded with every verdict.
+    rubrics : mapping from name to Rubric, or iterable of Rubric
+        What to ask, in order; see `grader.rubrics.load_rubrics`.
+    repeats : int, at least 1
+        How often each question is asked. The API has no sampling parameters, so noise is measured.
+    store : Store, optional
+        Where replies are kept. A question that has a reply there is never asked again.
+    concurrency : int, at least 1
+        Most requests in flight; fewer after 429 and 529.
+    effort : {"low", "medium", "high", "xhigh", "max"}, optional
+    thinking : mapping, optional
+        As in the API, e.g. ``{"type": "adaptive"}``.
+    max_tokens : int
+        Of one answer, thinking included.
+    calls : {"together", "per-harm"}
+        All harms in one request, or one request each (which share the prompt cache).
+    view : {"full", "no-reasoning", "actions"}
+        Which of the agent's channels the judge sees.
+    window_tokens : int
+        Longer transcripts are graded in overlapping windows of so many (estimated) tokens.
+    name : str, optional
+        Default: `model`.
+    retries : Retries, optional
+    max_failed : float in [0, 1]
+        Largest share of failed verdicts (errors, refusals, unreadable answers) that a run survives.
+    watch : callable, optional
+        Called with every new (request, reply), from another thread; may raise `RunStopped`.
+    nonce : callable, optional
+        Draws the code of the markers; for tests.
+
+    Raises
+    ------
+    ValueError
+        A setting is out of range, or there is no rubric.
+
+    Notes
+    -----
+    `grade` raises `RunStopped` when no further request can succeed (spend limit, failure budget) and
+    `InputError` for a refused key or an unknown model; what was answered is in the store by then.
+    """
+
+    kind: GraderKind = "judge"
+
+    def __init__(  # noqa: PLR0913 - one keyword per setting of the judge
+        self,
+        client: Any,
+        model: str,
+        *,
+        rubrics: Mapping[str, Rubric] | Iterable[Rubric],
+        repeats: int = 1,
+        store: Store | None = None,
+        concurrency: int = 16,
+        effort: Effort | None = None,
+        thinking: Mapping[str, Any] | None = None,
+        max_tokens: int = 8192,
+        calls: Calls = "together",
+        view: View = "full",
+        window_tokens: int = WINDOW_TOKENS,
+        name: str | None = None,
+        retries: Retries | None = None,
+        max_failed: float = 1.0,
+        watch: Callable[[Request, Reply], None] | None = None,
+        nonce: Callable[[], str] | None = None,
+    ) -> None:
+        self.client = as_judge_client(client)
+        self.rubrics = tuple(rubrics.values() if isinstance(rubrics, Mapping) else rubrics)
+        self.settings = Settings(model=model, max_tokens=max_tokens, effort=effort, thinking=thinking, view=view)
+        self.repeats = repeats
+        self.store = store
+        self.concurrency = concurrency
+        self.calls = calls
+        self.window_tokens = window_tokens
+        self.name = name or model
+        self.retries = retries or Retries()
+        self.max_failed = max_failed
+        self.watch = watch
+        self.nonce = nonce or _random_nonce
+        self._check()
+
+    def _check(self) -> None:
+        if not self.rubrics:
+            raise ValueError("rubrics must hold at least one rubric, got none.")
+        if len(set(self.harms)) < len(self.rubrics):
+            raise ValueError(f"rubrics must have different names, got {self.harms}.")
+        rules = {
+            "repeats": (self.repeats, 1, float("inf")),
+            "concurrency": (self.concurrency, 1, float("inf")),
+            "max_tokens": (self.settings.max_tokens, 1, MAX_TOKENS_LIMIT),
+            "window_tokens": (self.window_tokens, 200, float("inf")),
+            "max_failed": (self.max_failed, 0, 1),
+        }
+        for name, (value, low, high) in rules.items():
+            if not low <= value <= high:
+                raise ValueError(f"{name} must fulfil {low} <= {name} <= {high}, got {value}.")
+
+    @property
+    def model(self) -> str:
+        """The model asked."""
+        return self.settings.model
+
+    @property
+    def harms(self) -> tuple[str, ...]:
+        """Names of the harms asked."""
+        return tuple(rubric.name for rubric in self.rubrics)
+
+    @property
+    def version(self) -> str:
+        """Model id and a hash of rubrics, prompt and settings."""
+        told = [
+            [(rubric.name, rubric.hash) for rubric in self.rubrics],
+            PROMPT_VERSION,
+            self.settings.params() | {"view": self.settings.view},
+            self.calls,
+            self.window_tokens,
+        ]
+        return f"{self.model}+{hashlib.sha256(canonical_json(told).encode()).hexdigest()[:12]}"
+
+    def with_store(self, store: Store) -> Self:
+        """The same judge, keeping its replies in `store`."""
+        other = copy.copy(self)
+        other.store = store
+        return other
+
+    def grade(self, transcripts: Iterable[Transcript]) -> Iterator[Verdict]:
+        """Yield one verdict per transcript, harm and repeat, as answers arrive.
+
+        Parameters
+        ----------
+        transcripts : iterable of Transcript
+            Read a little ahead of the answers, never as a whole.
+
+        Raises
+        ------
+        RunStopped, InputError
+            No further request can succeed.
+        """
+        with Courier(self.client, concurrency=self.concurrency, retries=self.retries, keep=self._keep) as courier:
+            run = Run(
+                courier=courier,
+                open_job=lambda transcript: self._open_job(transcript, courier.count_tokens),
+                stored=self._stored,
+                source=Source(self.name, self.version, self.settings.view),
+                budget=FailureBudget(self.max_failed),
+                look_ahead=2 * self.concurrency,
+            )
+            yield from run.verdicts(transcripts)
+
+    def requests(self, transcripts: Iterable[Transcript]) -> Iterator[Request]:
+        """Yield every request that `grade` would send, each once; nothing is sent.
+
+        For estimates before a run, and for batches: hand the replies to `keep`, then `grade` finds them.
+        """
+        return missing_requests(transcripts, lambda transcript: self._open_job(transcript, None), self._stored)
+
+    def keep(self, request: Request, reply: Reply) -> None:
+        """Put a reply that came another way (a batch) into the store."""
+        if self.store is None:
+            raise ValueError("store must be given to keep a reply, got None.")
+        self.store.put_reply(
+            request.key,
+            reply.to_dict(),
+            model=self.model,
+            transcript_id=request.transcript_id,
+            content_hash=request.content_hash,
+            harms=request.harms,
+            repeat=request.repeat,
+            outcome=reply_outcome(reply, request.harms),
+            request_id=reply.request_id,
+        )
+
+    def _keep(self, request: Request, reply: Reply, may_ask_again: bool) -> bool:  # noqa: FBT001 - see courier.Keep
+        if may_ask_again and reply_outcome(reply, request.harms) == "unparseable":
+            return False
+        if self.store is not None:
+            self.keep(request, reply)
+        if self.watch is not None:
+            self.watch(request, reply)
+        return True
+
+    def _stored(self, key: str) -> Reply | None:
+        record = None if self.store is None else self.store.get_reply(key)
+        return None if record is None else Reply.from_dict(record)
+
+    def _open_job(self, transcript: Transcript, count: Callable[[Mapping[str, Any]], int | None] | None) -> Job:
+        groups = [self.rubrics] if self.calls == "together" else [(rubric,) for rubric in self.rubrics]
+        windows = self._windows(transcript, count)
+        return Job(transcript, windows, groups, self.repeats, self.settings, self.nonce)
+
+    def _windows(
+        self, transcript: Transcript, count: Callable[[Mapping[str, Any]], int | None] | None
+    ) -> tuple[Window, ...]:
+        estimate = transcript_tokens(transcript.messages, self.settings.view)
+        if estimate <= self.window_tokens:
+            return (whole(transcript.messages),)
+        return plan_windows(transcript.messages, self.window_tokens, view=self.settings.view)
+
+
+def _random_nonce() -> str:
+    return secrets.token_hex(6)

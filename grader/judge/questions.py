@@ -1,0 +1,184 @@
+"""What a judge asks about one transcript: settings, content keys, and the state of its answers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from grader.judge.client import Reply, Request, SendError
+from grader.judge.prompt import PROMPT_VERSION, Record, build_params, build_record
+from grader.judge.reading import Reading, read_reply, reply_usage
+from grader.judge.rendering import View
+from grader.judge.verdicts import Source, WindowReading, build_verdict
+from grader.judge.windows import Window, whole
+from grader.rubrics import Rubric
+from grader.transcript import Transcript, canonical_json
+from grader.verdict import Verdict
+
+Effort = Literal["low", "medium", "high", "xhigh", "max"]
+Calls = Literal["together", "per-harm"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What decides a judge's answer beside transcript and rubrics; all of it is in the content key."""
+
+    model: str
+    max_tokens: int
+    effort: Effort | None
+    thinking: Mapping[str, Any] | None
+    view: View
+
+    def params(self) -> dict[str, Any]:
+        """Those of ``messages.create``."""
+        named = asdict(self)
+        del named["view"]
+        return named
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One request to be: which harms of which window, which repeat, under which content key."""
+
+    key: str
+    window: int
+    rubrics: tuple[Rubric, ...]
+    repeat: int
+
+    @property
+    def harms(self) -> tuple[str, ...]:
+        """Names of the harms asked."""
+        return tuple(rubric.name for rubric in self.rubrics)
+
+
+def content_key(
+    content_hash: str, window: Window | None, rubrics: Sequence[Rubric], settings: Settings, repeat: int
+) -> str:
+    """SHA-256 of everything the answer depends on, and of nothing else.
+
+    Parameters
+    ----------
+    content_hash : str
+    window : Window or None
+        None for the whole transcript.
+    rubrics : sequence of Rubric
+        In the order asked.
+    settings : Settings
+    repeat : int
+    """
+    pieces = None if window is None else [(p.message, p.start, p.end) for p in window]
+    asked = [(rubric.name, rubric.hash) for rubric in rubrics]
+    told = [content_hash, pieces, asked, PROMPT_VERSION, asdict(settings), repeat]
+    return hashlib.sha256(canonical_json(told).encode()).hexdigest()
+
+
+class Job:
+    """All questions about one transcript and their answers so far.
+
+    The first question about each window goes alone; the others follow when it has been answered, so that
+    they read the prompt cache it filled.
+
+    Parameters
+    ----------
+    transcript : Transcript
+    windows : sequence of Window
+    groups : sequence of tuple of Rubric
+        Which harms are asked together.
+    repeats : int
+    settings : Settings
+    nonce : callable
+        Draws the code of the markers.
+    """
+
+    def __init__(
+        self,
+        transcript: Transcript,
+        windows: Sequence[Window],
+        groups: Sequence[tuple[Rubric, ...]],
+        repeats: int,
+        settings: Settings,
+        nonce: Callable[[], str],
+    ) -> None:
+        self.transcript = transcript
+        self.content_hash = transcript.content_hash
+        self.windows = windows
+        self.settings = settings
+        self._draw_nonce = nonce
+        self._records: dict[int, Record] = {}
+        self._answers: dict[tuple[int, str, int], tuple[Reading, Mapping[str, Any]]] = {}
+        complete = len(windows) == 1 and tuple(windows[0]) == whole(transcript.messages)
+        self.questions = [
+            Question(
+                key=content_key(self.content_hash, None if complete else window, group, settings, repeat),
+                window=number,
+                rubrics=group,
+                repeat=repeat,
+            )
+            for number, window in enumerate(windows)
+            for repeat in range(repeats)
+            for group in groups
+        ]
+        self._open = len(self.questions)
+
+    @cached_property
+    def nonce(self) -> str:
+        """The code of this grading; drawn again should the transcript hold it."""
+        nonce = self._draw_nonce()
+        for _ in range(10):
+            if not any(nonce in message.text for message in self.transcript.messages):
+                break
+            nonce = self._draw_nonce()
+        return nonce
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every question has its answer."""
+        return self._open == 0
+
+    def opening_questions(self) -> list[Question]:
+        """The first question about each window."""
+        return list({q.window: q for q in reversed(self.questions)}.values())[::-1]
+
+    def questions_after(self, question: Question) -> list[Question]:
+        """What may be asked once `question` is answered."""
+        same = [q for q in self.questions if q.window == question.window]
+        return same[1:] if question is same[0] else []
+
+    def request(self, question: Question) -> Request:
+        """The request that asks `question`."""
+        record = self._records.get(question.window)
+        if record is None:
+            pieces = self.windows[question.window]
+            record = build_record(self.transcript.messages, pieces, nonce=self.nonce, view=self.settings.view)
+            self._records[question.window] = record
+        return Request(
+            key=question.key,
+            transcript_id=self.transcript.id,
+            content_hash=self.content_hash,
+            harms=question.harms,
+            repeat=question.repeat,
+            window=question.window,
+            params=build_params(record, question.rubrics, **self.settings.params()),
+        )
+
+    def take(self, question: Question, answer: Reply | SendError) -> None:
+        """Note the answer to `question`."""
+        usage = reply_usage(answer)
+        if len(question.harms) > 1:
+            usage["asked_together"] = len(question.harms)
+        for harm, reading in read_reply(answer, question.harms).items():
+            self._answers[question.window, harm, question.repeat] = (reading, usage)
+        self._open -= 1
+
+    def verdicts(self, source: Source) -> Iterator[Verdict]:
+        """One verdict per harm and repeat, when all is answered."""
+        pairs = dict.fromkeys((harm, q.repeat) for q in self.questions for harm in q.harms)
+        for harm, repeat in pairs:
+            readings = [
+                WindowReading(window, *self._answers[number, harm, repeat])
+                for number, window in enumerate(self.windows)
+            ]
+            yield build_verdict(self.transcript, harm, repeat, readings, source)

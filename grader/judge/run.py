@@ -1,0 +1,123 @@
+"""One run of a judge over transcripts: ask, wait, read, yield, in bounded memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from grader.judge.client import FailureBudgetSpent, Reply, Request
+from grader.judge.courier import Courier
+from grader.judge.questions import Job, Question
+from grader.judge.verdicts import Source
+from grader.transcript import Transcript
+from grader.verdict import Verdict
+
+# A failure budget is judged from this many verdicts on, and at the end.
+_BUDGET_FROM = 20
+
+
+@dataclass(slots=True)
+class FailureBudget:
+    """Counts verdicts that failed for technical reasons or refusal.
+
+    Parameters
+    ----------
+    share : float in [0, 1]
+        Largest share of failed verdicts that a run survives.
+    """
+
+    share: float
+    n: int = 0
+    n_failed: int = 0
+
+    def count(self, verdict: Verdict) -> None:
+        """Count one verdict; raise `FailureBudgetSpent` when too many have failed."""
+        self.n += 1
+        self.n_failed += verdict.outcome not in ("scored", "cannot_assess")
+        if self.n >= _BUDGET_FROM:
+            self.check()
+
+    def check(self) -> None:
+        """Raise `FailureBudgetSpent` when the share is exceeded."""
+        if self.n_failed > self.share * self.n:
+            raise FailureBudgetSpent(
+                f"{self.n_failed} of {self.n} verdicts failed, more than the allowed share of {self.share:g}; "
+                "all replies are stored, a rerun continues from here"
+            )
+
+
+@dataclass(slots=True)
+class Run:
+    """The state of one pass over transcripts.
+
+    Parameters
+    ----------
+    courier : Courier
+    open_job : callable
+        Transcript -> Job.
+    stored : callable
+        Content key -> Reply, or None.
+    source : Source
+    budget : FailureBudget
+    look_ahead : int
+        How many requests may wait for answers before the next transcript is read.
+    """
+
+    courier: Courier
+    open_job: Callable[[Transcript], Job]
+    stored: Callable[[str], Reply | None]
+    source: Source
+    budget: FailureBudget
+    look_ahead: int
+    _waiting: dict[str, list[tuple[Job, Question]]] = field(default_factory=dict)
+
+    def verdicts(self, transcripts: Iterable[Transcript]) -> Iterator[Verdict]:
+        """Yield verdicts as transcripts are finished, in any order."""
+        for transcript in transcripts:
+            job = self.open_job(transcript)
+            yield from self._ask(job, job.opening_questions())
+            while len(self._waiting) >= self.look_ahead:
+                yield from self._hear()
+        while self._waiting:
+            yield from self._hear()
+        self.budget.check()
+
+    def _hear(self) -> Iterator[Verdict]:
+        request, answer = self.courier.next_answer()
+        for job, question in self._waiting.pop(request.key):
+            job.take(question, answer)
+            yield from self._ask(job, job.questions_after(question))
+
+    def _ask(self, job: Job, questions: Iterable[Question]) -> Iterator[Verdict]:
+        """Ask what the store cannot answer; yield the job's verdicts if nothing is left to ask."""
+        open_questions = deque(questions)
+        while open_questions:
+            question = open_questions.popleft()
+            if question.key in self._waiting:  # the same text under another id: one request answers both
+                self._waiting[question.key].append((job, question))
+                continue
+            reply = self.stored(question.key)
+            if reply is None:
+                self._waiting[question.key] = [(job, question)]
+                self.courier.submit(job.request(question))
+                continue
+            job.take(question, reply)
+            open_questions.extend(job.questions_after(question))
+        if job.is_done:
+            for verdict in job.verdicts(self.source):
+                yield verdict
+                self.budget.count(verdict)
+
+
+def missing_requests(
+    transcripts: Iterable[Transcript], open_job: Callable[[Transcript], Job], stored: Callable[[str], Reply | None]
+) -> Iterator[Request]:
+    """Every request that a run would send, each once, without sending it."""
+    told: set[str] = set()
+    for transcript in transcripts:
+        job = open_job(transcript)
+        for question in job.questions:
+            if question.key not in told and stored(question.key) is None:
+                told.add(question.key)
+                yield job.request(question)

@@ -1,0 +1,182 @@
+"""The official SDK's clients as judge clients: their replies as they are, their errors as ours."""
+
+from __future__ import annotations
+
+import email.utils
+import inspect
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from grader.errors import InputError
+from grader.judge.client import JudgeClient, Reply, Request, RunStopped, SendError, SpendLimitReached
+
+if TYPE_CHECKING:
+    import anthropic
+
+# Longer answers need streaming (the SDK's ten-minute rule), which the judge does not use.
+MAX_TOKENS_LIMIT = 21_333
+
+_PASSING = frozenset({408, 409, 429})
+_UNUSABLE = {401: "the API key was refused", 403: "this key may not do that", 404: "not found"}
+
+
+class SdkClient:
+    """An ``anthropic`` client of any kind (plain, Bedrock, Vertex; sync or async) behind one door.
+
+    Parameters
+    ----------
+    client : Anthropic, AsyncAnthropic or one of their kin
+        Its own retries are switched off: the judge retries, with what it knows of the whole run.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client.with_options(max_retries=0)
+        self._messages = self._client.messages
+        self._create = self._messages.with_raw_response.create
+        self.is_async = inspect.iscoroutinefunction(inspect.unwrap(self._messages.create))
+
+    def send(self, request: Request) -> Reply:
+        """Answer one request (sync clients)."""
+        raw = _guarded(lambda: self._create(**request.params))
+        return _reply(raw, _guarded(raw.json))
+
+    async def asend(self, request: Request) -> Reply:
+        """Answer one request (async clients)."""
+        try:
+            raw = await self._create(**request.params)
+            return _reply(raw, await raw.json())
+        except Exception as error:
+            _translate(error)
+
+    def count_tokens(self, params: Mapping[str, Any]) -> int | None:
+        """Input tokens of a request by the API's own count (sync clients); None when it cannot say."""
+        answer = _guarded(lambda: self._messages.count_tokens(**_countable(params)))
+        return int(answer.input_tokens)
+
+    async def acount_tokens(self, params: Mapping[str, Any]) -> int | None:
+        """As `count_tokens`, for async clients."""
+        try:
+            answer = await self._messages.count_tokens(**_countable(params))
+        except Exception as error:
+            _translate(error)
+        return int(answer.input_tokens)
+
+
+def as_judge_client(client: Any) -> JudgeClient:
+    """An SDK client wrapped; anything with ``send`` as it is.
+
+    Raises
+    ------
+    TypeError
+        `client` is neither.
+    """
+    if hasattr(client, "messages") and hasattr(client, "with_options"):
+        return SdkClient(client)
+    if hasattr(client, "send") or hasattr(client, "asend"):
+        wrapped: JudgeClient = client
+        return wrapped
+    raise TypeError(f"client must be an anthropic client or have a method 'send', got {type(client).__name__}.")
+
+
+def make_client(base_url: str | None = None, *, timeout: float | None = None) -> anthropic.AsyncAnthropic:
+    """The client that a command line uses, with the SDK's own ways of finding credentials.
+
+    Parameters
+    ----------
+    base_url : str, optional
+        Another server that speaks the Messages API. One that needs no key gets a placeholder.
+    timeout : float, optional
+        Seconds for one request; default the SDK's (600).
+
+    Raises
+    ------
+    InputError
+        There are no credentials and no `base_url`.
+    """
+    import anthropic
+
+    more: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
+    try:
+        client = anthropic.AsyncAnthropic(base_url=base_url, max_retries=0, **more)
+    except (anthropic.AnthropicError, ValueError) as error:
+        raise InputError(f"credentials of the judge's API cannot be used: {error}") from None
+    if client.api_key or client.auth_token or getattr(client, "credentials", None) is not None:
+        return client
+    if base_url is None and "ANTHROPIC_BASE_URL" not in os.environ:
+        raise InputError(
+            "no API key for the judge: set ANTHROPIC_API_KEY (e.g. export ANTHROPIC_API_KEY=sk-ant-...), "
+            "or name another Messages server with --base-url, or bring existing verdicts with --verdicts"
+        )
+    return anthropic.AsyncAnthropic(api_key="no-key-needed", base_url=base_url, max_retries=0, **more)
+
+
+def _reply(raw: Any, message: Any) -> Reply:
+    if not isinstance(message, dict) or "content" not in message:
+        raise SendError("the answer is not a message", request_id=raw.request_id, retry="later")
+    return Reply(message=message, request_id=raw.request_id)
+
+
+def _countable(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if name != "max_tokens"}
+
+
+def _guarded(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except Exception as error:
+        _translate(error)
+
+
+def _translate(error: Exception) -> NoReturn:
+    """Raise what `error` of the SDK means to a run."""
+    import anthropic
+
+    match error:
+        case SendError() | RunStopped() | InputError():
+            raise error
+        case anthropic.APIStatusError():
+            raise _of_status(error) from None
+        case anthropic.APITimeoutError():
+            raise SendError("the request timed out", retry="later") from None
+        case anthropic.APIConnectionError():
+            raise SendError(f"no connection: {error.__cause__ or error}", retry="later") from None
+        case anthropic.CredentialsError():
+            raise InputError(f"credentials of the judge's API cannot be used: {error}") from None
+        case TypeError() if "authentication method" in str(error):
+            raise InputError("no API key for the judge: set ANTHROPIC_API_KEY") from None
+        case ValueError():  # the body is not JSON
+            raise SendError(f"the answer cannot be read: {error}", retry="later") from None
+    raise error
+
+
+def _of_status(error: anthropic.APIStatusError) -> Exception:
+    told = f"{error.status_code} {error.type or ''}: {error.api_message or error.message}".replace("\n", " ")
+    if error.status_code == 402 or (error.error_code or "").endswith("spend_limit_reached"):
+        return SpendLimitReached(f"{told} (request {error.request_id})")
+    if error.status_code in _UNUSABLE:
+        return InputError(f"{_UNUSABLE[error.status_code]}: {told} (request {error.request_id})")
+    too_long = error.status_code == 413 or (error.status_code == 400 and "too long" in told.lower())
+    hint = error.response.headers.get("x-should-retry")
+    passing = error.status_code in _PASSING or error.status_code >= 500
+    return SendError(
+        told,
+        outcome="too_long" if too_long else "api_error",
+        request_id=error.request_id,
+        status=error.status_code,
+        retry="later" if hint == "true" or (passing and hint != "false") else "never",
+        retry_after=_retry_after(error.response.headers),
+    )
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds, from ``retry-after-ms`` or ``retry-after`` (seconds or a date)."""
+    milliseconds, told = headers.get("retry-after-ms"), headers.get("retry-after")
+    try:
+        if milliseconds is not None:
+            return max(0.0, float(milliseconds) / 1000)
+        return None if told is None else max(0.0, float(told))
+    except ValueError:
+        date = email.utils.parsedate_tz(told or "")
+        return None if date is None else max(0.0, email.utils.mktime_tz(date) - time.time())
