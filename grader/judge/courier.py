@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Protocol, Self, cast
 
 from grader.judge.client import JudgeClient, Reply, Request, SendError
 from grader.judge.throttle import Throttle
@@ -25,6 +25,30 @@ _LAST_REPLIES_SECONDS = 30.0
 Answer = tuple[Request, "Reply | SendError"]
 # Keeps a reply (the argument says whether another attempt is allowed); False asks the same question again.
 Keep = Callable[[Request, Reply, bool], bool]
+
+
+class Carrier(Protocol):
+    """What a run needs of whoever carries its requests: one by one (`Courier`) or in batches."""
+
+    def __enter__(self) -> Self:
+        """Get ready."""
+        ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """End, with what has been paid for stored."""
+        ...
+
+    def submit(self, request: Request) -> None:
+        """Have `request` answered."""
+        ...
+
+    def next_answer(self) -> Answer:
+        """The next answer to any request; waits for it."""
+        ...
+
+    def count_tokens(self, params: Mapping[str, Any]) -> int | None:
+        """The server's count of a prompt's tokens, if it gives one."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

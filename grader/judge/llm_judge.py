@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from grader.judge.client import Reply, Request
-from grader.judge.courier import Courier, Retries
+from grader.judge.courier import Carrier, Courier, Keep, Retries
 from grader.judge.prompt import PROMPT_VERSION
-from grader.judge.questions import Calls, Effort, Job, Settings
+from grader.judge.questions import Calls, Effort, Job, Order, Settings
 from grader.judge.reading import reply_outcome
-from grader.judge.rendering import View
+from grader.judge.rendering import View, render
 from grader.judge.run import FailureBudget, Run, missing_requests
 from grader.judge.sdk import MAX_TOKENS_LIMIT, as_judge_client
 from grader.judge.verdicts import Source
@@ -22,6 +22,8 @@ from grader.rubrics import Rubric
 from grader.store import Store
 from grader.transcript import Transcript, canonical_json
 from grader.verdict import GraderKind, Verdict
+
+CountTokens = Callable[[Mapping[str, Any]], "int | None"]
 
 # Transcript tokens of one request: leaves room for rubrics and answer in a window of 200,000.
 WINDOW_TOKENS = 150_000
@@ -62,6 +64,10 @@ class LLMJudge:
     retries : Retries, optional
     max_failed : float in [0, 1]
         Largest share of failed verdicts (errors, refusals, unreadable answers) that a run survives.
+    carrier : callable, optional
+        Keep -> Carrier: who carries the requests instead of `Courier` (batches); then all questions are asked at once.
+    look_ahead : int, optional
+        How many requests may wait for answers before the next transcript is read; default twice `concurrency`.
     watch : callable, optional
         Called with every new (request, reply), from another thread; may raise `RunStopped`.
     nonce : callable, optional
@@ -98,6 +104,8 @@ class LLMJudge:
         name: str | None = None,
         retries: Retries | None = None,
         max_failed: float = 1.0,
+        carrier: Callable[[Keep], Carrier] | None = None,
+        look_ahead: int | None = None,
         watch: Callable[[Request, Reply], None] | None = None,
         nonce: Callable[[], str] | None = None,
     ) -> None:
@@ -112,6 +120,8 @@ class LLMJudge:
         self.name = name or model
         self.retries = retries or Retries()
         self.max_failed = max_failed
+        self.carrier = carrier
+        self.look_ahead = look_ahead or 2 * concurrency
         self.watch = watch
         self.nonce = nonce or _random_nonce
         self._check()
@@ -173,14 +183,14 @@ class LLMJudge:
         RunStopped, InputError
             No further request can succeed.
         """
-        with Courier(self.client, concurrency=self.concurrency, retries=self.retries, keep=self._keep) as courier:
+        with self._new_carrier() as carrier:
             run = Run(
-                courier=courier,
-                open_job=lambda transcript: self._open_job(transcript, courier.count_tokens),
+                carrier=carrier,
+                open_job=lambda transcript: self._open_job(transcript, carrier.count_tokens),
                 stored=self._stored,
                 source=Source(self.name, self.version, self.settings.view),
                 budget=FailureBudget(self.max_failed),
-                look_ahead=2 * self.concurrency,
+                look_ahead=self.look_ahead,
             )
             yield from run.verdicts(transcripts)
 
@@ -220,18 +230,43 @@ class LLMJudge:
         record = None if self.store is None else self.store.get_reply(key)
         return None if record is None else Reply.from_dict(record)
 
-    def _open_job(self, transcript: Transcript, count: Callable[[Mapping[str, Any]], int | None] | None) -> Job:
+    def _new_carrier(self) -> Carrier:
+        if self.carrier is not None:
+            return self.carrier(self._keep)
+        return Courier(self.client, concurrency=self.concurrency, retries=self.retries, keep=self._keep)
+
+    def _open_job(self, transcript: Transcript, count: CountTokens | None) -> Job:
         groups = [self.rubrics] if self.calls == "together" else [(rubric,) for rubric in self.rubrics]
         windows = self._windows(transcript, count)
-        return Job(transcript, windows, groups, self.repeats, self.settings, self.nonce)
+        order: Order = "first-alone" if self.carrier is None else "all-at-once"
+        return Job(transcript, windows, groups, self.repeats, self.settings, self.nonce, order)
 
-    def _windows(
-        self, transcript: Transcript, count: Callable[[Mapping[str, Any]], int | None] | None
-    ) -> tuple[Window, ...]:
-        estimate = transcript_tokens(transcript.messages, self.settings.view)
+    def _windows(self, transcript: Transcript, count: CountTokens | None) -> tuple[Window, ...]:
+        messages, view = transcript.messages, self.settings.view
+        estimate = transcript_tokens(messages, view)
         if estimate <= self.window_tokens:
-            return (whole(transcript.messages),)
-        return plan_windows(transcript.messages, self.window_tokens, view=self.settings.view)
+            return (whole(messages),)
+        counted = self._counted(transcript, count)
+        if counted is not None and counted <= self.window_tokens:
+            return (whole(messages),)
+        # The estimate's error on the whole is taken to be its error on the parts.
+        budget = self.window_tokens if not counted else max(200, self.window_tokens * estimate // counted)
+        return plan_windows(messages, budget, view=view)
+
+    def _counted(self, transcript: Transcript, count: CountTokens | None) -> int | None:
+        """The server's count of a long transcript's tokens, asked once and stored like a reply."""
+        told = ["count", transcript.content_hash, self.model, self.settings.view]
+        key = hashlib.sha256(canonical_json(told).encode()).hexdigest()
+        stored = None if self.store is None else self.store.get_reply(key)
+        if stored is not None:
+            return int(stored["input_tokens"])
+        if count is None:
+            return None
+        text = render(transcript.messages, whole(transcript.messages), nonce="0" * 12, view=self.settings.view)
+        counted = count({"model": self.model, "messages": [{"role": "user", "content": text}]})
+        if counted is not None and self.store is not None:
+            self.store.put_reply(key, {"input_tokens": counted}, model=self.model, outcome="count")
+        return counted
 
 
 def _random_nonce() -> str:

@@ -20,6 +20,7 @@ from grader.verdict import Verdict
 
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 Calls = Literal["together", "per-harm"]
+Order = Literal["first-alone", "all-at-once"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +79,6 @@ def content_key(
 class Job:
     """All questions about one transcript and their answers so far.
 
-    The first question about each window goes alone; the others follow when it has been answered, so that
-    they read the prompt cache it filled.
-
     Parameters
     ----------
     transcript : Transcript
@@ -91,6 +89,8 @@ class Job:
     settings : Settings
     nonce : callable
         Draws the code of the markers.
+    order : {"first-alone", "all-at-once"}
+        Whether the other questions about a window wait for the first, to read the prompt cache it fills.
     """
 
     def __init__(
@@ -101,8 +101,10 @@ class Job:
         repeats: int,
         settings: Settings,
         nonce: Callable[[], str],
+        order: Order = "first-alone",
     ) -> None:
         self.transcript = transcript
+        self._order = order
         self.content_hash = transcript.content_hash
         self.windows = windows
         self.settings = settings
@@ -139,11 +141,15 @@ class Job:
         return self._open == 0
 
     def opening_questions(self) -> list[Question]:
-        """The first question about each window."""
+        """What may be asked at once."""
+        if self._order == "all-at-once":
+            return self.questions
         return list({q.window: q for q in reversed(self.questions)}.values())[::-1]
 
     def questions_after(self, question: Question) -> list[Question]:
         """What may be asked once `question` is answered."""
+        if self._order == "all-at-once":
+            return []
         same = [q for q in self.questions if q.window == question.window]
         return same[1:] if question is same[0] else []
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from grader.judge.client import FailureBudgetSpent, Reply, Request
-from grader.judge.courier import Courier
+from grader.judge.courier import Carrier
 from grader.judge.questions import Job, Question
 from grader.judge.verdicts import Source
 from grader.transcript import Transcript
@@ -53,7 +53,7 @@ class Run:
 
     Parameters
     ----------
-    courier : Courier
+    carrier : Carrier
     open_job : callable
         Transcript -> Job.
     stored : callable
@@ -64,7 +64,7 @@ class Run:
         How many requests may wait for answers before the next transcript is read.
     """
 
-    courier: Courier
+    carrier: Carrier
     open_job: Callable[[Transcript], Job]
     stored: Callable[[str], Reply | None]
     source: Source
@@ -84,7 +84,7 @@ class Run:
         self.budget.check()
 
     def _hear(self) -> Iterator[Verdict]:
-        request, answer = self.courier.next_answer()
+        request, answer = self.carrier.next_answer()
         for job, question in self._waiting.pop(request.key):
             job.take(question, answer)
             yield from self._ask(job, job.questions_after(question))
@@ -100,7 +100,7 @@ class Run:
             reply = self.stored(question.key)
             if reply is None:
                 self._waiting[question.key] = [(job, question)]
-                self.courier.submit(job.request(question))
+                self.carrier.submit(job.request(question))
                 continue
             job.take(question, reply)
             open_questions.extend(job.questions_after(question))
