@@ -6,7 +6,8 @@ with one value used, chance-corrected agreement says nothing.
 Intervals: two raters, values 0 and 1, no clusters: quantiles of the Dirichlet(1/2, 1/2, 1/2, 1/2) posterior of the 2x2
 table, one posterior per stratum of the design, widened to hold the value. Everything else: bootstrap over scenarios
 (`cluster`), or over items within strata; none (nan) when fewer than 10 items have a vote for anything but the commonest
-value, or when no resample differs. Fixed seed unless `rng` is given.
+value, or when no resample differs. Fixed seed unless `rng` is given. `interval="linearised"` is what other packages
+print (value -+ t standard errors): far too narrow when one value is rare.
 
 Design: with `inclusion_probability` (or `stratum`) the table is weighted by 1 / probability, so that labels drawn more
 often from flagged items do not pass for the pool. The second rater must then be the grader.
@@ -21,14 +22,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from calibration import coefficients
-from calibration.checks import check_level
-from calibration.coefficients import Coefficient, Level, Weights, agreement_weights
+from calibration.coefficients import Level, Weights, agreement_weights
+from calibration.measure import Interval, measure, measure_pairable, measure_rated
 from calibration.records import Agreement
 from calibration.reliability import Ratings, encode
-from calibration.resampling import posterior_values, resampled_values
-from calibration.weighting import Weighting, weighting
-
-MIN_POSITIVE = 10
+from calibration.weighting import weighting
 
 
 def krippendorff_alpha(
@@ -39,6 +37,7 @@ def krippendorff_alpha(
     confidence_level: float = 0.95,
     rng: np.random.Generator | None = None,
     n_resamples: int = 1000,
+    interval: Interval = "default",
 ) -> Agreement:
     """Krippendorff's alpha: 1 is perfect, 0 is chance, below 0 is systematic disagreement.
 
@@ -52,6 +51,7 @@ def krippendorff_alpha(
     confidence_level : float in (0, 1)
     rng : numpy Generator, optional
     n_resamples : int
+    interval : {"default", "linearised"}
 
     Returns
     -------
@@ -77,7 +77,7 @@ def krippendorff_alpha(
     ratings = encode(reliability_data)
     ratings = ratings.take((ratings.codes >= 0).sum(axis=0) >= 2)
     coefficient = coefficients.alpha(level_of_measurement, ratings.values)
-    return _measure(
+    return measure(
         coefficient,
         ratings,
         weighting(np.ones(ratings.codes.shape[1], dtype=bool), cluster=_pairable_only(cluster, reliability_data)),
@@ -85,6 +85,7 @@ def krippendorff_alpha(
         confidence_level=confidence_level,
         rng=rng,
         n_resamples=n_resamples,
+        interval=interval,
     )
 
 
@@ -107,96 +108,6 @@ def _alpha_value(ratings: Ratings, level: Level) -> float:
     return float(krippendorff.alpha(value_counts=votes, value_domain=domain, level_of_measurement=level))
 
 
-def _measure(
-    coefficient: Coefficient,
-    ratings: Ratings,
-    design: Weighting,
-    *,
-    confidence_level: float,
-    rng: np.random.Generator | None,
-    n_resamples: int,
-    value: float | None = None,
-) -> Agreement:
-    """Value and interval of a coefficient of the items given."""
-    check_level(confidence_level)
-    features = coefficient.features(ratings)
-    value = float(coefficient.value(design.weight @ features)) if value is None else value
-    low, high, notes = float("nan"), float("nan"), design.notes
-    if not np.isnan(value):
-        rng = np.random.default_rng(0) if rng is None else rng
-        if why := _no_posterior(ratings, design):
-            draws, reason = _resampled(coefficient, ratings, features, design, n_resamples, rng)
-            notes += (reason or why,)
-        else:
-            draws = posterior_values(coefficient, ratings, design, rng=rng)
-        if draws is not None:
-            low, high = _hold(value, draws, confidence_level)
-    return Agreement(
-        statistic=coefficient.name,
-        value=value,
-        low=low,
-        high=high,
-        confidence_level=confidence_level,
-        n_items=int(((ratings.codes >= 0).sum(axis=0) >= 2).sum()),
-        n_raters=int((ratings.codes >= 0).any(axis=1).sum()),
-        n_positive=ratings.n_positive(),
-        notes=notes,
-    )
-
-
-def _no_posterior(ratings: Ratings, design: Weighting) -> str:
-    """Why the interval is a bootstrap; empty when the posterior of the 2x2 table serves."""
-    if design.cluster is not None:
-        return "interval: bootstrap over clusters"
-    two_complete = len(ratings.codes) == 2 and ratings.is_binary and bool((ratings.codes >= 0).all())
-    return "" if two_complete else "interval: bootstrap over items"
-
-
-def _resampled(
-    coefficient: Coefficient,
-    ratings: Ratings,
-    features: np.ndarray[Any, np.dtype[np.float64]],
-    design: Weighting,
-    n_resamples: int,
-    rng: np.random.Generator,
-) -> tuple[np.ndarray[Any, np.dtype[np.float64]] | None, str]:
-    """Bootstrap values, or None and the reason why there is no interval."""
-    if (n := ratings.n_off_mode()) < MIN_POSITIVE:
-        what = "a positive vote" if ratings.is_binary else "a vote for anything but the commonest value"
-        return None, f"no interval: {n} items have {what}, {MIN_POSITIVE} are needed"
-    if design.cluster is not None and len(np.unique(design.cluster)) < 2:
-        return None, "no interval: all items are in one cluster"
-    draws = resampled_values(coefficient, features, design, n_resamples=n_resamples, rng=rng)
-    draws = draws[np.isfinite(draws)]
-    if draws.size < n_resamples / 2 or np.ptp(draws) < 1e-12:
-        return None, "no interval: the resamples do not vary"
-    return draws, ""
-
-
-def _hold(value: float, draws: np.ndarray[Any, np.dtype[np.float64]], confidence_level: float) -> tuple[float, float]:
-    """Central interval of the draws, widened to hold the value."""
-    tail = (1 - confidence_level) / 2
-    low, high = np.nanquantile(draws, [tail, 1 - tail])
-    return min(float(low), value), max(float(high), value)
-
-
-def _of_ratings(
-    coefficient: Coefficient,
-    ratings: Ratings,
-    *,
-    inclusion_probability: ArrayLike | None,
-    stratum: ArrayLike | None,
-    cluster: ArrayLike | None,
-    singles: bool,
-    **options: Any,
-) -> Agreement:
-    """Keep the items that enter, read their design, measure. Single votes enter only where no design is known."""
-    designed = inclusion_probability is not None or stratum is not None
-    used = (ratings.codes >= 0).sum(axis=0) >= (1 if singles and not designed else 2)
-    design = weighting(used, inclusion_probability=inclusion_probability, stratum=stratum, cluster=cluster)
-    return _measure(coefficient, ratings.take(used), design, **options)
-
-
 def cohen_kappa(
     a: ArrayLike,
     b: ArrayLike,
@@ -208,6 +119,7 @@ def cohen_kappa(
     confidence_level: float = 0.95,
     rng: np.random.Generator | None = None,
     n_resamples: int = 1000,
+    interval: Interval = "default",
 ) -> Agreement:
     """Cohen's kappa of two raters, or weighted kappa.
 
@@ -224,6 +136,7 @@ def cohen_kappa(
     confidence_level : float in (0, 1)
     rng : numpy Generator, optional
     n_resamples : int
+    interval : {"default", "linearised"}
 
     Returns
     -------
@@ -241,16 +154,16 @@ def cohen_kappa(
     0.467, 8 items
     """
     ratings = _pair(a, b)
-    return _of_ratings(
+    return measure_pairable(
         coefficients.cohen(agreement_weights(weights, ratings.values)),
         ratings,
         inclusion_probability=inclusion_probability,
         stratum=stratum,
         cluster=cluster,
-        singles=False,
         confidence_level=confidence_level,
         rng=rng,
         n_resamples=n_resamples,
+        interval=interval,
     )
 
 
@@ -273,6 +186,7 @@ def positive_agreement(
     confidence_level: float = 0.95,
     rng: np.random.Generator | None = None,
     n_resamples: int = 1000,
+    interval: Interval = "default",
 ) -> Agreement:
     """Share of the positive votes that the other rater shares: 2 x11 / (2 x11 + x10 + x01).
 
@@ -287,6 +201,7 @@ def positive_agreement(
     confidence_level : float in (0, 1)
     rng : numpy Generator, optional
     n_resamples : int
+    interval : {"default", "linearised"}
 
     Returns
     -------
@@ -305,16 +220,16 @@ def positive_agreement(
     ratings = _pair(a, b)
     if not ratings.is_binary:
         raise ValueError(f"a and b must fulfil values in (0, 1, nan), got {ratings.values[:5].tolist()}.")
-    return _of_ratings(
+    return measure_pairable(
         coefficients.positive(1),
         ratings,
         inclusion_probability=inclusion_probability,
         stratum=stratum,
         cluster=cluster,
-        singles=False,
         confidence_level=confidence_level,
         rng=rng,
         n_resamples=n_resamples,
+        interval=interval,
     )
 
 
@@ -328,6 +243,7 @@ def percent_agreement(
     confidence_level: float = 0.95,
     rng: np.random.Generator | None = None,
     n_resamples: int = 1000,
+    interval: Interval = "default",
 ) -> Agreement:
     """Mean share of agreeing pairs of votes per item. Chance is not taken out: it flatters rare harms.
 
@@ -340,6 +256,7 @@ def percent_agreement(
     confidence_level : float in (0, 1)
     rng : numpy Generator, optional
     n_resamples : int
+    interval : {"default", "linearised"}
 
     Returns
     -------
@@ -352,16 +269,16 @@ def percent_agreement(
     0.75
     """
     ratings = encode(reliability_data)
-    return _of_ratings(
+    return measure_pairable(
         coefficients.percent(agreement_weights(weights, ratings.values)),
         ratings,
         inclusion_probability=inclusion_probability,
         stratum=stratum,
         cluster=cluster,
-        singles=False,
         confidence_level=confidence_level,
         rng=rng,
         n_resamples=n_resamples,
+        interval=interval,
     )
 
 
@@ -375,6 +292,7 @@ def gwet_ac1(
     confidence_level: float = 0.95,
     rng: np.random.Generator | None = None,
     n_resamples: int = 1000,
+    interval: Interval = "default",
 ) -> Agreement:
     """Gwet's AC1: chance-corrected agreement that stays informative when one value is rare.
 
@@ -389,6 +307,7 @@ def gwet_ac1(
     confidence_level : float in (0, 1)
     rng : numpy Generator, optional
     n_resamples : int
+    interval : {"default", "linearised"}
 
     Returns
     -------
@@ -407,14 +326,14 @@ def gwet_ac1(
     AC1 0.958, kappa -0.020
     """
     ratings = encode(reliability_data, value_domain=value_domain)
-    return _of_ratings(
+    return measure_rated(
         coefficients.gwet("ac1", agreement_weights("identity", ratings.values)),
         ratings,
         inclusion_probability=inclusion_probability,
         stratum=stratum,
         cluster=cluster,
-        singles=True,
         confidence_level=confidence_level,
         rng=rng,
         n_resamples=n_resamples,
+        interval=interval,
     )

@@ -63,6 +63,31 @@ def _resampled_sums(units: Floats, n_resamples: int, rng: np.random.Generator) -
     return np.concatenate(sums) * (n / (n - 1))
 
 
+def linearised_stderr(coefficient: Coefficient, features: Floats, design: Weighting) -> float:
+    """Standard error from the influence of every item (infinitesimal jackknife); nan with one unit.
+
+    Notes
+    -----
+    The derivative of the coefficient in the direction of each item's features, by central differences; squares are
+    summed within strata, or over scenarios. For complete ratings this is the linearised variance that Gwet (2014)
+    writes out coefficient by coefficient, and the delta method of Cohen's kappa.
+    """
+    units = design.weight[:, None] * features
+    if design.cluster is not None:
+        units = _sum_by(design.cluster, units)
+    step, total = 1e-3, units.sum(axis=0)
+    influence = (coefficient.value(total + step * units) - coefficient.value(total - step * units)) / (2 * step)
+    if design.cluster is not None:
+        return float(np.sqrt(_scatter(influence)))
+    return float(np.sqrt(sum(_scatter(influence[design.stratum == h]) for h in np.unique(design.stratum))))
+
+
+def _scatter(influence: Floats) -> float:
+    """Variance of a sum of independent contributions; nan when there is one."""
+    n = influence.size
+    return n * float(influence.var(ddof=1)) if n > 1 else float("nan")
+
+
 def posterior_values(
     coefficient: Coefficient, ratings: Ratings, design: Weighting, *, rng: np.random.Generator
 ) -> Floats:

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.special import stdtrit
 
 from calibration.agreement import (
     cohen_kappa,
@@ -14,6 +15,7 @@ from calibration.agreement import (
 )
 from calibration.compare import compare_paired, mcnemar_exact
 from calibration.multiplicity import benjamini_yekutieli
+from calibration.multirater import brennan_prediger, conger_kappa, fleiss_kappa, gwet_ac2
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +94,68 @@ def test_benjamini_yekutieli(cases):
     adjusted = benjamini_yekutieli(case["p"])
     assert adjusted.tolist() == pytest.approx(case["p_adj"])
     assert (adjusted <= case["q"]).tolist() == case["reject"]
+
+
+COEFFICIENTS = {
+    "gwet": gwet_ac2,
+    "fleiss": fleiss_kappa,
+    "conger": conger_kappa,
+    "bp": brennan_prediger,
+}
+
+
+@pytest.mark.parametrize("weights", ["identity", "linear", "ordinal", "quadratic"])
+def test_irrcac(cases, weights):
+    """Five data sets, five coefficients; intervals where no item has a single vote."""
+    for case in cases("irrcac_raw"):
+        data = np.array(case["units_by_raters"], dtype=object).T
+        single_votes = ((data != None).sum(axis=0) < 2).any()  # noqa: E711
+        for name, expected in case["computed"][weights].items():
+            if name == "krippendorff":
+                level = {"identity": "nominal", "quadratic": "interval"}.get(weights)
+                if level is None or (level == "interval" and isinstance(data[0, 0], str)):
+                    continue  # its ordinal distance is not Gwet's weight; text has no interval
+                result = krippendorff_alpha(data, level_of_measurement=level, interval="linearised")
+            else:
+                result = COEFFICIENTS[name](data, weights=weights, interval="linearised")
+            assert result.value == pytest.approx(expected["coef"], abs=6e-8), (case["name"], name)
+            if not single_votes and name != "krippendorff":
+                # Single votes: irrCAC counts them as items without agreement. Alpha: it prints Fleiss' error.
+                assert result.low == pytest.approx(expected["ci"][0], abs=1e-6), (case["name"], name)
+                assert result.high == pytest.approx(expected["ci"][1], abs=1e-6), (case["name"], name)
+
+
+def ratings_from_counts(counts):
+    """Votes per item and value as raters x items; which rater gave which vote is unknown and does not matter."""
+    return np.array([np.repeat(np.arange(len(row)), row) for row in counts]).T
+
+
+def test_fleiss_from_counts(cases):
+    six, wikipedia = cases("fleiss_distrib")
+    data = ratings_from_counts(six["counts"])
+    for result, expected in (
+        (gwet_ac1(data, interval="linearised"), six["published"]["ac1"]),
+        (fleiss_kappa(data, interval="linearised"), six["published"]["fleiss"]),
+        (brennan_prediger(data, interval="linearised"), six["published"]["bp"]),
+    ):
+        t = 2.144787  # 14 degrees of freedom
+        assert (result.value, (result.value - result.low) / t) == pytest.approx(expected, abs=1e-6)
+    assert krippendorff_alpha(data).value == pytest.approx(six["published"]["kripp"][0], abs=6e-8)
+    assert fleiss_kappa(data).value == pytest.approx(six["computed_fleiss"])
+    data = ratings_from_counts(wikipedia["counts"])
+    assert fleiss_kappa(data).value == pytest.approx(wikipedia["computed_fleiss"])
+    assert fleiss_kappa(data).value == pytest.approx(wikipedia["published"]["fleiss"], abs=0.005)
+
+
+def test_standard_errors_of_kappa(cases):
+    """SAS prints the large-sample error with 1 / n; ours divides by n - 1 and uses t."""
+    sas, abstractors, diagnosis = cases("cohen_kappa_tables")
+    for case, expected in (
+        (sas, sas["published"]["ase"]),
+        (abstractors, abstractors["published"]["cohen"][1]),
+        (diagnosis, diagnosis["computed_irrCAC_py"]["cohen"][1]),
+    ):
+        a, b = from_table(case["table"])
+        result = cohen_kappa(a, b, interval="linearised")
+        stderr = (result.value - result.low) / stdtrit(a.size - 1, 0.975)
+        assert stderr * np.sqrt((a.size - 1) / a.size) == pytest.approx(expected, rel=6e-3)
