@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from grader.judge.client import Reply, Request
 from grader.judge.prices import Prices, Tokens
 from grader.verdict import Verdict
 
@@ -57,7 +58,8 @@ class Ledger:
             self._seen.add(id)
         tokens = Tokens.of(usage)
         self.n_messages += 1
-        self.thinking_tokens += (usage.get("output_tokens_details") or {}).get("thinking_tokens") or 0
+        details = usage.get("output_tokens_details") or usage  # verdicts carry the count without its wrapping
+        self.thinking_tokens += details.get("thinking_tokens") or 0
         for name in self.tokens:
             self.tokens[name] += getattr(tokens, name)
         price = self.prices.of(model)
@@ -68,6 +70,11 @@ class Ledger:
         self.known_cost += list_price * share
         self.cache_saving += (price.rates(tokens.prompt).cost(tokens.uncached()) - list_price) * share
         self.batch_saving += list_price * (1 - share)
+
+    def watch(self, request: Request, reply: Reply) -> None:
+        """Enter a reply as it arrives (`LLMJudge`'s ``watch``): what this run pays for, and not what was stored."""
+        model = str(reply.message.get("model") or request.params["model"])
+        self.add(model, reply.message.get("usage") or {})
 
     def add_verdicts(self, verdicts: Iterable[Verdict]) -> None:
         """Enter the messages behind `verdicts`; harms that were asked together share one message."""

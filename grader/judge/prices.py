@@ -7,16 +7,21 @@ import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from grader.errors import InputError
+from grader.transcript import canonical_json
 
 SHIPPED = Path(__file__).with_name("prices.toml")
 _MILLION = 1_000_000
 _SNAPSHOT = re.compile(r"-\d{8}$")
 
+# English has 3.5 to 4.5; only text like base64 has fewer than this.
+_BYTES_PER_TOKEN_AT_LEAST = 2.0
+
+Service = Literal["standard", "batch"]
 _Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -52,6 +57,15 @@ class Price(Rates):
     """The rates of one model; `long_prompt` where long requests cost more."""
 
     long_prompt: LongPrompt | None = None
+
+    def at_most(self, params: Mapping[str, Any]) -> float:
+        """US dollars that a request with these ``messages.create`` arguments can cost, before discounts.
+
+        Every prompt token is written to the cache, a token has 2 bytes, and the reply is as long as it may be.
+        """
+        tokens = round(prompt_bytes(params) / _BYTES_PER_TOKEN_AT_LEAST)
+        kind = "cache_write_1h" if '"ttl":"1h"' in canonical_json(params) else "cache_write_5m"
+        return self.rates(tokens).cost(Tokens(output=params["max_tokens"], **{kind: tokens}))
 
     def rates(self, prompt_tokens: int) -> Rates:
         """The rates of a request with so many prompt tokens."""
@@ -160,6 +174,12 @@ def load_prices(path: Path | str | None = None) -> Prices:
         return shipped
     own = _read(Path(path))
     return own.model_copy(update={"models": {**shipped.models, **own.models}})
+
+
+def prompt_bytes(params: Mapping[str, Any]) -> int:
+    """Size of a request's prompt, schema included."""
+    prompt = [params.get(name) for name in ("system", "tools", "messages", "output_config")]
+    return len(canonical_json(prompt).encode("utf-8", "replace"))
 
 
 def _read(path: Path) -> Prices:

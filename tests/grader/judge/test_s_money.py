@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 import threading
@@ -15,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.errors import InputError
-from grader.judge.budget import Budget, BudgetClient, estimate
+from grader.judge.budget import Budget, BudgetClient
 from grader.judge.client import Reply, Request, SendError, SpendLimitReached
+from grader.judge.estimate import estimate
 from grader.judge.ledger import Ledger
 from grader.judge.prices import Prices, Tokens, load_prices
 from grader.verdict import Verdict
@@ -254,3 +256,28 @@ def test_token_counts_pass_through() -> None:
 
     assert BudgetClient(Counting(1), Budget(load_prices(), 1)).count_tokens({}) == 42
     assert BudgetClient(Costly(1), Budget(load_prices(), 1)).count_tokens({}) is None
+
+
+def test_limit_holds_for_async_clients_too() -> None:
+    class Async:
+        is_async = True
+
+        def __init__(self) -> None:
+            self.n = 0
+
+        async def asend(self, request: Request) -> Reply:
+            await asyncio.sleep(0.002)
+            self.n += 1
+            return Reply(message={"usage": {"output_tokens": 100}})
+
+    async def run(client: BudgetClient) -> int:
+        answers = await asyncio.gather(*(client.asend(request(n=n)) for n in range(120)), return_exceptions=True)
+        return sum(isinstance(answer, SpendLimitReached) for answer in answers)
+
+    inner, budget = Async(), Budget(load_prices(), max_cost=0.1)
+    client = BudgetClient(inner, budget)
+    assert client.is_async
+    stopped = asyncio.run(run(client))
+    assert inner.n + stopped == 120
+    assert inner.n == pytest.approx(90, abs=1)
+    assert budget.spent <= 0.1
