@@ -8,7 +8,7 @@ from typing import Any
 
 from grader.errors import InputError
 from grader.readers.blocks import as_text, assistant_text
-from grader.readers.build import build_transcript, record_metadata
+from grader.readers.build import build_transcript, read_each, record_metadata
 from grader.readers.records import Record
 from grader.transcript import Message, Role, Transcript
 
@@ -21,18 +21,14 @@ _MAX_PROMPT_BYTES = 16 * 2**20
 
 
 def parse_agentic_misalignment(records: Iterator[Record]) -> Iterator[Transcript]:
-    """Yield one transcript per ``response.json``, after the prompts of its condition.
+    """One transcript per ``response.json``, after the prompts of its condition.
 
     The condition ``<family>_<goal type>-<goal value>_<urgency>`` is the scenario; its parts are metadata
     ``family, goal_type, goal_value, urgency``. What the record says of itself wins over what its
     folders say. Ids are ``model/condition/sample``, with ``/`` in a model's id written ``_``.
     """
     prompts: dict[Path, tuple[Message, ...]] = {}  # hundreds of samples share one condition
-    for record in records:
-        try:
-            yield _read(record, prompts)
-        except InputError as error:
-            raise record.error(error.reason) from None
+    return read_each(records, lambda record: [_read(record, prompts)])
 
 
 def is_response(value: Any) -> bool:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from grader.errors import InputError
 from grader.readers.actions import split_actions
+from grader.readers.build import PREFILL
 from grader.transcript import Message, Role, tool_call
 
 _ROLES: Mapping[str, Role] = {
@@ -30,6 +32,7 @@ _ROLES: Mapping[str, Role] = {
     "environment": "tool",
     "observation": "tool",
 }
+_ITEM_FRAME = frozenset({"type", "id", "call_id", "status", "output"})
 _WITHHELD = "[reasoning withheld by the provider]"
 
 
@@ -62,7 +65,23 @@ def conversation(messages: Iterable[Any], *, system: Any = None) -> list[Message
 
 
 def message_parts(message: Mapping[str, Any], names: dict[str, str]) -> Iterator[Message]:
-    """The parts of one message: reasoning, text, then tool calls; `names` learns the calls' ids."""
+    """The parts of one message, or of one item of the Responses API; `names` learns the calls' ids."""
+    if "role" not in message and "from" not in message and isinstance(message.get("type"), str):
+        yield from _item_parts(message, names)
+    elif _is_prefill(message):
+        for part in _chat_parts(message, names):
+            yield replace(part, name=PREFILL) if part.kind in ("text", "reasoning") else part
+    else:
+        yield from _chat_parts(message, names)
+
+
+def _is_prefill(message: Mapping[str, Any]) -> bool:
+    """Whether an auditor wrote this message of the agent's (Petri marks it in the metadata)."""
+    metadata = message.get("metadata")
+    return message.get("role") == "assistant" and isinstance(metadata, Mapping) and bool(metadata.get("prefill"))
+
+
+def _chat_parts(message: Mapping[str, Any], names: dict[str, str]) -> Iterator[Message]:
     role = role_of(message.get("role", message.get("from")))
     content = message.get("content", message.get("value"))
     if role == "tool":
@@ -135,6 +154,25 @@ def _content_parts(role: Role, content: Any, names: dict[str, str], name: str | 
             yield from _block(role, block, names, name)
         else:
             yield from _text(role, as_text(block), name)
+
+
+def _item_parts(item: Mapping[str, Any], names: dict[str, str]) -> Iterator[Message]:
+    """An item of OpenAI's Responses API: reasoning, a call, or what a call gave back."""
+    kind = item["type"]
+    if kind.endswith("_output"):
+        yield _tool_result(item, item.get("output"), names)
+    elif kind.endswith("_call"):
+        name, arguments = item.get("name"), item.get("arguments", item.get("input"))
+        if not isinstance(name, str):  # tools of the provider are named by their type: web_search_call
+            name = kind.removesuffix("_call")
+            arguments = item.get("action") or {k: v for k, v in item.items() if k not in _ITEM_FRAME}
+        call = make_call(name, arguments)
+        _remember(item.get("call_id", item.get("id")), call, names)
+        yield call
+        if item.get("output") is not None:
+            yield Message(role="tool", kind="tool_result", text=as_text(item["output"]), name=call.name)
+    else:
+        yield from _block("assistant", item, names, None)
 
 
 def _text(role: Role, text: str, name: str | None) -> Iterator[Message]:
@@ -230,7 +268,7 @@ def _remember(call_id: Any, call: Message, names: dict[str, str]) -> None:
 
 def _tool_result(message: Mapping[str, Any], content: Any, names: dict[str, str]) -> Message:
     name = message.get("name") or message.get("function")
-    for key in ("tool_call_id", "tool_use_id"):
+    for key in ("tool_call_id", "tool_use_id", "call_id"):
         if not isinstance(name, str) and isinstance(message.get(key), str):
             name = names.get(message[key])
     text = as_text(content)

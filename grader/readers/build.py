@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from grader.errors import InputError
 from grader.readers.provider_errors import provider_error
+from grader.readers.records import Record
 from grader.transcript import FACTS, Message, Transcript
 
+# The speaker of words that an auditor put into the agent's mouth.
+PREFILL = "prefill"
 # Deeper than this, JSON is an attack on whoever serialises it again.
 MAX_DEPTH = 100
 
@@ -24,8 +27,17 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+def read_each(records: Iterator[Record], read: Callable[[Record], Iterable[Transcript]]) -> Iterator[Transcript]:
+    """Yield what `read` makes of each record; its errors learn their file and record."""
+    for record in records:
+        try:
+            yield from read(record)
+        except InputError as error:
+            raise record.error(error.reason) from None
+
+
 def build_transcript(id_: str, messages: Iterable[Message], metadata: Mapping[str, Any], *, source: str) -> Transcript:
-    """A transcript with clean texts, JSON-able metadata, its `source` file, and failed calls marked.
+    """A transcript with clean texts, JSON-able metadata, its `source` file, failed calls and prefills marked.
 
     Parameters
     ----------
@@ -45,6 +57,9 @@ def build_transcript(id_: str, messages: Iterable[Message], metadata: Mapping[st
     facts = dict(_clean(metadata, 0))
     if "source" in facts:
         facts["log_source"] = facts.pop("source")
+    prefilled = [index for index, part in enumerate(parts) if part.role == "assistant" and part.name == PREFILL]
+    if prefilled:
+        facts["prefill"] = prefilled
     failure = provider_error(parts)
     if failure is not None:
         facts.setdefault("provider_error", failure)
@@ -140,4 +155,6 @@ def _clean(value: Any, depth: int) -> Any:
             return {_clean_text(str(k)): _clean(v, depth + 1) for k, v in value.items()}
         case list() | tuple():
             return [_clean(v, depth + 1) for v in value]
-    return value
+        case None | bool() | int():
+            return value
+    return _clean_text(str(value))  # dates and the like, from tables

@@ -1,15 +1,44 @@
-"""Which format a record is in, from its keys alone."""
+"""Which format a file is in: by its first bytes and its name, then by the keys of its first record."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from grader.readers.agentic_misalignment import is_response
+from grader.readers.agentleak import is_trace
+from grader.readers.among_us import is_step
+from grader.readers.batches import is_result
 from grader.readers.chat import is_message
+from grader.readers.claude_code import is_session_line
+from grader.readers.docent import is_agent_run
 from grader.readers.inspect_log import is_log
+from grader.readers.petri import is_audit
+from grader.readers.react import is_privacylens, is_rjudge
 from grader.readers.replies import reply_field
+from grader.readers.swe_agent import is_trajectory
+from grader.readers.tau_bench import is_run
 from grader.transcript import KINDS
+
+_MAGIC = ((b"PK", "inspect"), (b"PAR1", "parquet"))
+_SUFFIXES = {".csv": "csv", ".tsv": "csv", ".txt": "text", ".md": "text", ".log": "text"}
+
+
+def detect_file(path: Path, head: bytes) -> str | None:
+    """Name of the format that a file's first bytes or its suffix tell; None for JSON and for what is unknown.
+
+    Examples
+    --------
+    >>> detect_file(Path("a.csv"), b"id,text"), detect_file(Path("a.txt"), b'{"id": 1}')
+    ('csv', None)
+    """
+    for magic, name in _MAGIC:
+        if head.startswith(magic):
+            return name
+    suffix = path.suffix.lower()
+    looks_like_json = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
+    return None if looks_like_json and suffix not in (".csv", ".tsv") else _SUFFIXES.get(suffix)
 
 
 def detect_record(value: Any) -> str | None:
@@ -52,6 +81,16 @@ def _has_anthropic_parts(message: Mapping[str, Any]) -> bool:
     return not kinds.isdisjoint({"thinking", "redacted_thinking", "tool_use", "tool_result"})
 
 
+def _is_responses(value: Any) -> bool:
+    """Items of OpenAI's Responses API, alone or as the output of a response."""
+    match value:
+        case {"output": [{"type": str()}, *_]} | {"type": "reasoning" | "function_call" | "function_call_output"}:
+            return True
+        case {"input": [{"role": _}, *_]} | {"items": [{"type": str()}, *_]} | {"input": [{"type": str()}, *_]}:
+            return True
+    return False
+
+
 def _is_chat(value: Any) -> bool:
     if is_message(value):
         return True
@@ -70,6 +109,17 @@ _TESTS: tuple[tuple[str, Callable[[Any], bool]], ...] = (
     ("harmrate", _is_native),
     ("inspect", is_log),
     ("agentic-misalignment", is_response),
+    ("petri", is_audit),
+    ("docent", is_agent_run),
+    ("batches", is_result),
+    ("claude-code", is_session_line),
+    ("tau-bench", is_run),
+    ("privacylens", is_privacylens),
+    ("swe-agent", is_trajectory),
+    ("r-judge", is_rjudge),
+    ("agentleak", is_trace),
+    ("among-us", is_step),
+    ("openai-responses", _is_responses),
     ("anthropic", _is_anthropic),
     ("openai", _is_chat),
     ("replies", _is_reply),

@@ -1,16 +1,15 @@
-"""Inspect logs: ``.eval`` archives, read one sample at a time, and ``.json`` logs."""
+"""Inspect logs: samples as transcripts, and ``.json`` logs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from grader.errors import InputError
-from grader.readers.archive import open_archive
 from grader.readers.blocks import as_text, conversation
 from grader.readers.build import build_transcript, record_metadata
-from grader.readers.records import Record, parse_json
+from grader.readers.inspect_branches import expand_refs, target_branches
+from grader.readers.records import Record
 from grader.transcript import Transcript
 
 _ATTACHMENT = "attachment://"
@@ -27,42 +26,25 @@ _HEAVY = frozenset(
         "events_data",
         "store",
         "timelines",
+        "message_refs",
+        "message_pool",
         "transcript",
         "metadata",
     }
 )
 
 
-def read_inspect_eval(path: Path) -> Iterator[Transcript]:
-    """Yield one transcript per sample and epoch of an ``.eval`` archive; memory holds one sample.
-
-    Raises
-    ------
-    InputError
-        When the archive or a sample is damaged, or it is no Inspect log.
-    """
-    with open_archive(path) as archive:
-        name = next((n for n in ("header.json", "_journal/start.json") if n in archive.members), None)
-        if name is None:
-            raise InputError("no Inspect log: the archive has no header.json", file=path)
-        header = _header(parse_json(archive.read(name), file=str(path), place=name), str(path))
-        for member in archive.members:
-            if member.startswith("samples/") and member.endswith(".json"):
-                sample = parse_json(archive.read(member), file=str(path), place=member)
-                yield _transcript(sample, header, file=str(path), place=member)
-
-
 def parse_inspect(records: Iterator[Record]) -> Iterator[Transcript]:
-    """Yield one transcript per sample and epoch of ``.json`` logs."""
+    """Yield the transcripts of ``.json`` logs: one per sample and epoch, or per branch of an audit."""
     for record in records:
         if not is_log(record.value):
             raise record.error("no Inspect log: it has no 'eval' object")
-        header = _header(record.value, record.file)
+        header = log_header(record.value, record.file)
         samples = record.value.get("samples") or []
         if not isinstance(samples, list):
             raise record.error("'samples' is no list")
         for number, sample in enumerate(samples, 1):
-            yield _transcript(sample, header, file=record.file, place=f"sample {number}")
+            yield from sample_transcripts(sample, header, file=record.file, place=f"sample {number}")
 
 
 def is_log(value: Any) -> bool:
@@ -83,7 +65,7 @@ def resolve_attachments(value: Any, attachments: Mapping[str, Any]) -> Any:
     return value
 
 
-def _header(log: Any, file: str) -> dict[str, Any]:
+def log_header(log: Any, file: str) -> dict[str, Any]:
     """What the log knows of all its samples."""
     if not is_log(log):
         raise InputError("no Inspect log: the header has no 'eval' object", file=file)
@@ -94,15 +76,40 @@ def _header(log: Any, file: str) -> dict[str, Any]:
     return {key: value for key, value in facts.items() if value is not None}
 
 
-def _transcript(sample: Any, header: Mapping[str, Any], *, file: str, place: str) -> Transcript:
+def sample_transcripts(sample: Any, header: Mapping[str, Any], *, file: str, place: str) -> Iterator[Transcript]:
+    """Yield the transcript of a sample; of an audit with rollbacks, one per branch of the target's conversation.
+
+    Branches share the ``episode``; the last one survived and has the sample's id.
+    """
     try:
         if not isinstance(sample, Mapping):
             raise InputError(f"a sample is no object but {type(sample).__name__}")
-        return build_transcript(
-            _sample_id(sample, header), conversation(sample_messages(sample)), _metadata(sample, header), source=file
-        )
+        id_, metadata = _sample_id(sample, header), _metadata(sample, header)
+        pool = _pool(sample)
+        branches = target_branches(sample, pool)
+        for number, (name, messages) in enumerate(branches[:-1], 1):
+            own = {"episode": id_, "branch": name, "rolled_back": True}
+            yield _build(f"{id_}/branch-{number}", sample, messages, metadata | own, file)
+        if branches:
+            metadata |= {"episode": id_, "branch": branches[-1][0], "rolled_back": False}
+            yield _build(id_, sample, branches[-1][1], metadata, file)
+        else:
+            yield _build(id_, sample, _messages(sample, pool), metadata, file)
     except InputError as error:
         raise InputError(error.reason, file=file, record=place) from None
+
+
+def _build(id_: str, sample: Mapping[str, Any], messages: list[Any], metadata: dict[str, Any], file: str) -> Transcript:
+    attachments = sample.get("attachments")
+    if isinstance(attachments, Mapping) and attachments:
+        messages = resolve_attachments(messages, attachments)
+    return build_transcript(id_, conversation(messages), metadata, source=file)
+
+
+def _pool(sample: Mapping[str, Any]) -> Any:
+    """The messages that are stored once and referred to, in either place."""
+    data = sample.get("events_data")
+    return data.get("messages") if isinstance(data, Mapping) else sample.get("message_pool")
 
 
 def _sample_id(sample: Mapping[str, Any], header: Mapping[str, Any]) -> str:
@@ -115,17 +122,18 @@ def _sample_id(sample: Mapping[str, Any], header: Mapping[str, Any]) -> str:
     return "/".join(as_text(part) for part in (run, sample["id"], sample.get("epoch", 1)) if part is not None)
 
 
-def sample_messages(sample: Mapping[str, Any]) -> list[Any]:
-    """The messages of a sample, attachments resolved; before any message, its input."""
+def _messages(sample: Mapping[str, Any], pool: Any) -> list[Any]:
+    """The messages of a sample; of one that ended before any, its input."""
     messages = sample.get("messages")
+    if not messages and sample.get("message_refs"):
+        messages = expand_refs(sample["message_refs"], pool)
     if not messages:
         messages = sample.get("input")
         if isinstance(messages, str) and messages:
             messages = [{"role": "user", "content": messages}]
     if not isinstance(messages, list):
         raise InputError("a sample has neither messages nor input")
-    attachments = sample.get("attachments")
-    return list(resolve_attachments(messages, attachments)) if isinstance(attachments, Mapping) else messages
+    return messages
 
 
 def _metadata(sample: Mapping[str, Any], header: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,5 +152,7 @@ def _metadata(sample: Mapping[str, Any], header: Mapping[str, Any]) -> dict[str,
 
 
 def _agent_spoke(sample: Mapping[str, Any]) -> bool:
+    if sample.get("message_refs"):
+        return True
     messages = sample.get("messages")
     return isinstance(messages, list) and any(isinstance(m, Mapping) and m.get("role") == "assistant" for m in messages)

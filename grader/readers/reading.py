@@ -10,13 +10,25 @@ from pathlib import Path
 
 from grader.errors import InputError
 from grader.readers.agentic_misalignment import parse_agentic_misalignment
+from grader.readers.agentleak import parse_agentleak
+from grader.readers.among_us import parse_among_us
+from grader.readers.batches import parse_batches
 from grader.readers.chat import parse_chat
-from grader.readers.detect import detect_record
-from grader.readers.inspect_log import parse_inspect, read_inspect_eval
+from grader.readers.claude_code import parse_claude_code
+from grader.readers.detect import detect_file, detect_record
+from grader.readers.docent import parse_docent
+from grader.readers.inspect_archive import read_inspect_eval
+from grader.readers.inspect_log import parse_inspect
 from grader.readers.native import parse_native
+from grader.readers.petri import parse_petri
+from grader.readers.react import parse_privacylens, parse_rjudge
 from grader.readers.records import STDIN, Record, iter_records, open_binary
 from grader.readers.replies import parse_replies
 from grader.readers.sources import iter_files
+from grader.readers.swe_agent import parse_swe_agent
+from grader.readers.tables import read_csv, read_parquet
+from grader.readers.tau_bench import parse_tau_bench
+from grader.readers.text import read_text
 from grader.transcript import Transcript
 
 Reader = Callable[[Path], Iterator[Transcript]]
@@ -28,9 +40,20 @@ ENTRY_POINTS = "harmrate.readers"
 PARSERS: Mapping[str, Parser] = {
     "harmrate": parse_native,
     "openai": parse_chat,
+    "openai-responses": parse_chat,
     "anthropic": parse_chat,
+    "batches": parse_batches,
     "agentic-misalignment": parse_agentic_misalignment,
     "inspect": parse_inspect,
+    "petri": parse_petri,
+    "docent": parse_docent,
+    "claude-code": parse_claude_code,
+    "swe-agent": parse_swe_agent,
+    "tau-bench": parse_tau_bench,
+    "agentleak": parse_agentleak,
+    "r-judge": parse_rjudge,
+    "privacylens": parse_privacylens,
+    "among-us": parse_among_us,
     "replies": parse_replies,
 }
 
@@ -88,11 +111,17 @@ def read_records_as(parse: Parser, path: Path) -> Iterator[Transcript]:
 
 def read_inspect(path: Path) -> Iterator[Transcript]:
     """An Inspect log in either of its forms."""
-    return read_inspect_eval(path) if _head(path).startswith(b"PK") else read_records_as(parse_inspect, path)
+    return (
+        read_inspect_eval(path) if detect_file(path, _head(path)) == "inspect" else read_records_as(parse_inspect, path)
+    )
 
 
 READERS: Mapping[str, Reader] = {name: partial(read_records_as, parse) for name, parse in PARSERS.items()} | {
     "inspect": read_inspect,
+    "csv": read_csv,
+    "parquet": read_parquet,
+    "scout": read_parquet,
+    "text": read_text,
 }
 
 
@@ -115,8 +144,8 @@ def _known() -> str:
 
 
 def _read_auto(path: Path) -> Iterator[Transcript]:
-    if path != STDIN and _head(path).startswith(b"PK"):
-        yield from read_inspect_eval(path)
+    if name := detect_file(path, _head(path)):
+        yield from READERS[name](path)
         return
     records = iter_records(path)
     first = next(records)
@@ -131,6 +160,6 @@ def _head(path: Path) -> bytes:
         return b""
     with open_binary(path) as stream:
         try:
-            return stream.read(4)
+            return stream.read(64)
         except OSError as error:
             raise InputError(f"cannot be read ({error.strerror})", file=path) from None

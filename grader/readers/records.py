@@ -53,7 +53,7 @@ def iter_records(path: Path) -> Iterator[Record]:
         When the file cannot be read, is empty, is not UTF-8 (or UTF-16 with a mark), or holds
         broken or cut JSON, a record beyond `MAX_RECORD` or one nested too deeply.
     """
-    with _open_text(path) as stream:
+    with open_text(path) as stream:
         try:
             yield from _records(stream, str(path))
         except UnicodeDecodeError as error:
@@ -102,12 +102,13 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _open_text(path: Path) -> Iterator[TextIO]:
+def open_text(path: Path, *, newline: str | None = None) -> Iterator[TextIO]:
+    """Open a file for reading text: UTF-8 with or without a mark, or UTF-16 with one."""
     with open_binary(path) as binary:
         # Anything may stand in for standard input, even what cannot look ahead.
         buffered = cast(io.BufferedReader, binary if hasattr(binary, "peek") else io.BufferedReader(cast(Any, binary)))
         marked = buffered.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff")
-        text = io.TextIOWrapper(buffered, encoding="utf-16" if marked else "utf-8-sig")
+        text = io.TextIOWrapper(buffered, encoding="utf-16" if marked else "utf-8-sig", newline=newline)
         try:
             yield text
         finally:

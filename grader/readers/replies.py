@@ -7,7 +7,7 @@ from typing import Any
 
 from grader.errors import InputError
 from grader.readers.blocks import as_text, assistant_text
-from grader.readers.build import build_transcript, record_id, record_metadata
+from grader.readers.build import build_transcript, read_each, record_id, record_metadata
 from grader.readers.records import Record
 from grader.transcript import Message, Transcript
 
@@ -28,16 +28,14 @@ PROMPT_FIELDS = ("prompt", "user_prompt", "question", "instruction", "input", "t
 
 
 def parse_replies(records: Iterator[Record]) -> Iterator[Transcript]:
-    """Yield one transcript per record: system prompt and prompt where known, then the reply.
+    """One transcript per record: system prompt and prompt where known, then the reply.
 
     Text actions (``<tool_use:email>``) become tool calls and scratchpads reasoning; every other
     field becomes metadata.
     """
-    for record in records:
-        try:
-            yield read_reply(record.value, default_id=record.default_id, source=record.file)
-        except InputError as error:
-            raise record.error(error.reason) from None
+    return read_each(
+        records, lambda record: [read_reply(record.value, default_id=record.default_id, source=record.file)]
+    )
 
 
 def reply_field(value: Any) -> str | None:

@@ -161,6 +161,6 @@ def test_third_parties_add_formats(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_every_named_format_refuses_an_unfit_file(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text('{"nothing": "of use"}')
-    for name in READERS:
+    for name in READERS.keys() - {"text"}:  # any text is a reply
         with pytest.raises(InputError):
             list(read_transcripts(path, format=name))
