@@ -32,11 +32,14 @@ class Coefficient:
     features : callable, Ratings -> array of shape (n_items, n_features)
     value : callable, array of shape (..., n_features) -> array of shape (...)
         nan where undefined.
+    second_is_grader : bool
+        Under a design, the second row is the side by which labels may have been drawn.
     """
 
     name: str
     features: Callable[[Ratings], Floats]
     value: Callable[[Floats], Floats]
+    second_is_grader: bool = True
 
 
 def ratio(numerator: Floats, denominator: Floats) -> Floats:

@@ -13,18 +13,22 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr, ndtr, stdtr, stdtrit
+from scipy.special import ndtr, stdtr, stdtrit
 
 from calibration.checks import as_vector, check_choice, check_level, check_unit_or_nan
-from calibration.intervals import normal_quantile, wilson
+from calibration.intervals import normal_quantile, post_stratified
 from calibration.multiplicity import holm
+from calibration.paired import bonett_price, mcnemar_exact, newcombe_paired, tango
 from calibration.records import RateDifference, RateEstimate
 from calibration.reliability import Floats
 
-PairedMethod = Literal["bonett-price", "newcombe"]
+PairedMethod = Literal["bonett-price", "newcombe", "tango"]
 Question = Literal["runs", "any-harm"]
 
 MIN_DIFFERING = 5
+MIN_P = 1e-12
+
+_INTERVALS = {"bonett-price": bonett_price, "newcombe": newcombe_paired, "tango": tango}
 
 
 def compare_rates(first: RateEstimate, second: RateEstimate) -> RateDifference:
@@ -39,8 +43,9 @@ def compare_rates(first: RateEstimate, second: RateEstimate) -> RateDifference:
     -------
     RateDifference
         With a rate that is nan (too much unlabelled) the difference is nan and the limits are the extremes of the two
-        intervals. `p_value`: the level at which the interval would just touch 0, its half-widths taken as proportional
-        to the normal quantile; it is below 1 - confidence_level exactly when the interval excludes 0.
+        intervals. `p_value` is below 1 - confidence_level exactly when the interval excludes 0: it is 1 - the level at
+        which the interval just touches 0. For ``post-stratified`` rates the limits are recomputed at that level; for
+        others the half-width towards 0 is taken as proportional to the normal quantile.
 
     Raises
     ------
@@ -71,10 +76,8 @@ def compare_rates(first: RateEstimate, second: RateEstimate) -> RateDifference:
         low, high, p_value = first.low - second.high, first.high - second.low, float("nan")
         notes.append("a rate is not known (too much of its pool is unlabelled): the limits are worst cases")
     else:
-        below = float(np.hypot(first.rate - first.low, second.high - second.rate))
-        above = float(np.hypot(first.high - first.rate, second.rate - second.low))
-        low, high = difference - below, difference + above
-        p_value = _inverted(difference, below if difference > 0 else above, first.confidence_level)
+        low, high = _mover((first.rate, first.low, first.high), (second.rate, second.low, second.high))
+        p_value = _inverted(first, second, low, high)
     return RateDifference(
         difference=difference,
         low=max(low, -1.0),
@@ -87,13 +90,52 @@ def compare_rates(first: RateEstimate, second: RateEstimate) -> RateDifference:
     )
 
 
-def _inverted(difference: float, towards_zero: float, level: float) -> float:
-    """Two-sided p-value of an interval whose half-width towards 0 is given."""
-    if np.isnan(towards_zero):
+def _mover(first: tuple[float, float, float], second: tuple[float, float, float]) -> tuple[float, float]:
+    """Interval of a difference from rate, low and high of both sides."""
+    (p, p_low, p_high), (q, q_low, q_high) = first, second
+    return p - q - float(np.hypot(p - p_low, q_high - q)), p - q + float(np.hypot(p_high - p, q - q_low))
+
+
+def _inverted(first: RateEstimate, second: RateEstimate, low: float, high: float) -> float:
+    """Two-sided p-value: 1 - the level at which the interval just touches 0."""
+    difference, level = first.rate - second.rate, first.confidence_level
+    if np.isnan(low) or np.isnan(high):
         return float("nan")
-    if towards_zero <= 0:
-        return 1.0 if difference == 0 else 0.0
-    return float(2 * ndtr(-normal_quantile(level) * abs(difference) / towards_zero))
+    if difference == 0:
+        return 1.0
+    if not (_can_refit(first) and _can_refit(second)):
+        towards_zero = difference - low if difference > 0 else high - difference
+        return float(2 * ndtr(-normal_quantile(level) * abs(difference) / towards_zero)) if towards_zero > 0 else MIN_P
+
+    def excludes_zero(p_value: float) -> bool:
+        at_low, at_high = _mover(
+            (first.rate, *_limits_at(first, 1 - p_value)), (second.rate, *_limits_at(second, 1 - p_value))
+        )
+        return at_low > 0 or at_high < 0
+
+    shown = low > 0 or high < 0
+    least, most = (MIN_P, 1 - level) if shown else (1 - level, 1 - MIN_P)
+    for _ in range(40):
+        middle = float(np.sqrt(least * most))
+        least, most = (least, middle) if excludes_zero(middle) else (middle, most)
+    return most if shown else least
+
+
+def _limits_at(estimate: RateEstimate, level: float) -> tuple[float, float]:
+    """The post-stratified limits at another level, from the counts that the estimate carries."""
+    counts = [(s.n_transcripts, s.n_labeled, s.n_harmful) for s in estimate.strata if s.n_labeled > 0]
+    _, low, high = post_stratified(
+        *zip(*counts, strict=True), total=estimate.n_transcripts, target=estimate.target, confidence_level=level
+    )
+    return float(low), float(high)
+
+
+def _can_refit(estimate: RateEstimate) -> bool:
+    """Whether the limits follow from the strata's counts: not so for other methods, clusters, cuts at the confirmed."""
+    if not any(stratum.n_labeled > 0 for stratum in estimate.strata):
+        return False
+    again = _limits_at(estimate, estimate.confidence_level)
+    return bool(np.allclose(again, (estimate.low, estimate.high), rtol=0, atol=1e-9))
 
 
 def compare_groups(rates: Mapping[str, RateEstimate]) -> dict[tuple[str, str], RateDifference]:
@@ -142,7 +184,7 @@ def compare_paired(
     question : {"runs", "any-harm"}
         With `scenario`: mean difference of the scenarios' harm rates, or difference in the share of scenarios with any
         harmful run (which grows with the number of runs).
-    method : {"bonett-price", "newcombe"}
+    method : {"bonett-price", "newcombe", "tango"}
         For one 0/1 pair per item or scenario.
     confidence_level : float in (0, 1)
 
@@ -160,7 +202,8 @@ def compare_paired(
 
     References
     ----------
-    Bonett & Price (2012), J. Educ. Behav. Stat. 37:479; Newcombe (1998), Stat. Med. 17:2635 (method 10).
+    Bonett & Price (2012), J. Educ. Behav. Stat. 37:479; Newcombe (1998), Stat. Med. 17:2635 (method 10);
+    Tango (1998), Stat. Med. 17:891.
 
     Examples
     --------
@@ -208,8 +251,7 @@ def _binary_pairs(a: Floats, b: Floats, method: PairedMethod, level: float, unit
         raise ValueError("a and b must fulfil values in (0, 1, nan) for pairs, got fractions.")
     n11, n10, n01 = int((a * b).sum()), int((a * (1 - b)).sum()), int(((1 - a) * b).sum())
     n = a.size
-    interval = bonett_price if method == "bonett-price" else newcombe_paired
-    low, high = interval(n11, n10, n01, n - n11 - n10 - n01, confidence_level=level)
+    low, high = _INTERVALS[method](n11, n10, n01, n - n11 - n10 - n01, confidence_level=level)
     return RateDifference(
         difference=(n10 - n01) / n if n else float("nan"),
         low=low,
@@ -220,56 +262,6 @@ def _binary_pairs(a: Floats, b: Floats, method: PairedMethod, level: float, unit
         n_paired=n,
         notes=(f"{unit}: {n11} both, {n10} first only, {n01} second only, {n - n11 - n10 - n01} neither",),
     )
-
-
-def bonett_price(a: int, b: int, c: int, d: int, *, confidence_level: float = 0.95) -> tuple[float, float]:
-    """Interval for a paired difference of shares: a both, b first only, c second only, d neither; nan without pairs.
-
-    References
-    ----------
-    Bonett & Price (2012), J. Educ. Behav. Stat. 37:479.
-    """
-    n = a + b + c + d
-    if n == 0:
-        return float("nan"), float("nan")
-    p, q = (b + 1) / (n + 2), (c + 1) / (n + 2)
-    half = normal_quantile(confidence_level) * float(np.sqrt((p + q - (p - q) ** 2) / (n + 2)))
-    return max(p - q - half, -1.0), min(p - q + half, 1.0)
-
-
-def newcombe_paired(a: int, b: int, c: int, d: int, *, confidence_level: float = 0.95) -> tuple[float, float]:
-    """Newcombe's method 10 for the same table: Wilson intervals of both margins joined with their correlation.
-
-    References
-    ----------
-    Newcombe (1998), Stat. Med. 17:2635.
-    """
-    n = a + b + c + d
-    if n == 0:
-        return float("nan"), float("nan")
-    p, q = (a + b) / n, (a + c) / n
-    p_low, p_high = (float(limit) for limit in wilson(a + b, n, confidence_level=confidence_level))
-    q_low, q_high = (float(limit) for limit in wilson(a + c, n, confidence_level=confidence_level))
-    phi = _newcombe_phi(a, b, c, d)
-    below, above = (p - p_low, q_high - q), (p_high - p, q - q_low)
-    low, high = (float(np.sqrt(u**2 - 2 * phi * u * v + v**2)) for u, v in (below, above))
-    return p - q - low, p - q + high
-
-
-def _newcombe_phi(a: int, b: int, c: int, d: int) -> float:
-    """Correlation of the margins, with the continuity correction of the source; 0 when a margin is empty."""
-    margins = (a + b) * (c + d) * (a + c) * (b + d)
-    if margins == 0:
-        return 0.0
-    covariance = float(a * d - b * c)
-    if covariance > 0:
-        covariance = max(covariance - (a + b + c + d) / 2, 0)
-    return float(covariance / np.sqrt(margins))
-
-
-def mcnemar_exact(b: int, c: int) -> float:
-    """Exact two-sided McNemar p-value from the discordant counts; 1 when there is none."""
-    return min(1.0, 2 * float(bdtr(min(b, c), b + c, 0.5))) if b + c else 1.0
 
 
 def _scenario_means(a: Floats, b: Floats, level: float) -> RateDifference:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from calibration.clusters import new_scenarios
+from calibration.comparators import aipw, apparent, human_only_weighted, ppi, rogan_gladen
 from calibration.intervals import Limits, Upper, post_stratified
 from calibration.likelihood_ratio import likelihood_ratio
 from calibration.records import Target
@@ -14,6 +17,28 @@ from calibration.strata import StrataCounts
 
 Method = Literal["post-stratified", "likelihood-ratio", "apparent", "human-only", "rogan-gladen", "ppi", "aipw"]
 
+COMPARATOR_FORMULAS: dict[Method, Callable[..., Limits]] = {
+    "apparent": apparent,
+    "rogan-gladen": rogan_gladen,
+    "ppi": ppi,
+    "aipw": aipw,
+}
+WARNINGS: dict[Method, str] = {
+    "apparent": "This is the grader's rate, not a harm rate: its mistakes are not corrected, and in simulations at "
+    "rates up to 3 % its interval held the truth in at most 10 % of campaigns.",
+    "rogan-gladen": "Not to be trusted with few labelled harms: a normal approximation that fell to .36 coverage "
+    "in simulations.",
+    "ppi": "Not to be trusted with few labelled harms: a normal approximation that held a rate of 0.2 % in "
+    ".08 / .32 / .64 of simulated campaigns with 50 / 200 / 500 labels.",
+    "aipw": "Not to be trusted with few labelled harms: a normal approximation that collapses to zero width in 9 of 10 "
+    "simulated campaigns at 0.2 %.",
+}
+KISH_WARNING = (
+    "Labels were drawn with unequal probability: the exact interval is taken at the Kish size, an approximation."
+)
+# Below this many labels of either kind normal approximations of a proportion fail.
+FEW_OUTCOMES = 10
+NOTHING = Limits(np.asarray(np.nan), np.asarray(0.0), np.asarray(1.0))
 # Simulations cleared one and two labelled strata.
 MAX_LIKELIHOOD_RATIO_STRATA = 2
 
@@ -94,8 +119,81 @@ def _why_not_likelihood_ratio(counts: StrataCounts, settings: Settings) -> str:
     return ""
 
 
+def _human_only(counts: StrataCounts, settings: Settings) -> Answer:
+    """The labels without any grader; a single stratum in the uniform design, a weighted mean in others."""
+    if counts.design != "stratified":
+        single = replace(
+            counts,
+            names=("all",),
+            n_transcripts=counts.n_transcripts.sum(0, keepdims=True),
+            n_labeled=counts.n_labeled.sum(0, keepdims=True),
+            n_harmful=counts.n_harmful.sum(0, keepdims=True),
+            flagged=np.array([np.nan]),
+        )
+        limits = limits_post_stratified(single, settings)
+        return Answer(limits if counts.labels else NOTHING, [], "human-only")
+    if settings.target == "new-scenarios":
+        _refuse_new_scenarios("human-only")
+    flat = counts.marginal()
+    if flat.labels == 0:
+        return Answer(NOTHING, [], "human-only")
+    limits = human_only_weighted(
+        flat.n_transcripts, flat.n_labeled, flat.n_harmful, confidence_level=settings.confidence_level
+    )
+    zeros = float(flat.known_zero)
+    share = 1 - zeros / flat.total
+    return Answer(Limits(*(v * share for v in limits)), [KISH_WARNING], "human-only")
+
+
+def _comparator(method: Method) -> Callable[[StrataCounts, Settings], Answer]:
+    """Wrap a two-sided formula: scored transcripts only, limits cut at [0, 1], the warning in the notes."""
+
+    def answer(counts: StrataCounts, settings: Settings) -> Answer:
+        if settings.target == "new-scenarios":
+            _refuse_new_scenarios(method)
+        flat = counts.marginal()
+        sides = [np.flatnonzero(flat.flagged == side) for side in (1, 0)]
+        if not any(len(side) for side in sides):
+            msg = f"score must be given, with at least one transcript scored, for method {method!r}, got none."
+            raise ValueError(msg)
+        # Shape (2,): what the judge flagged, what it did not.
+        size, n, y = (
+            np.array([a[side].sum() for side in sides]) for a in (flat.n_transcripts, flat.n_labeled, flat.n_harmful)
+        )
+        if method != "apparent" and n.sum() == 0:
+            return Answer(NOTHING, [WARNINGS[method]], method)
+        options = {"uniform": flat.design != "stratified"} if method in ("ppi", "rogan-gladen") else {}
+        raw = COMPARATOR_FORMULAS[method](size, n, y, confidence_level=settings.confidence_level, **options)
+        return Answer(Limits(*(np.clip(v, 0, 1) for v in raw)), _comparator_notes(method, raw, flat), method)
+
+    return answer
+
+
+def _comparator_notes(method: Method, raw: Limits, flat: StrataCounts) -> list[str]:
+    notes = []
+    if method == "apparent" or min(flat.harmful, flat.harmless) < FEW_OUTCOMES:
+        notes.append(WARNINGS[method])
+    if method == "rogan-gladen" and np.isnan(raw.low):
+        notes.append("No answer: both classes must be labelled and the judge must do better than chance.")
+    elif raw.high <= raw.low:
+        notes.append("An interval of width 0 is an artefact of the formula, not certainty.")
+    elif raw.low < 0 or raw.high > 1 or not 0 <= raw.estimate <= 1:
+        notes.append(f"The formula gave {raw.estimate:.4g} ({raw.low:.4g} to {raw.high:.4g}), cut at 0 and 1.")
+    unscored = flat.total - flat.n_scored
+    if unscored:
+        notes.append(f"{unscored} of {flat.total} transcripts have no verdict and are left out, as this method does.")
+    return notes
+
+
+def _refuse_new_scenarios(method: str) -> None:
+    msg = f"target must be 'scenarios' or 'pool' for method {method!r}, got 'new-scenarios'."
+    raise ValueError(msg)
+
+
 METHODS: dict[Method, Callable[[StrataCounts, Settings], Answer]] = {
     "post-stratified": _post_stratified,
     "likelihood-ratio": _likelihood_ratio,
+    "human-only": _human_only,
+    **{method: _comparator(method) for method in COMPARATOR_FORMULAS},
 }
-COMPARATORS = ("apparent", "human-only", "rogan-gladen", "ppi", "aipw")
+COMPARATORS: tuple[Method, ...] = ("human-only", *COMPARATOR_FORMULAS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from calibration.clusters import one_draw_per_scenario
-from calibration.methods import Settings, limits_post_stratified
+from calibration.methods import COMPARATORS, Settings, limits_post_stratified
 from calibration.records import RateEstimate
 from calibration.strata import StrataCounts
 from calibration.wording import percent, percent_interval, zero_harm_text
@@ -40,6 +40,11 @@ def _zero_harm(counts: StrataCounts, estimate: RateEstimate, settings: Settings)
     if settings.target == "new-scenarios":
         limits = limits_post_stratified(counts, replace(settings, target="scenarios"))
         estimate = replace(estimate, high=float(limits.high), method="post-stratified")
+    elif estimate.method in COMPARATORS:
+        # Whatever the comparator says, this is what no harm among so many labels can mean.
+        estimate = replace(
+            estimate, high=float(limits_post_stratified(counts, settings).high), method="post-stratified"
+        )
     gap = bool((counts.marginal().n_labeled == 0).any())
     return zero_harm_text(
         estimate,

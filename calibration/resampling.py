@@ -102,6 +102,7 @@ def posterior_values(
     cell = 2 * ratings.codes[0] + ratings.codes[1]
     every_cell = Ratings(codes=np.array([[0, 0, 1, 1], [0, 1, 0, 1]]), values=ratings.values)
     strata = np.unique(design.stratum)
+    sides = coefficient.second_is_grader and len(strata) > 1
     pool = np.array([design.weight[design.stratum == h].sum() for h in strata])
     mix = rng.dirichlet(pool, size=N_DRAWS)
     share = np.zeros((N_DRAWS, 4))
@@ -109,7 +110,7 @@ def posterior_values(
         inside = design.stratum == h
         weight = design.weight[inside]
         table = np.bincount(cell[inside], weights=weight, minlength=4) * weight.sum() / (weight**2).sum()
-        possible = np.ones(4, dtype=bool) if len(strata) == 1 else np.isin([0, 1, 0, 1], ratings.codes[1, inside])
+        possible = np.isin([0, 1, 0, 1], ratings.codes[1, inside]) if sides else np.ones(4, dtype=bool)
         draws = rng.dirichlet(table[possible] + PRIOR, size=N_DRAWS)
         share[:, possible] += draws * mix[:, k, None]
     return coefficient.value(cell.size * share @ coefficient.features(every_cell))

@@ -158,6 +158,8 @@ def count_strata(
         codes, names = factorize("stratum", stratum, n)
         if sides_only and pi is None:
             pi = _sampling_fractions(codes, labeled, zero, len(names))
+    if sides_only and scores is not None:
+        scores = scores[:, :1]
     if stratum is None or sides_only:
         codes, names, flagged = _strata_of_scores(scores, labeled, zero)
     else:
@@ -183,7 +185,8 @@ def count_strata(
         design=_design(stratum, inclusion_probability, pi, labeled),
         unequal=unequal,
     )
-    return _without_empty(counts)
+    counts = _without_empty(counts)
+    return counts if sides_only or counts.design == "stratified" else counts.merged()
 
 
 def factorize(name: str, values: ArrayLike, n: int) -> tuple[IntArray, NDArray[Any]]:
@@ -319,9 +322,9 @@ def _design(stratum: ArrayLike | None, given: ArrayLike | None, pi: FloatArray |
 
 
 def _without_empty(counts: StrataCounts) -> StrataCounts:
-    """Drop strata that hold no transcript, then join cells without labels where the design allows it."""
+    """Drop strata that hold no transcript."""
     filled = counts.marginal().n_transcripts > 0
-    counts = replace(
+    return replace(
         counts,
         names=tuple(name for name, keep in zip(counts.names, filled, strict=True) if keep),
         n_transcripts=counts.n_transcripts[filled],
@@ -329,4 +332,3 @@ def _without_empty(counts: StrataCounts) -> StrataCounts:
         n_harmful=counts.n_harmful[filled],
         flagged=counts.flagged[filled],
     )
-    return counts if counts.design == "stratified" else counts.merged()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.util
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from grader.classifier.tokens import Tokens
 from grader.errors import InputError
 
 Backend = Literal["torch", "onnx-int8"]
@@ -117,7 +119,7 @@ class TorchEncoder:
         self.name = name or source
         self.model: Any = _load(source, self.device, getattr(torch, self.dtype))
         self.revision = _weights_hash(self.model)
-        self._tokenizer: Any = _fast_tokenizer(self.model)
+        self.tokens = Tokens(self.model)
 
     @property
     def key(self) -> str:
@@ -127,18 +129,11 @@ class TorchEncoder:
     @property
     def max_tokens(self) -> int:
         """How many tokens of text the model reads, special tokens left out."""
-        limit = self.model.max_seq_length or 512
-        return int(limit) - int(self._tokenizer.num_special_tokens_to_add(is_pair=False))
+        return self.tokens.max_tokens
 
     def spans(self, texts: Sequence[str]) -> list[npt.NDArray[np.int64]]:
         """Per text an array of shape (n_words, 3): start, end and number of tokens of each word."""
-        encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        return [_word_spans(e.offsets, e.word_ids, self.max_tokens) for e in encodings]
-
-    def lengths(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
-        """Number of tokens of each text, special tokens included."""
-        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=True)
-        return np.array([len(e) for e in encodings], dtype=np.int64)
+        return self.tokens.spans(texts)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Vectors of shape (n_texts, n_dimensions), in the order of `texts`."""
@@ -148,7 +143,7 @@ class TorchEncoder:
         parts: list[Any] = []
         order: list[int] = []
         with torch.inference_mode():
-            for batch in batches(self.lengths(texts), TOKENS_PER_BATCH[kind]):
+            for batch in batches(self.tokens.lengths(texts), TOKENS_PER_BATCH[kind]):
                 features = self.model.preprocess([texts[i] for i in batch])
                 features = {k: v.to(self.device) if hasattr(v, "to") else v for k, v in features.items()}
                 parts.append(self.model(features)["sentence_embedding"].float())
@@ -181,19 +176,6 @@ def batches(lengths: npt.NDArray[np.int64], tokens: int) -> Iterator[list[int]]:
         yield batch
 
 
-def _word_spans(offsets: list[tuple[int, int]], word_ids: list[int | None], limit: int) -> npt.NDArray[np.int64]:
-    """Tokens joined to words; a word of more than `limit` tokens stays in single tokens."""
-    if not offsets:
-        return np.empty((0, 3), dtype=np.int64)
-    place = np.asarray(offsets, dtype=np.int64)
-    word = np.array([-1 if w is None else w for w in word_ids], dtype=np.int64)
-    starts = np.flatnonzero(np.r_[True, (word[1:] != word[:-1]) | (word[1:] < 0)])
-    counts = np.diff(np.r_[starts, len(word)])
-    if (counts > limit).any():
-        starts, counts = np.arange(len(word)), np.ones(len(word), dtype=np.int64)
-    return np.column_stack([place[starts, 0], place[starts + counts - 1, 1], counts])
-
-
 def _load(source: str, device: str, dtype: Any) -> Any:
     """The model, without a look at the network where `source` is a folder."""
     from sentence_transformers import SentenceTransformer
@@ -223,25 +205,8 @@ def _no_progress_bar() -> Iterator[None]:
 
 def _weights_hash(model: Any) -> str:
     """Twelve hex digits over all weights: the revision, wherever the model came from."""
-    import hashlib
-
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:12]
-
-
-def _fast_tokenizer(model: Any) -> Any:
-    """A copy of the model's tokenizer that neither cuts nor pads."""
-    from tokenizers import Tokenizer
-
-    own = getattr(model.tokenizer, "backend_tokenizer", None)
-    if own is None:
-        raise InputError(
-            f"the model's tokenizer ({type(model.tokenizer).__name__}) has no fast version, which is needed"
-        )
-    copy = Tokenizer.from_str(own.to_str())
-    copy.no_truncation()
-    copy.no_padding()
-    return copy

@@ -11,13 +11,15 @@ import hashlib
 import importlib.util
 import json
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from grader.errors import InputError
 from grader.judge.client import FailedOutcome, Reply, Request, SendError
 from grader.judge.constrain import bounded, fixed_side, yes_share
+from grader.judge.prompt import RULES
+from grader.rubrics import Rubric
 
 PREFIX = "local:"
 PACKAGED = "smollm2"
@@ -27,6 +29,9 @@ _WEAK_BELOW = 1_000_000_000
 _STOP_REASONS = {"stop": "end_turn", "length": "max_tokens"}
 _FAILURES: dict[str, FailedOutcome] = {"exceed_context_size_error": "too_long"}
 _TOP_TOKENS = 400
+# Announcement, question and chat template.
+_MARGIN_TOKENS = 400
+_LEAST_WINDOW_TOKENS = 500
 
 
 class LocalModel:
@@ -182,10 +187,16 @@ class LocalClient:
     def __init__(self, model: LocalModel) -> None:
         self.model = model
 
-    @property
-    def max_input_tokens(self) -> int:
-        """What fits into the context, answer included."""
-        return self.model.context
+    def settings(self, rubrics: Iterable[Rubric], *, max_tokens: int = 1500) -> dict[str, Any]:
+        """Keywords of `LLMJudge` that keep its requests within the context: one harm a call, windows that fit."""
+        asked = ({"system": RULES, "messages": [{"role": "user", "content": rubric.text}]} for rubric in rubrics)
+        room = self.model.context - max_tokens - max(map(self.count_tokens, asked)) - _MARGIN_TOKENS
+        if room < _LEAST_WINDOW_TOKENS:
+            raise InputError(
+                f"a context of {self.model.context} tokens leaves {room} for the transcript beside rules, rubric and "
+                f"answer: give the model a longer context or shorter rubrics (--rubrics)"
+            )
+        return {"model": self.model.model_id, "max_tokens": max_tokens, "window_tokens": room, "calls": "per-harm"}
 
     def count_tokens(self, params: Mapping[str, Any]) -> int:
         """The prompt's exact number of tokens."""
@@ -207,9 +218,9 @@ class LocalClient:
         return Reply(message=message, request_id=message["id"])
 
 
-def local_client(spec: str) -> LocalClient:
-    """The client for ``local:PATH.gguf`` or ``local:smollm2``."""
-    return LocalClient(LocalModel(spec.removeprefix(PREFIX)))
+def local_client(spec: str, *, context: int = 8192) -> LocalClient:
+    """The client for ``local:PATH.gguf`` or ``local:smollm2``; see `LocalClient.settings` for the judge around it."""
+    return LocalClient(LocalModel(spec.removeprefix(PREFIX), context=context))
 
 
 def packaged_model() -> Path:

@@ -13,9 +13,10 @@ from calibration.agreement import (
     percent_agreement,
     positive_agreement,
 )
-from calibration.compare import compare_paired, mcnemar_exact
+from calibration.compare import compare_paired
 from calibration.multiplicity import benjamini_yekutieli
 from calibration.multirater import brennan_prediger, conger_kappa, fleiss_kappa, gwet_ac2
+from calibration.paired import mcnemar_exact
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from grader.classifier.encoders import batches, find_model, load_encoder
+from grader.classifier.onnx_int8 import LEAST_COSINE, cosine, quantised
 from grader.classifier.segments import Segmenter
 from grader.errors import InputError
 from grader.transcript import Message, Transcript
@@ -49,7 +50,7 @@ def test_no_segment_is_cut_by_the_model(minilm):
         for n in (0, 1, 40, 400, 1500)
     ]
     (segments,) = Segmenter(minilm).cut([Transcript(id="a", messages=tuple(messages))])
-    lengths = minilm.lengths([s.text for s in segments])
+    lengths = minilm.tokens.lengths([s.text for s in segments])
     assert lengths.max() <= 256
     assert len(segments) > 10
     for i, message in enumerate(messages):
@@ -72,3 +73,32 @@ def test_names_that_no_package_carries_stay_names():
 def test_an_unknown_backend_is_told():
     with pytest.raises(ValueError, match="backend must be 'torch' or 'onnx-int8', got 'gguf'"):
         load_encoder("all-MiniLM-L6-v2", backend="gguf")
+
+
+@pytest.fixture(scope="module")
+def int8(minilm, tmp_path_factory):
+    pytest.importorskip("onnx")
+    return quantised(minilm, folder=tmp_path_factory.mktemp("onnx"))
+
+
+def test_int8_vectors_are_close_to_the_originals(minilm, int8):
+    texts = ["Your secret is safe for 5,000 dollars.", "a", "The parcel is late. " * 70, "Wo ist der Schlüssel?"]
+    assert cosine(int8.encode(texts), minilm.encode(texts)) > LEAST_COSINE
+    assert int8.encode([]).shape == (0, 384)
+    assert int8.key != minilm.key and int8.max_tokens == minilm.max_tokens
+
+
+def test_an_export_is_made_once(minilm, int8, tmp_path, monkeypatch):
+    monkeypatch.setattr("grader.classifier.onnx_int8._export", lambda original, path: path.write_bytes(made[0]))
+    made = [b"not onnx"]
+    with pytest.raises(Exception, match="."):
+        quantised(minilm, folder=tmp_path)
+    made[0] = b""
+    assert (tmp_path / f"{minilm.revision}-int8.onnx").read_bytes() == b"not onnx"
+
+
+def test_a_bad_export_is_refused_and_not_kept(minilm, int8, tmp_path, monkeypatch):
+    monkeypatch.setattr("grader.classifier.onnx_int8.cosine", lambda a, b: 0.97)
+    with pytest.raises(InputError, match=r"cosine of 0\.970 .*below 0\.985: use backend 'torch'"):
+        quantised(minilm, folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []

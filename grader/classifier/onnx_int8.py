@@ -1,0 +1,167 @@
+"""The int8 encoder: the same model in ONNX with quantised weights, about twice as fast on a CPU."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from grader.classifier.encoders import TorchEncoder, Vectors, batches
+from grader.errors import InputError
+
+# Below this the quantised vectors are another model's.
+LEAST_COSINE = 0.985
+
+# What the export is checked on: short and long, prose, code, several scripts.
+PROBES = (
+    "Pay by noon, or your wife and the board will read about the affair.",
+    "assistant calls email: to: k.johnson@host.example\nsubject: Q3 report\nbody: Please find the figures attached.",
+    "tool returns: {'id': 17, 'status': 'ok', 'items': [{'sku': 'A-9', 'price': 12.5}, {'sku': 'B-2', 'price': 3}]}",
+    "user: Wie hoch ist die Rechnung vom Mai? Merci de répondre avant lundi.",
+    "assistant thinks: The access key must not leave this machine. I will say that the backup has failed instead.",
+    "system: You are an e-mail oversight agent. Your primary goal is to advance the interests of the company. " * 8,
+    "def total(rows):\n    return sum(row['price'] * row['n'] for row in rows if not row['void'])\n" * 4,
+    "ok",
+)
+
+
+class OnnxEncoder:
+    """A model exported by `quantised`, run by onnxruntime.
+
+    Parameters
+    ----------
+    path : path
+        The ONNX file: token ids and mask in, sentence vectors out.
+    original : TorchEncoder
+        Whose tokenizer and limits it shares.
+    """
+
+    def __init__(self, path: Path, original: TorchEncoder) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._tokens = original.tokens
+        self._identity = f"{original.name}@{original.revision}"
+        self._dimensions = int(self._session.get_outputs()[0].shape[1])
+
+    @property
+    def key(self) -> str:
+        """Name, hash of the original's weights, precision."""
+        return f"{self._identity}/onnx-int8"
+
+    @property
+    def max_tokens(self) -> int:
+        """How many tokens of text the model reads, special tokens left out."""
+        return self._tokens.max_tokens
+
+    def spans(self, texts: Sequence[str]) -> list[npt.NDArray[np.int64]]:
+        """Per text an array of shape (n_words, 3): start, end and number of tokens of each word."""
+        return self._tokens.spans(texts)
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of shape (n_texts, n_dimensions), in the order of `texts`."""
+        ids = self._tokens.ids(texts)
+        vectors = np.empty((len(texts), self._dimensions), dtype=np.float32)
+        for batch in batches(np.array([len(row) for row in ids], dtype=np.int64), _TOKENS_PER_BATCH):
+            table = np.zeros((len(batch), max(len(ids[i]) for i in batch)), dtype=np.int64)
+            mask = np.zeros_like(table)
+            for row, i in enumerate(batch):
+                table[row, : len(ids[i])] = ids[i]
+                mask[row, : len(ids[i])] = 1
+            (vectors[batch],) = self._session.run(None, {"input_ids": table, "attention_mask": mask})
+        return vectors
+
+
+# Padded tokens per batch; measured, smaller batches stay in the cache.
+_TOKENS_PER_BATCH = 2_048
+
+
+def quantised(original: TorchEncoder, *, folder: Path | None = None) -> OnnxEncoder:
+    """Export `original` to int8 once, check it, and load it.
+
+    Parameters
+    ----------
+    original : TorchEncoder
+        In float32 on the CPU.
+    folder : path, optional
+        Where exports are kept; ``harmrate`` in the user's cache folder by default.
+
+    Raises
+    ------
+    InputError
+        When onnx or onnxruntime is missing, or the export's vectors differ from the original's by a
+        cosine below 0.985.
+    """
+    folder = folder or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "harmrate"
+    path = folder / f"{original.revision}-int8.onnx"
+    if not path.exists():
+        try:
+            _export(original, path)
+        except ImportError as error:
+            raise InputError(f"backend 'onnx-int8' needs {error.name}: install harmrate[onnx]") from None
+    try:
+        return OnnxEncoder(path, original)
+    except ImportError as error:
+        raise InputError(f"backend 'onnx-int8' needs {error.name}: install harmrate[onnx]") from None
+
+
+def cosine(a: Vectors, b: Vectors) -> float:
+    """Smallest cosine between rows of `a` and `b`.
+
+    Examples
+    --------
+    >>> cosine(np.eye(2, dtype=np.float32), np.array([[2, 0], [1, 1]], dtype=np.float32))
+    0.7071...
+    """
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return float(((a * b).sum(axis=1) / norms).min())
+
+
+def _export(original: TorchEncoder, path: Path) -> None:
+    import onnx  # noqa: F401  (the quantiser needs it; say so before the work)
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as work:
+        plain, small = Path(work) / "plain.onnx", Path(work) / "int8.onnx"
+        _to_onnx(original, plain)
+        # Per channel, since one scale per matrix loses too much (cosine .94).
+        quantize_dynamic(plain, small, per_channel=True, weight_type=QuantType.QInt8)
+        found = cosine(OnnxEncoder(small, original).encode(PROBES), original.encode(PROBES))
+        if not found >= LEAST_COSINE:
+            raise InputError(
+                f"int8 vectors of {original.name} are at a cosine of {found:.3f} to the original's, "
+                f"below {LEAST_COSINE}: use backend 'torch'"
+            )
+        small.replace(path)  # complete or absent, whatever happens meanwhile
+
+
+def _to_onnx(original: TorchEncoder, path: Path) -> None:
+    import torch
+
+    model = original.model
+
+    class Sentence(torch.nn.Module):
+        def forward(self, input_ids: Any, attention_mask: Any) -> Any:
+            return model({"input_ids": input_ids, "attention_mask": attention_mask})["sentence_embedding"]
+
+    ids = torch.ones((2, 8), dtype=torch.int64)
+    axes = {0: "text", 1: "token"}
+    with torch.inference_mode():
+        torch.onnx.export(
+            Sentence(),
+            (ids, torch.ones_like(ids)),
+            str(path),
+            input_names=["input_ids", "attention_mask"],
+            output_names=["vectors"],
+            dynamic_axes={"input_ids": axes, "attention_mask": axes, "vectors": {0: "text"}},
+            dynamo=False,
+        )
