@@ -14,8 +14,8 @@ from scipy.special import gammaincinv, stdtrit
 
 from calibration.checks import as_vector, check_level, check_unit_or_nan
 from calibration.intervals import clopper_pearson, normal_quantile
+from calibration.ratings import Floats
 from calibration.records import Agreement
-from calibration.reliability import Floats
 from calibration.weighting import Weighting, weighting
 
 # Intra-scenario correlation assumed where the labels cannot show one (no error, or nothing but errors).

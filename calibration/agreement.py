@@ -24,8 +24,8 @@ from numpy.typing import ArrayLike
 from calibration import coefficients
 from calibration.coefficients import Level, Weights, agreement_weights
 from calibration.measure import Interval, measure, measure_pairable, measure_rated
+from calibration.ratings import Ratings, encode
 from calibration.records import Agreement
-from calibration.reliability import Ratings, encode
 from calibration.weighting import weighting
 
 

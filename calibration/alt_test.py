@@ -12,8 +12,8 @@ from scipy.special import stdtr
 from calibration.checks import check_choice
 from calibration.intervals import clopper_pearson
 from calibration.multiplicity import benjamini_yekutieli
+from calibration.ratings import Floats, encode
 from calibration.records import Agreement
-from calibration.reliability import Floats, encode
 
 Scoring = Literal["accuracy", "neg_rmse"]
 Outcome = Literal["pass", "fail", "not shown"]

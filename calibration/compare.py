@@ -19,8 +19,8 @@ from calibration.checks import as_vector, check_choice, check_level, check_unit_
 from calibration.intervals import normal_quantile, post_stratified
 from calibration.multiplicity import holm
 from calibration.paired import bonett_price, mcnemar_exact, newcombe_paired, tango
+from calibration.ratings import Floats
 from calibration.records import RateDifference, RateEstimate
-from calibration.reliability import Floats
 
 PairedMethod = Literal["bonett-price", "newcombe", "tango"]
 Question = Literal["runs", "any-harm"]

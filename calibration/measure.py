@@ -10,8 +10,8 @@ from scipy.special import stdtrit
 
 from calibration.checks import check_choice, check_level
 from calibration.coefficients import Coefficient
+from calibration.ratings import Floats, Ratings
 from calibration.records import Agreement
-from calibration.reliability import Floats, Ratings
 from calibration.resampling import linearised_stderr, posterior_values, resampled_values
 from calibration.weighting import Weighting, weighting
 

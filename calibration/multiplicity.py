@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calibration.reliability import Floats
+from calibration.ratings import Floats
 
 
 def holm(p_values: ArrayLike) -> Floats:

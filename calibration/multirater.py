@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike
 from calibration import coefficients
 from calibration.coefficients import Weights, agreement_weights
 from calibration.measure import Options, measure_pairable, measure_rated
+from calibration.ratings import encode
 from calibration.records import Agreement
-from calibration.reliability import encode
 
 
 def gwet_ac2(

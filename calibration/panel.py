@@ -1,4 +1,4 @@
-"""How many independent graders a panel is worth: do they err on the same transcripts?"""
+"""How many independent graders a panel is worth, from how often they err on the same transcripts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 from calibration.checks import as_vector, check_choice
 from calibration.coefficients import Coefficient, ratio
 from calibration.measure import Options, measure_pairable
+from calibration.ratings import Floats, Ratings, encode
 from calibration.records import Agreement
-from calibration.reliability import Floats, Ratings, encode
 
 Among = Literal["all", "harmful", "harmless"]
 
@@ -43,7 +43,7 @@ def error_correlation(
     >>> judge = [1] * 15 + [0] * 5 + [0] * 76 + [1] * 4
     >>> classifier = [1] * 14 + [0] * 6 + [0] * 74 + [1] * 6
     >>> print(f"{error_correlation(y, judge, classifier).value:.2f}")
-    0.84
+    0.85
     """
     return _panel(_error_statistic("error_correlation", n_graders=2), y, [first, second], among, **options)
 
@@ -84,7 +84,7 @@ def effective_graders(y: ArrayLike, sides: ArrayLike, *, among: Among = "all", *
 
 
 def _error_statistic(name: Literal["error_correlation", "effective_graders"], n_graders: int) -> Coefficient:
-    """Mean pairwise correlation of error indicators, from first and second moments; or what it makes the panel worth."""
+    """Mean pairwise correlation of error indicators, from their moments; or what it makes the panel worth."""
     pairs = np.triu_indices(n_graders, 1)
 
     def features(ratings: Ratings) -> Floats:

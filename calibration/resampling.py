@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from calibration.coefficients import Coefficient
-from calibration.reliability import Floats, Ints, Ratings
+from calibration.ratings import Floats, Ints, Ratings
 from calibration.weighting import Weighting
 
 N_DRAWS = 20_000

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calibration.reliability import Floats, Ints
+from calibration.ratings import Floats, Ints
 
 SAMPLE_ONLY = "valid only for this sample: how its items were drawn is not known"
 MAX_STRATA = 20  # above, the probabilities are not a stratified design and are used as plain weights
