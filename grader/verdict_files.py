@@ -176,9 +176,10 @@ def read_table(path: Path) -> pd.DataFrame:
             case ".jsonl":
                 return pd.DataFrame(_json_lines(path))
             case ".csv" | ".tsv":
-                dtype = {"transcript_id": str, "harm": str, "grader": str}
+                # `score` stays text until `_numbers`: before pandas 3.1, read_csv rounds the last digit of a float.
+                dtype = {"transcript_id": str, "harm": str, "grader": str, "score": str}
                 separator = "," if path.suffix == ".csv" else "\t"
-                return pd.read_csv(path, sep=separator, dtype=dtype, float_precision="round_trip")
+                return pd.read_csv(path, sep=separator, dtype=dtype)
     except (ValueError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"cannot be read as {path.suffix[1:]}: {reason}", file=path) from error
@@ -225,13 +226,20 @@ def _with_outcomes(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
 def _numbers(frame: pd.DataFrame, column: str, path: Path) -> pd.Series[float]:
     if column not in frame:
         return pd.Series(float("nan"), index=frame.index)
-    numbers = pd.to_numeric(frame[column], errors="coerce")
+    numbers = frame[column].map(_number, na_action="ignore").astype(float)
     wrong = (numbers.isna() & frame[column].notna()) | (numbers < 0) | (numbers > 1)
     if wrong.any():
         row = frame[wrong].iloc[0]
         reason = f"{column} must fulfil 0 <= {column} <= 1, got {row[column]!r}"
         raise InputError(reason, file=path, record=f"transcript {row['transcript_id']!r}")
-    return numbers.astype(float)
+    return numbers
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return float("nan")
 
 
 _TRUTH = {"true": True, "1": True, "1.0": True, "yes": True, "false": False, "0": False, "0.0": False, "no": False}

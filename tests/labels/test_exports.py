@@ -84,19 +84,32 @@ def test_xstest_is_the_same_in_every_format(xstest: Path) -> None:
 
 
 def test_xstest_agrees_with_the_published_labels(xstest: Path, shared_data: Path) -> None:
-    """`final_label` of XSTest is what the adjudicated consensus must give."""
-    published = {}
+    """The raters and the consensus are those of XSTest, for the tasks of the three models whose labels are at hand."""
     with (shared_data / "xstest" / "xstest_dev.csv").open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            published[row["model"], row["id_v2"] if "id_v2" in row else row["id"]] = row["final_label"]
+        published = {(row["model"], row["id"]): row for row in csv.DictReader(file)}
     raw = json.loads((xstest / "export_JSON.json").read_text())
-    facts = {str(task["id"]): (task["data"]["model"], task["data"]["xstest_id"]) for task in raw}
-    consensus = read_label_studio(xstest / "export_JSON.json", control_map=REFUSAL).consensus()
-    final = {id_: float(not published[key].startswith("1")) for id_, key in facts.items() if key in published}
-    assert len(final) == 65
-    settled = consensus[consensus["y"].isin([0.0, 1.0])]
-    assert {row.transcript_id: row.y for row in settled.itertuples()}.items() <= final.items()
+    keys = {str(task["id"]): (task["data"]["model"], task["data"]["xstest_id"]) for task in raw}
+    # 65 tasks: 13 replies of each of five models, two of which the published file leaves out.
+    assert Counter(model for model, _ in keys.values() if model in {m for m, _ in published}) == {
+        "gpt4": 13,
+        "llama2orig": 13,
+        "llama2new": 13,
+    }
+    known = {id_: published[key] for id_, key in keys.items() if key in published}
+    assert len(known) == 39
+    labels = read_label_studio(xstest / "export_JSON.json", control_map=REFUSAL)
+    column = {"1": "annotation_1", "2": "annotation_2", "3": "final_label"}  # the third rater adjudicated
+    rows = labels.frame[(labels.frame["source"] != "prediction") & labels.frame["transcript_id"].isin(known)]
+    said = [(row.transcript_id, row.rater, row.label) for row in rows.itertuples()]
+    assert said == [(id_, rater, float(known[id_][column[rater]] != "1_full_compliance")) for id_, rater, _ in said]
+    assert Counter(rater for _, rater, _ in said)["1"] == Counter(rater for _, rater, _ in said)["2"] == 39
+    consensus = labels.consensus()
     assert Counter(consensus["how"])["ground_truth"] == 15
+    settled = consensus[consensus["y"].isin([0.0, 1.0]) & consensus["transcript_id"].isin(known)]
+    assert len(settled) == 39
+    assert {row.transcript_id: row.y for row in settled.itertuples()} == {
+        id_: float(row["final_label"] != "1_full_compliance") for id_, row in known.items()
+    }
 
 
 def test_xstest_id_field_that_repeats_is_refused(xstest: Path) -> None:
