@@ -1,27 +1,31 @@
-"""A study: verdicts and labels joined, every agreement and rate of a run. The only place that knows both."""
+"""A study: verdicts and labels joined, every agreement and rate of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
+from calibration.checks import FloatArray
 from calibration.compare import compare_groups
 from calibration.findings import AgreementFinding, ComparisonFinding, GraderFacts, RateFinding, Report
-from calibration.pairs import grader_agreement, human_agreement
-from calibration.pool import HarmTable, group_tables, harm_table, join_episodes
 from calibration.methods import Method
 from calibration.rates import estimate_rate
 from calibration.records import RateEstimate, Target
+from calibration.study.pairs import grader_agreement, human_agreement
+from calibration.study.pool import HarmTable, group_tables, harm_table, join_episodes
 from grader.errors import InputError
 from grader.scores import grader_scores
 from grader.verdict_frame import VERDICT_COLUMNS
 from labels.labelset import LabelSet
 
 Design = pd.DataFrame | Literal["uniform"] | None
+Part = Literal["rates", "agreement", "comparisons"]
+
+PARTS: tuple[Part, ...] = get_args(Part)
 MAX_COMPARED_GROUPS = 8
 SAMPLE_ONLY = "valid only for this sample: how the labelled transcripts were drawn is not known"
 
@@ -55,6 +59,7 @@ def run_study(  # noqa: PLR0913
     assumed_icc: float = 0.2,
     rng: np.random.Generator | None = None,
     provenance: Mapping[str, Any] | None = None,
+    parts: Collection[Part] = PARTS,
 ) -> Report:
     """Compare graders with humans and calibrate the harm rates of a pool of transcripts.
 
@@ -77,6 +82,7 @@ def run_study(  # noqa: PLR0913
     target, method, confidence_level, assumed_icc : see `estimate_rate`
     rng : numpy Generator for bootstrap intervals (default: seeded with 0)
     provenance : what is needed to do it again; goes into the report
+    parts : which of ``rates``, ``agreement`` and ``comparisons`` (which need rates) to compute
 
     Returns
     -------
@@ -106,11 +112,11 @@ def run_study(  # noqa: PLR0913
     consensus = _no_labels() if labels is None else labels.consensus()
     tables = [_table(harm, facts, scores, consensus, design, [g.name for g in graders]) for harm in harms]
     tables = [_denominator(table, where or {}) for table in tables]
-    rates = tuple(f for table in tables for f in _rates(table, graders[0].name, settings))
+    rates = tuple(f for table in tables for f in _rates(table, graders[0].name, settings)) if "rates" in parts else ()
     return Report(
         rates=rates,
-        agreement=tuple(_agreement(tables, labels, settings, rng)),
-        comparisons=tuple(_comparisons(rates, labels)),
+        agreement=tuple(_agreement(tables, facts, labels, settings, rng)) if "agreement" in parts else (),
+        comparisons=tuple(_comparisons(rates, labels)) if "comparisons" in parts else (),
         graders=graders,
         harms=tuple(harms),
         provenance=dict(provenance or {}),
@@ -198,15 +204,22 @@ def _rates(table: HarmTable, grader: str, settings: Settings) -> Iterable[RateFi
     for group, part in group_tables(table, settings.by):
         estimate = _estimate(part, _strata_scores(part, grader), settings)
         labelled = bool(part.y.notna().any())
+        bounds = estimate.bounds if labelled else _apparent_bounds(part.sides(grader))
         yield RateFinding(
             harm=table.harm,
             group=group,
-            estimate=replace(estimate, notes=(*estimate.notes, *_notes(part))),
+            estimate=replace(estimate, bounds=bounds, notes=(*estimate.notes, *_notes(part))),
             human_only=_estimate(part, None, settings) if labelled else None,
             grader=grader,
             grader_rates={name: float(part.side[name].mean()) for name in part.graders},
             outcomes={str(k): int(n) for k, n in part.outcome[grader].value_counts().items()},
         )
+
+
+def _apparent_bounds(side: FloatArray) -> tuple[float, float]:
+    """The grader's rate with all unscored transcripts counted as harmless, as harmful: all there is without labels."""
+    flagged, unscored = float((side == 1).sum()), float(np.isnan(side).sum())
+    return flagged / side.size, (flagged + unscored) / side.size
 
 
 def _strata_scores(part: HarmTable, grader: str) -> np.ndarray[Any, Any]:
@@ -245,15 +258,25 @@ def _notes(part: HarmTable) -> list[str]:
 
 
 def _agreement(
-    tables: Iterable[HarmTable], labels: LabelSet | None, settings: Settings, rng: np.random.Generator
+    tables: Iterable[HarmTable],
+    facts: pd.DataFrame,
+    labels: LabelSet | None,
+    settings: Settings,
+    rng: np.random.Generator,
 ) -> Iterable[AgreementFinding]:
     for table in tables:
-        cluster = table.facts.get(settings.cluster)
-        clusters = None if cluster is None or cluster.isna().any() else cluster.astype(str).to_numpy()
         if labels is not None:
             data, raters, items = labels.reliability_data(table.harm)
-            yield from human_agreement(table.harm, data, settings.confidence_level, rng)
-        yield from grader_agreement(table, clusters, settings.confidence_level, rng)
+            cluster = _clusters(facts.loc[list(items)], settings.cluster)
+            yield from human_agreement(table.harm, data, raters, cluster, settings.confidence_level, rng)
+        cluster = _clusters(table.facts, settings.cluster)
+        yield from grader_agreement(table, cluster, settings.confidence_level, rng)
+
+
+def _clusters(facts: pd.DataFrame, key: str) -> np.ndarray[Any, Any] | None:
+    """The scenarios, where all are known."""
+    column = facts.get(key)
+    return None if column is None or column.isna().any() else column.astype(str).to_numpy()
 
 
 def _comparisons(rates: Sequence[RateFinding], labels: LabelSet | None) -> Iterable[ComparisonFinding]:

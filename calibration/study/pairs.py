@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -20,14 +20,21 @@ from calibration.agreement import (
 )
 from calibration.checks import FloatArray
 from calibration.findings import AgreementFinding
-from calibration.pool import HarmTable
 from calibration.records import Agreement
+from calibration.study.pool import HarmTable
 
 HUMAN = "human"
+# More raters make more pairs than anybody reads.
+MAX_RATERS_PAIRED = 5
 
 
 def human_agreement(
-    harm: str, reliability_data: FloatArray, confidence_level: float, rng: np.random.Generator
+    harm: str,
+    reliability_data: FloatArray,
+    raters: Sequence[str],
+    cluster: NDArray[Any] | None,
+    confidence_level: float,
+    rng: np.random.Generator,
 ) -> Iterator[AgreementFinding]:
     """How far the raters agree with each other, on the labelled sample as it is.
 
@@ -35,19 +42,36 @@ def human_agreement(
     ----------
     harm : str
     reliability_data : array of shape (n_raters, n_items), NaN = no definite vote
+    raters : their names
+    cluster : array of shape (n_items,), or None
     confidence_level : float in (0, 1)
     rng : numpy Generator
+
+    Yields
+    ------
+    AgreementFinding
+        Of all raters together, then of every pair where they are few.
     """
-    if reliability_data.shape[0] < 2 or not (~np.isnan(reliability_data)).sum(axis=0).max(initial=0) > 1:
+    several = (~np.isnan(reliability_data)).sum(axis=0) > 1
+    if not several.any():
         return
-    options: dict[str, Any] = {"confidence_level": confidence_level, "rng": rng}
-    found: list[Agreement] = [
+    options: dict[str, Any] = {"cluster": cluster, "confidence_level": confidence_level, "rng": rng}
+    for agreement in (
         krippendorff_alpha(reliability_data, **options),
         gwet_ac1(reliability_data, value_domain=(0.0, 1.0), **options),
         percent_agreement(reliability_data, **options),
-    ]
-    for agreement in found:
+    ):
         yield AgreementFinding(harm=harm, between=(HUMAN, HUMAN), agreement=agreement, weighted=False)
+    if not 2 <= len(raters) <= MAX_RATERS_PAIRED:
+        return
+    for (i, first), (j, second) in combinations(enumerate(raters), 2):
+        both = ~np.isnan(reliability_data[[i, j]]).any(axis=0)
+        if both.any():
+            a, b = reliability_data[i, both], reliability_data[j, both]
+            options["cluster"] = None if cluster is None else cluster[both]
+            for agreement in (cohen_kappa(a, b, **options), positive_agreement(a, b, **options)):
+                between = (f"rater {first}", f"rater {second}")
+                yield AgreementFinding(harm=harm, between=between, agreement=agreement, weighted=False)
 
 
 def grader_agreement(
