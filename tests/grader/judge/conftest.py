@@ -11,7 +11,7 @@ from judge_helpers import answer
 from messages_server import MessagesServer
 
 from grader.judge import LLMJudge
-from grader.judge.courier import Retries
+from grader.judge.courier import Retries, _in_loop
 from grader.rubrics import Rubric, load_rubrics
 
 MODEL = "claude-sonnet-5-5"
@@ -25,8 +25,11 @@ def server() -> Iterator[MessagesServer]:
 
 
 @pytest.fixture
-def client(server: MessagesServer) -> anthropic.AsyncAnthropic:
-    return anthropic.AsyncAnthropic(base_url=server.base_url, api_key="test", timeout=5)
+def client(server: MessagesServer) -> Iterator[anthropic.AsyncAnthropic]:
+    connected = anthropic.AsyncAnthropic(base_url=server.base_url, api_key="test", timeout=5)
+    yield connected
+    # Its connections belong to the loop they were opened in, which is the couriers'.
+    _in_loop(connected.close()).result(5)
 
 
 @pytest.fixture
