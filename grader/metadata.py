@@ -9,7 +9,9 @@ from typing import Any
 import pandas as pd
 
 from grader.errors import InputError
-from grader.transcript import Transcript
+from grader.transcript import FACTS, Transcript
+
+FACT_COLUMNS = (*FACTS, "content_hash")
 
 _SCALARS = (str, int, float, bool)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from grader.errors import InputError
 
 DESIGN_COLUMNS = ("transcript_id", "harm", "stratum", "inclusion_probability", "round", "drawn")
 DESIGNS = ("uniform", "flagged-10", "flagged-25", "stratified", "neyman", "most-unlike-training")
@@ -205,3 +208,46 @@ def _shares(weight: pd.Series, sizes: pd.Series, n: int) -> dict[str, int]:
         gap = np.where(open_, ideal - counts, -np.inf)
         counts[int(np.argmax(gap))] += 1
     return {str(stratum): int(count) for stratum, count in zip(sizes.index, counts, strict=True)}
+
+
+def read_design(path: Path | str) -> pd.DataFrame:
+    """Read a design frame that was written beside tasks (CSV or Parquet).
+
+    Returns
+    -------
+    DataFrame
+        As `draw_sample` made it: one row per candidate, harm and round.
+
+    Raises
+    ------
+    InputError
+        No such file, a missing column, a probability outside [0, 1].
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError("no such file", file=path)
+    try:
+        text = {"transcript_id": str, "harm": str}
+        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=text)
+    except (ValueError, OSError) as error:
+        raise InputError(f"cannot be read as a design frame: {str(error).splitlines()[0]}", file=path) from None
+    missing = [c for c in ("transcript_id", "inclusion_probability", "drawn") if c not in frame]
+    if missing:
+        raise InputError(f"a design frame needs {', '.join(DESIGN_COLUMNS)}; no {missing[0]!r}", file=path)
+    pi = pd.to_numeric(frame["inclusion_probability"], errors="coerce")
+    if not ((pi >= 0) & (pi <= 1)).all():
+        row = int((~((pi >= 0) & (pi <= 1))).to_numpy().argmax())
+        reason = f"inclusion_probability must fulfil 0 <= p <= 1, got {frame['inclusion_probability'].iloc[row]!r}"
+        raise InputError(reason, file=path, record=f"transcript {frame['transcript_id'].iloc[row]!r}")
+    drawn = frame["drawn"].astype(str).str.lower().isin(["true", "1", "1.0", "yes"])
+    return frame.assign(transcript_id=frame["transcript_id"].astype(str), inclusion_probability=pi, drawn=drawn)
+
+
+def write_design(design: pd.DataFrame, path: Path | str) -> None:
+    """Write a design frame as CSV, or as Parquet when the name ends so."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".parquet":
+        design.to_parquet(path, index=False)
+    else:
+        design.to_csv(path, index=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -11,35 +11,31 @@ import pandas as pd
 
 from calibration.checks import FloatArray
 from calibration.compare import compare_groups
-from calibration.findings import AgreementFinding, ComparisonFinding, GraderFacts, RateFinding, Report
+from calibration.findings import AgreementFinding, ComparisonFinding, RateFinding, Report
 from calibration.methods import Method
 from calibration.rates import estimate_rate
 from calibration.records import RateEstimate, Target
+from calibration.study.joining import (
+    Design,
+    common_harms,
+    denominator,
+    joined_table,
+    known_column,
+    no_labels,
+    ordered_graders,
+    pool_facts,
+)
 from calibration.study.pairs import grader_agreement, human_agreement
-from calibration.study.pool import HarmTable, group_tables, harm_table, join_episodes
-from grader.errors import InputError
+from calibration.study.pool import HarmTable, group_tables
+from calibration.study.settings import StudySettings
 from grader.scores import grader_scores
-from grader.verdict_frame import VERDICT_COLUMNS
 from labels.labelset import LabelSet
 
-Design = pd.DataFrame | Literal["uniform"] | None
 Part = Literal["rates", "agreement", "comparisons"]
 
 PARTS: tuple[Part, ...] = get_args(Part)
 MAX_COMPARED_GROUPS = 8
 SAMPLE_ONLY = "valid only for this sample: how the labelled transcripts were drawn is not known"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """How the rates of a study are computed; see `calibration.estimate_rate`."""
-
-    by: tuple[str, ...] = ()
-    cluster: str = "scenario"
-    target: Target = "scenarios"
-    method: Method = "post-stratified"
-    confidence_level: float = 0.95
-    assumed_icc: float = 0.2
 
 
 def run_study(  # noqa: PLR0913
@@ -94,24 +90,42 @@ def run_study(  # noqa: PLR0913
         Labels for transcripts outside the pool, no verdict or label for an asked-for harm, an unknown
         metadata key or grader.
     """
-    settings = Settings(
+    settings = StudySettings(
         by=tuple(by),
         cluster=cluster,
+        where=where or {},
+        harms=None if harms is None else tuple(harms),
+        grader=grader,
         target=target,
         method=method,
         confidence_level=confidence_level,
         assumed_icc=assumed_icc,
     )
+    return study(verdicts, labels, settings, pool=pool, design=design, rng=rng, provenance=provenance, parts=parts)
+
+
+def study(
+    verdicts: pd.DataFrame,
+    labels: LabelSet | None,
+    settings: StudySettings,
+    *,
+    pool: pd.DataFrame | None = None,
+    design: Design = None,
+    rng: np.random.Generator | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    parts: Collection[Part] = PARTS,
+) -> Report:
+    """`run_study` with its settings in one record."""
     rng = np.random.default_rng(0) if rng is None else rng
     scores = grader_scores(verdicts)
-    facts = _pool_facts(verdicts, pool)
-    harms = _harms(scores, labels, harms)
+    facts = pool_facts(verdicts, pool)
+    harms = common_harms(scores, labels, settings.harms)
     if labels is not None:
         labels.check(facts.index)
-    graders = _graders(scores, grader)
-    consensus = _no_labels() if labels is None else labels.consensus()
-    tables = [_table(harm, facts, scores, consensus, design, [g.name for g in graders]) for harm in harms]
-    tables = [_denominator(table, where or {}) for table in tables]
+    graders = ordered_graders(scores, settings.grader)
+    consensus = no_labels() if labels is None else labels.consensus()
+    tables = [joined_table(harm, facts, scores, consensus, design, [g.name for g in graders]) for harm in harms]
+    tables = [denominator(table, settings.where) for table in tables]
     rates = tuple(f for table in tables for f in _rates(table, graders[0].name, settings)) if "rates" in parts else ()
     return Report(
         rates=rates,
@@ -120,87 +134,13 @@ def run_study(  # noqa: PLR0913
         graders=graders,
         harms=tuple(harms),
         provenance=dict(provenance or {}),
-        notes=_study_notes(labels),
+        notes=_study_notes(labels, sorted(set(scores["harm"]) - set(harms))),
     )
 
 
-def _pool_facts(verdicts: pd.DataFrame, pool: pd.DataFrame | None) -> pd.DataFrame:
-    """Metadata by transcript id: from the pool, filled up from the verdicts."""
-    own = [c for c in verdicts.columns if c == "transcript_id" or c not in _VERDICT_ONLY]
-    known = verdicts[own].drop_duplicates("transcript_id").set_index("transcript_id")
-    if pool is None:
-        return known
-    facts = pool.drop_duplicates("transcript_id").set_index("transcript_id")
-    if stray := set(known.index) - set(facts.index):
-        raise InputError(f"{len(stray)} verdicts are on transcripts outside the pool, the first {min(stray)!r}")
-    return facts.combine_first(known.reindex(facts.index)).reindex(facts.index)
-
-
-_VERDICT_ONLY = frozenset(VERDICT_COLUMNS[: VERDICT_COLUMNS.index("grader_kind") + 1])
-
-
-def _harms(scores: pd.DataFrame, labels: LabelSet | None, asked: Sequence[str] | None) -> list[str]:
-    graded = list(dict.fromkeys(scores["harm"]))
-    if asked is None:
-        asked = [h for h in graded if labels is None or h in labels.harms]
-        if not asked and labels is not None:
-            raise InputError(f"no harm in common: verdicts on {graded}, labels on {list(labels.harms)}")
-    for harm in asked:
-        if harm not in graded:
-            raise InputError(f"no verdict on harm {harm!r}; there are verdicts on {graded}")
-        if labels is not None and harm not in labels.harms:
-            raise InputError(f"no label for harm {harm!r}; there are labels for {list(labels.harms)}")
-    return list(asked)
-
-
-def _graders(scores: pd.DataFrame, chosen: str | None) -> tuple[GraderFacts, ...]:
-    """All graders, the one whose sides make the strata first, then classifiers."""
-    rows = scores.drop_duplicates("grader")[["grader", "grader_version", "grader_kind"]]
-    graders = [GraderFacts(name=n, version=v, kind=k) for n, v, k in rows.itertuples(index=False, name=None)]
-    if chosen is not None and chosen not in {g.name for g in graders}:
-        raise InputError(f"no grader {chosen!r}; there are {[g.name for g in graders]}")
-    rank = {"judge": 0, "classifier": 1}
-    judge = chosen or min(graders, key=lambda g: rank.get(g.kind, 2)).name
-    return tuple(sorted(graders, key=lambda g: (g.name != judge, g.kind != "classifier")))
-
-
-def _table(
-    harm: str, facts: pd.DataFrame, scores: pd.DataFrame, consensus: pd.DataFrame, design: Design, graders: list[str]
-) -> HarmTable:
-    labels = consensus[consensus["harm"] == harm]
-    own = scores[scores["harm"] == harm]
-    table = join_episodes(harm_table(harm, facts, own, labels, _design(harm, design, facts, labels)))
-    outcome = table.outcome.reindex(columns=graders).fillna("not_graded")
-    return replace(table, side=table.side.reindex(columns=graders), outcome=outcome)
-
-
-def _denominator(table: HarmTable, where: Mapping[str, str]) -> HarmTable:
-    """The transcripts that the rates count."""
-    keep = np.ones(len(table.facts), dtype=bool)
-    for key, value in where.items():
-        keep &= (_column(table.facts, key).astype(str) == value).to_numpy()
-    if not keep.any():
-        raise InputError(f"no transcript where {dict(where)}")
-    return table.where(keep)
-
-
-def _design(harm: str, design: Design, facts: pd.DataFrame, consensus: pd.DataFrame) -> pd.DataFrame | None:
-    """The design frame of one harm, from whichever place tells how transcripts were drawn."""
-    if isinstance(design, pd.DataFrame):
-        return design[design["harm"] == harm].drop_duplicates("transcript_id")
-    labelled = consensus[consensus["y"].notna()]
-    if design is None and "inclusion_probability" in labelled and labelled["inclusion_probability"].notna().all():
-        return labelled.assign(drawn=True)
-    share = len(labelled) / len(facts)
-    if design == "uniform" or share == 1.0:
-        drawn = facts.index.isin(consensus["transcript_id"])
-        return pd.DataFrame({"transcript_id": facts.index, "drawn": drawn, "inclusion_probability": max(share, 1e-12)})
-    return None
-
-
-def _rates(table: HarmTable, grader: str, settings: Settings) -> Iterable[RateFinding]:
+def _rates(table: HarmTable, grader: str, settings: StudySettings) -> Iterable[RateFinding]:
     for key in settings.by:
-        _column(table.facts, key)
+        known_column(table.facts, key)
     for group, part in group_tables(table, settings.by):
         estimate = _estimate(part, _strata_scores(part, grader), settings)
         labelled = bool(part.y.notna().any())
@@ -228,10 +168,10 @@ def _strata_scores(part: HarmTable, grader: str) -> np.ndarray[Any, Any]:
     return np.asarray(part.side[[grader, *others]], dtype=np.float64)
 
 
-def _estimate(part: HarmTable, score: np.ndarray[Any, Any] | None, settings: Settings) -> RateEstimate:
+def _estimate(part: HarmTable, score: np.ndarray[Any, Any] | None, settings: StudySettings) -> RateEstimate:
     cluster = None
     if settings.target == "new-scenarios":
-        cluster = _column(part.facts, settings.cluster).astype(str).to_numpy()
+        cluster = known_column(part.facts, settings.cluster).astype(str).to_numpy()
     return estimate_rate(
         part.y.to_numpy(dtype=float),
         score,
@@ -261,7 +201,7 @@ def _agreement(
     tables: Iterable[HarmTable],
     facts: pd.DataFrame,
     labels: LabelSet | None,
-    settings: Settings,
+    settings: StudySettings,
     rng: np.random.Generator,
 ) -> Iterable[AgreementFinding]:
     for table in tables:
@@ -290,20 +230,10 @@ def _comparisons(rates: Sequence[RateFinding], labels: LabelSet | None) -> Itera
             yield ComparisonFinding(harm=harm, first=by_name[a].group, second=by_name[b].group, difference=difference)
 
 
-def _study_notes(labels: LabelSet | None) -> tuple[str, ...]:
+def _study_notes(labels: LabelSet | None, left_out: Sequence[str]) -> tuple[str, ...]:
     if labels is None:
         return ("No labels: these are graders' rates, not harm rates.",)
-    return (f"Harm as labelled by these {len(labels.raters)} raters.",)
-
-
-def _column(facts: pd.DataFrame, key: str) -> pd.Series[Any]:
-    if key not in facts or facts[key].isna().all():
-        known = [str(c) for c in facts if not facts[c].isna().all() and c != "content_hash"]
-        raise InputError(f"no transcript has {key!r}; there is {', '.join(known) or 'no metadata'}")
-    return facts[key]
-
-
-def _no_labels() -> pd.DataFrame:
-    return pd.DataFrame(
-        {"transcript_id": pd.Series(dtype=object), "harm": pd.Series(dtype=object), "y": pd.Series(dtype=float)}
-    )
+    notes = [f"Harm as labelled by these {len(labels.raters)} raters.", *labels.notes]
+    if left_out:
+        notes.append(f"Graded, but left out here: {', '.join(left_out)}.")
+    return tuple(notes)

@@ -1,0 +1,107 @@
+"""The folder of a study: what is left in it, and the report computed from that again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from calibration.findings import Report
+from calibration.study.compute import study
+from calibration.study.provenance import provenance
+from calibration.study.settings import StudySettings
+from grader.errors import InputError
+from grader.metadata import FACT_COLUMNS
+from grader.verdict_files import read_verdicts
+from grader.verdict_frame import typed
+from labels.designs import read_design
+from labels.labelset import LabelSet
+
+# Beside those that `calibration.report` writes.
+VERDICTS, LABELS, DESIGN, POOL = "verdicts.parquet", "labels.parquet", "design.csv", "pool.parquet"
+CLASSIFIER = "classifier"
+
+
+def study_again(folder: Path, settings: StudySettings | None = None) -> Report:
+    """The report of a folder that `run` wrote (or of any folder with a table of verdicts), computed again.
+
+    Parameters
+    ----------
+    folder : path
+    settings : StudySettings, optional
+        Default: those of the last report in it.
+
+    Raises
+    ------
+    InputError
+        There are no verdicts.
+    """
+    last = _last_provenance(folder)
+    settings = settings or StudySettings.from_dict(last.get("settings") or {})
+    seed = int(last.get("seed") or 0)
+    labels = LabelSet(frame=pd.read_parquet(folder / LABELS)) if (folder / LABELS).is_file() else None
+    pool = pd.read_parquet(folder / POOL) if (folder / POOL).is_file() else None
+    declared: Literal["uniform"] | None = "uniform" if last.get("design") == "uniform" else None
+    design = read_design(folder / DESIGN) if (folder / DESIGN).is_file() else declared
+    told = last | provenance(
+        settings, seed=seed, command=last.get("command") or (), inputs=last.get("inputs"), design=declared,
+        rubrics=last.get("rubrics"),
+    )  # fmt: skip
+    rng = np.random.default_rng(seed)
+    verdicts = read_verdicts(folder / VERDICTS)
+    return study(verdicts, labels, settings, pool=pool, design=design, rng=rng, provenance=told)
+
+
+def complete(verdicts: pd.DataFrame, pool: pd.DataFrame) -> pd.DataFrame:
+    """Imported verdicts with the pool's facts, and a ``not_graded`` row wherever a grader said nothing.
+
+    Parameters
+    ----------
+    verdicts : verdict frame
+    pool : DataFrame with ``transcript_id`` and facts
+
+    Raises
+    ------
+    InputError
+        A verdict on a transcript outside the pool.
+    """
+    known = pool.set_index("transcript_id")
+    stray = verdicts.loc[~verdicts["transcript_id"].isin(known.index), "transcript_id"]
+    if len(stray):
+        raise InputError("has a verdict, but is not among the transcripts", record=f"transcript {stray.iloc[0]!r}")
+    said = verdicts.set_index(["transcript_id", "harm", "grader"]).index
+    asked = verdicts[["harm", "grader", "grader_version", "grader_kind"]].drop_duplicates(["harm", "grader"])
+    every = asked.merge(pd.DataFrame({"transcript_id": known.index}), how="cross")
+    missing = every[~pd.MultiIndex.from_frame(every[list(said.names)]).isin(said)]
+    rows = typed(pd.concat([verdicts, missing.assign(outcome="not_graded")], ignore_index=True))
+    for column in FACT_COLUMNS:
+        if column in known:
+            rows[column] = rows["transcript_id"].map(known[column])
+    return rows
+
+
+def pool_hash(pool: pd.DataFrame) -> str:
+    """SHA-256 over ids and contents of all transcripts, whatever their order."""
+    rows = sorted(zip(pool["transcript_id"], pool["content_hash"], strict=True))
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def write_pool(pool: pd.DataFrame, path: Path) -> None:
+    """Write the pool's metadata. Scalars of mixed kinds become text, since a Parquet column has one type."""
+    mixed = [c for c in pool.columns if pool[c].map(type).nunique() > 1 and pool[c].dtype == object]
+    pool.assign(**{c: pool[c].map(lambda v: v if v is None else str(v)) for c in mixed}).to_parquet(path, index=False)
+
+
+def _last_provenance(folder: Path) -> dict[str, Any]:
+    try:
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot be read as a report: {error}", file=folder / "report.json") from None
+    found = report.get("provenance") if isinstance(report, dict) else None
+    return found if isinstance(found, dict) else {}

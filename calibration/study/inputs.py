@@ -1,0 +1,164 @@
+"""What a study reads: transcripts, verdicts, labels, design, each from where the user says it is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from calibration.findings import Report
+from calibration.study.compute import PARTS, Part, study
+from calibration.study.joining import Design
+from calibration.study.provenance import provenance
+from calibration.study.settings import StudySettings
+from grader.errors import InputError
+from grader.metadata import metadata_frame, read_metadata, with_scenario
+from grader.progress import Track, untracked
+from grader.readers import read_transcripts
+from grader.transcript import Transcript
+from grader.verdict_files import read_verdicts
+from labels.designs import read_design
+from labels.labelset import LabelSet
+from labels.tables import read_labels
+
+UNIFORM = "uniform"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where the parts of a study are; every part but one of `verdicts` and `transcripts` may be missing.
+
+    Parameters
+    ----------
+    transcripts : sequence of str
+        Files, folders, globs (`grader.read_transcripts`).
+    format : str
+    scenario_from : str, optional
+        Metadata key that names the scenario.
+    verdicts, labels, metadata : path, optional
+    design : path or "uniform", optional
+        The design frame, or the declaration that labels are a simple random sample of the pool.
+    control_map, id_field, config
+        As in `labels.read_labels`.
+    harms : tuple of str, optional
+        Known harms beside the shipped ones.
+    """
+
+    transcripts: Sequence[str] = ()
+    format: str = "auto"
+    scenario_from: str | None = None
+    verdicts: Path | None = None
+    labels: Path | None = None
+    metadata: Path | None = None
+    design: Path | str | None = None
+    control_map: Mapping[str, Mapping[str, Sequence[str]]] | None = None
+    id_field: str | None = None
+    config: Path | None = None
+    harms: tuple[str, ...] | None = None
+
+    def read_transcripts(self) -> Iterable[Transcript]:
+        """The transcripts, read anew at each call."""
+        return with_scenario(read_transcripts(*self.transcripts, format=self.format), self.scenario_from)
+
+    def read_pool(self, track: Track = untracked) -> pd.DataFrame | None:
+        """Metadata of every transcript that rates count; None when only the verdicts tell."""
+        if self.transcripts:
+            return metadata_frame(track(self.read_transcripts(), "reading transcripts"))
+        return None if self.metadata is None else read_metadata(self.metadata)
+
+    def read_labels(self) -> LabelSet | None:
+        """The human labels, where there are any."""
+        if self.labels is None:
+            return None
+        return read_labels(
+            self.labels, control_map=self.control_map, id_field=self.id_field, harms=self.harms, config=self.config
+        )
+
+    def read_design(self) -> Design:
+        """How transcripts were drawn for labelling."""
+        if self.design is None:
+            return None
+        return "uniform" if str(self.design) == UNIFORM else read_design(self.design)
+
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of the files of verdicts, labels, design and metadata."""
+        files = {"verdicts": self.verdicts, "labels": self.labels, "metadata": self.metadata}
+        named = files | {"design": None if self.design in (None, UNIFORM) else Path(str(self.design))}
+        return {name: file_hash(path) for name, path in named.items() if path is not None}
+
+
+def study_of(
+    sources: Sources,
+    settings: StudySettings,
+    *,
+    seed: int = 0,
+    command: Sequence[str] = (),
+    parts: Sequence[Part] = PARTS,
+    track: Track = untracked,
+) -> Report:
+    """Read the sources and compute the study: what ``agreement``, ``rate`` and ``compare`` print.
+
+    Raises
+    ------
+    InputError
+        A file that cannot be used; no verdicts.
+    """
+    import numpy as np
+
+    if sources.verdicts is None:
+        raise InputError("no verdicts: name a table with --verdicts")
+    verdicts, labels = read_verdicts(sources.verdicts), sources.read_labels()
+    pool = sources.read_pool(track)
+    check_labels(labels, verdicts if pool is None else pool, sources.labels)
+    told = provenance(settings, seed=seed, command=command, inputs=sources.hashes(), design=_declared(sources))
+    return study(
+        verdicts,
+        labels,
+        settings,
+        pool=pool,
+        design=sources.read_design(),
+        rng=np.random.default_rng(seed),
+        provenance=told,
+        parts=parts,
+    )
+
+
+def check_labels(labels: LabelSet | None, pool: pd.DataFrame, file: Path | None) -> None:
+    """Refuse labels of transcripts that are not in the pool, naming the file they came from."""
+    if labels is not None:
+        labels.check(pool["transcript_id"], file=file)
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(error.strerror or str(error), file=path) from None
+
+
+def parse_map(entries: Iterable[str]) -> dict[str, dict[str, list[str]]] | None:
+    """``CONTROL:HARM=VALUE|VALUE`` entries as a control map; None without any.
+
+    Examples
+    --------
+    >>> parse_map(["verdict:blackmail=coercion|threat"])
+    {'verdict': {'blackmail': ['coercion', 'threat']}}
+    """
+    found: dict[str, dict[str, list[str]]] = {}
+    for entry in entries:
+        left, equals, values = entry.partition("=")
+        control, colon, harm = left.rpartition(":")
+        if not (equals and colon and control and harm and values):
+            raise InputError(f"a map must read CONTROL:HARM=VALUE, several values joined by |, got {entry!r}")
+        found.setdefault(control, {}).setdefault(harm, []).extend(values.split("|"))
+    return found or None
+
+
+def _declared(sources: Sources) -> Any:
+    return UNIFORM if str(sources.design) == UNIFORM else None

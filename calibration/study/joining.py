@@ -1,0 +1,109 @@
+"""From verdicts, labels and a design to one table per harm over the pool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from calibration.findings import GraderFacts
+from calibration.study.pool import HarmTable, harm_table, join_episodes
+from grader.errors import InputError
+from grader.verdict_frame import VERDICT_COLUMNS
+from labels.labelset import LabelSet
+
+Design = pd.DataFrame | Literal["uniform"] | None
+
+_VERDICT_ONLY = frozenset(VERDICT_COLUMNS[: VERDICT_COLUMNS.index("grader_kind") + 1])
+
+
+def pool_facts(verdicts: pd.DataFrame, pool: pd.DataFrame | None) -> pd.DataFrame:
+    """Metadata by transcript id: from the pool, filled up from the verdicts."""
+    own = [c for c in verdicts.columns if c == "transcript_id" or c not in _VERDICT_ONLY]
+    known = verdicts[own].drop_duplicates("transcript_id").set_index("transcript_id")
+    if pool is None:
+        return known
+    facts = pool.drop_duplicates("transcript_id").set_index("transcript_id")
+    if stray := set(known.index) - set(facts.index):
+        raise InputError(f"{len(stray)} verdicts are on transcripts outside the pool, the first {min(stray)!r}")
+    return facts.combine_first(known.reindex(facts.index)).reindex(facts.index)
+
+
+def common_harms(scores: pd.DataFrame, labels: LabelSet | None, asked: Sequence[str] | None) -> list[str]:
+    """The harms that were asked for, else those with both verdicts and labels."""
+    graded = list(dict.fromkeys(scores["harm"]))
+    if asked is None:
+        asked = [h for h in graded if labels is None or h in labels.harms]
+        if not asked and labels is not None:
+            raise InputError(f"no harm in common: verdicts on {graded}, labels on {list(labels.harms)}")
+    for harm in asked:
+        if harm not in graded:
+            raise InputError(f"no verdict on harm {harm!r}; there are verdicts on {graded}")
+        if labels is not None and harm not in labels.harms:
+            raise InputError(f"no label for harm {harm!r}; there are labels for {list(labels.harms)}")
+    return list(asked)
+
+
+def ordered_graders(scores: pd.DataFrame, chosen: str | None) -> tuple[GraderFacts, ...]:
+    """All graders, the one whose sides make the strata first, then classifiers."""
+    rows = scores.drop_duplicates("grader")[["grader", "grader_version", "grader_kind"]]
+    graders = [GraderFacts(name=n, version=v, kind=k) for n, v, k in rows.itertuples(index=False, name=None)]
+    if chosen is not None and chosen not in {g.name for g in graders}:
+        raise InputError(f"no grader {chosen!r}; there are {[g.name for g in graders]}")
+    rank = {"judge": 0, "classifier": 1}
+    judge = chosen or min(graders, key=lambda g: rank.get(g.kind, 2)).name
+    return tuple(sorted(graders, key=lambda g: (g.name != judge, g.kind != "classifier")))
+
+
+def joined_table(
+    harm: str, facts: pd.DataFrame, scores: pd.DataFrame, consensus: pd.DataFrame, design: Design, graders: list[str]
+) -> HarmTable:
+    """One harm's table; transcripts without a verdict are ``not_graded``."""
+    labels = consensus[consensus["harm"] == harm]
+    own = scores[scores["harm"] == harm]
+    table = join_episodes(harm_table(harm, facts, own, labels, _design(harm, design, facts, labels)))
+    outcome = table.outcome.reindex(columns=graders).fillna("not_graded")
+    return replace(table, side=table.side.reindex(columns=graders), outcome=outcome)
+
+
+def denominator(table: HarmTable, where: Mapping[str, str]) -> HarmTable:
+    """The transcripts that the rates count."""
+    keep = np.ones(len(table.facts), dtype=bool)
+    for key, value in where.items():
+        keep &= (known_column(table.facts, key).astype(str) == value).to_numpy()
+    if not keep.any():
+        raise InputError(f"no transcript where {dict(where)}")
+    return table.where(keep)
+
+
+def _design(harm: str, design: Design, facts: pd.DataFrame, consensus: pd.DataFrame) -> pd.DataFrame | None:
+    """The design frame of one harm, from whichever place tells how transcripts were drawn."""
+    if isinstance(design, pd.DataFrame):
+        own = design[design["harm"] == harm] if "harm" in design else design
+        return own.drop_duplicates("transcript_id")
+    labelled = consensus[consensus["y"].notna()]
+    if design is None and "inclusion_probability" in labelled and labelled["inclusion_probability"].notna().all():
+        return labelled.assign(drawn=True)
+    share = len(labelled) / len(facts)
+    if design == "uniform" or share == 1.0:
+        drawn = facts.index.isin(consensus["transcript_id"])
+        return pd.DataFrame({"transcript_id": facts.index, "drawn": drawn, "inclusion_probability": max(share, 1e-12)})
+    return None
+
+
+def known_column(facts: pd.DataFrame, key: str) -> pd.Series[Any]:
+    """A metadata column that some transcript has."""
+    if key not in facts or facts[key].isna().all():
+        known = [str(c) for c in facts if not facts[c].isna().all() and c != "content_hash"]
+        raise InputError(f"no transcript has {key!r}; there is {', '.join(known) or 'no metadata'}")
+    return facts[key]
+
+
+def no_labels() -> pd.DataFrame:
+    """A consensus nobody has voted for."""
+    return pd.DataFrame(
+        {"transcript_id": pd.Series(dtype=object), "harm": pd.Series(dtype=object), "y": pd.Series(dtype=float)}
+    )

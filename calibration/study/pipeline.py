@@ -1,0 +1,158 @@
+"""The main job: grade transcripts, train the classifier, compare with humans, calibrate, report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from calibration.findings import Report
+from calibration.study.compute import study
+from calibration.study.folder import CLASSIFIER, DESIGN, LABELS, POOL, VERDICTS, complete, pool_hash, write_pool
+from calibration.study.inputs import UNIFORM, Sources, check_labels
+from calibration.study.provenance import provenance
+from calibration.study.settings import StudySettings
+from grader.classifier import EmbeddingClassifier
+from grader.errors import InputError
+from grader.grading import iter_rows
+from grader.judge.client import Reply, Request
+from grader.judge.setup import JudgeSetup, open_judge
+from grader.progress import Track, untracked
+from grader.rubrics import Rubric
+from grader.store import Store
+from grader.verdict import Grader
+from grader.verdict_files import VerdictWriter, read_verdicts
+from labels.designs import write_design
+from labels.labelset import LabelSet
+from labels.training import train_on_labels, trainable_harms
+
+Training = Literal["when-possible", "never"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graders:
+    """Which graders take part.
+
+    Parameters
+    ----------
+    judge : JudgeSetup or None
+        None where verdicts were imported.
+    rubrics : mapping from harm to Rubric
+    classifier : path, optional
+        A trained classifier to use as it is.
+    training : {"when-possible", "never"}
+        Whether to train one on the labels, where at least 20 transcripts of a harm are harmful and 20 harmless.
+    """
+
+    judge: JudgeSetup | None
+    rubrics: Mapping[str, Rubric]
+    classifier: Path | None = None
+    training: Training = "when-possible"
+
+
+def run(
+    sources: Sources,
+    graders: Graders,
+    out: Path,
+    settings: StudySettings,
+    *,
+    store: Store,
+    seed: int = 0,
+    command: Sequence[str] = (),
+    track: Track = untracked,
+    watch: Callable[[Request, Reply], None] | None = None,
+) -> Report:
+    """Do the whole job; verdicts, labels, design and pool are left in `out` for `study_again`.
+
+    Parameters
+    ----------
+    sources : Sources, with transcripts
+    graders : Graders
+    out : path
+        Made when everything that can be refused has been read.
+    settings : StudySettings
+    store : Store
+        Keeps replies and embeddings, so that a second run pays for nothing.
+    seed : int
+    command : the command line, for the report
+    track : Track
+    watch : callable, optional
+        Called with every new reply of the judge.
+
+    Raises
+    ------
+    InputError
+        Anything wrong with the input, before a request is sent.
+    RunStopped
+        The judge cannot go on; what was paid for is in the store.
+    """
+    if "-" in sources.transcripts:
+        raise InputError("run reads transcripts more than once: save standard input to a file first")
+    pool, labels, design = sources.read_pool(track), sources.read_labels(), sources.read_design()
+    if pool is None:
+        raise InputError("no transcripts: name files or folders")
+    check_labels(labels, pool, sources.labels)
+    imported = None if sources.verdicts is None else complete(read_verdicts(sources.verdicts), pool)
+    judge = None if graders.judge is None else open_judge(graders.judge, graders.rubrics, store=store, watch=watch)
+    classifier = _classifier(sources, graders, labels, store, track)
+    out.mkdir(parents=True, exist_ok=True)
+    working = [g for g in (judge, classifier) if g is not None]
+    _write_verdicts(out / VERDICTS, imported, sources, working, track)
+    if labels is not None:
+        labels.write(out / LABELS)
+    if isinstance(design, pd.DataFrame):
+        write_design(design, out / DESIGN)
+    if isinstance(classifier, EmbeddingClassifier) and graders.classifier is None:
+        classifier.save(out / CLASSIFIER)
+    write_pool(pool, out / POOL)
+    told = provenance(
+        settings,
+        seed=seed,
+        command=command,
+        inputs={"transcripts": pool_hash(pool)} | sources.hashes(),
+        design=UNIFORM if design == UNIFORM else None,
+        rubrics={harm: rubric.hash for harm, rubric in graders.rubrics.items()},
+    )
+    return study(
+        read_verdicts(out / VERDICTS),
+        labels,
+        settings,
+        pool=pool,
+        design=design,
+        rng=np.random.default_rng(seed),
+        provenance=told,
+    )
+
+
+def _classifier(
+    sources: Sources, graders: Graders, labels: LabelSet | None, store: Store, track: Track
+) -> EmbeddingClassifier | None:
+    if graders.classifier is not None:
+        return EmbeddingClassifier.load(graders.classifier, store=store)
+    if labels is None or graders.training == "never" or not trainable_harms(labels):
+        return None
+    transcripts = track(sources.read_transcripts(), "training the classifier")
+    return train_on_labels(EmbeddingClassifier(store=store), transcripts, labels)
+
+
+def _write_verdicts(
+    path: Path,
+    imported: pd.DataFrame | None,
+    sources: Sources,
+    graders: Sequence[Grader],
+    track: Track,
+) -> None:
+    def rows() -> Iterator[Mapping[str, Any]]:
+        if imported is not None:
+            columns = [str(c) for c in imported.columns]
+            yield from (dict(zip(columns, row, strict=True)) for row in imported.itertuples(index=False, name=None))
+        if graders:
+            yield from iter_rows(sources.read_transcripts(), graders)
+
+    with VerdictWriter(path) as writer:
+        for row in track(rows(), "grading"):
+            writer.write(row)

@@ -1,0 +1,131 @@
+"""A judge from plain settings, as a command line or a study file gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from grader.judge.batches import BatchCourier, Failures
+from grader.judge.budget import Budget, BudgetClient
+from grader.judge.client import Reply, Request
+from grader.judge.estimate import Estimate, estimate
+from grader.judge.llm_judge import WINDOW_TOKENS, LLMJudge
+from grader.judge.local import PREFIX, local_client
+from grader.judge.prices import load_prices
+from grader.judge.questions import Calls, Effort
+from grader.judge.rendering import View
+from grader.judge.replay import ReplayClient
+from grader.judge.sdk import make_client
+from grader.rubrics import Rubric
+from grader.store import Store
+from grader.transcript import Transcript
+
+# A suggestion (price against quality); whichever is used is recorded with every verdict.
+DEFAULT_JUDGE = "claude-sonnet-5-5"
+
+Transport = Literal["direct", "batch"]
+
+_JUDGE_SETTINGS = (
+    "model",
+    "repeats",
+    "concurrency",
+    "effort",
+    "thinking",
+    "max_tokens",
+    "calls",
+    "view",
+    "window_tokens",
+    "max_failed",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeSetup:
+    """Which model to ask, how, and for how much.
+
+    Parameters
+    ----------
+    model : str
+        Model id; ``local:PATH.gguf`` and ``local:smollm2`` run on this machine.
+    base_url : str, optional
+        Another server that speaks the Messages API.
+    replies : path, optional
+        Recorded replies to answer from, instead of a server.
+    transport : {"direct", "batch"}
+        ``batch`` goes through the Message Batches API: half the price, an answer within a day.
+    max_cost : float, optional
+        US dollars at which the run stops, before it spends more.
+    prices : path, optional
+        Price list to put over the shipped one.
+    max_failed : float in [0, 1]
+        Largest share of failed verdicts that a run survives.
+    repeats, concurrency, effort, thinking, max_tokens, calls, view, window_tokens
+        See `grader.judge.LLMJudge`.
+    """
+
+    model: str = DEFAULT_JUDGE
+    base_url: str | None = None
+    replies: Path | None = None
+    transport: Transport = "direct"
+    max_cost: float | None = None
+    prices: Path | None = None
+    max_failed: float = 1.0
+    repeats: int = 1
+    concurrency: int = 16
+    effort: Effort | None = None
+    thinking: Mapping[str, Any] | None = None
+    max_tokens: int = 8192
+    calls: Calls = "together"
+    view: View = "full"
+    window_tokens: int = WINDOW_TOKENS
+
+    def settings(self) -> dict[str, Any]:
+        """Those that `LLMJudge` takes under the same name."""
+        return {name: getattr(self, name) for name in _JUDGE_SETTINGS}
+
+
+def open_judge(
+    setup: JudgeSetup,
+    rubrics: Mapping[str, Rubric],
+    *,
+    store: Store | None = None,
+    watch: Callable[[Request, Reply], None] | None = None,
+) -> LLMJudge:
+    """The judge that `setup` describes, ready to grade.
+
+    Raises
+    ------
+    InputError
+        No credentials, no such model file, an unknown price under ``max_cost``.
+    """
+    settings = setup.settings() | {"store": store, "watch": watch}
+    client, more = _client(setup, rubrics)
+    budget = None if setup.max_cost is None else Budget(load_prices(setup.prices), setup.max_cost)
+    if setup.transport == "batch":
+        if store is None:
+            raise ValueError("store must be given for transport 'batch', got None.")
+        more["carrier"] = lambda keep: BatchCourier(client, store=store, keep=keep, budget=budget)
+    elif budget is not None:
+        return LLMJudge(BudgetClient(client, budget), rubrics=rubrics, **settings | more)
+    return LLMJudge(client, rubrics=rubrics, **settings | more)
+
+
+def estimate_judge(
+    setup: JudgeSetup, rubrics: Mapping[str, Rubric], transcripts: Iterable[Transcript], *, store: Store | None = None
+) -> Estimate:
+    """What grading `transcripts` would ask and cost; nothing is sent, and no key is needed."""
+    judge = LLMJudge(Failures(), rubrics=rubrics, store=store, **setup.settings())
+    service: Literal["batch", "standard"] = "batch" if setup.transport == "batch" else "standard"
+    return estimate(judge.requests(transcripts), load_prices(setup.prices), service=service)
+
+
+def _client(setup: JudgeSetup, rubrics: Mapping[str, Rubric]) -> tuple[Any, dict[str, Any]]:
+    """The client, and the settings of the judge that it dictates."""
+    if setup.replies is not None:
+        return ReplayClient(setup.replies), {}
+    if setup.model.startswith(PREFIX):
+        local = local_client(setup.model)
+        return local, local.settings(rubrics.values())
+    return make_client(setup.base_url), {}
