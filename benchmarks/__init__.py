@@ -1,0 +1,1 @@
+"""Simulations and timings that back what the documentation claims: `python -m benchmarks`."""
