@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from grader.errors import InputError
+from cli_options import (
+    GateOptions,
+    Json,
+    JudgeOptions,
+    LabelOptions,
+    MetadataFile,
+    OfTranscripts,
+    OutFolder,
+    StudyOptions,
+    TranscriptOptions,
+    Transcripts,
+    VerdictFile,
+    shared,
+)
+from cli_output import note, print_report, say, spending, stdout, track
+
+if TYPE_CHECKING:
+    from calibration.findings import Report
+    from calibration.study.compute import Part
+    from calibration.study.inputs import Sources
+    from grader.rubrics import Rubric
 
 
 class _OneLineErrors(typer.core.TyperGroup):
@@ -17,12 +38,23 @@ class _OneLineErrors(typer.core.TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except InputError as error:
-            typer.echo(f"harmrate: {' '.join(str(error).split())}", err=True)
-            raise typer.Exit(2) from None
         except KeyboardInterrupt:
-            typer.echo("harmrate: interrupted; what was paid for is stored, run the same command to go on", err=True)
+            say("interrupted; what was paid for is stored, run the same command to go on")
             raise typer.Exit(130) from None
+        except Exception as error:
+            code = _exit_code(error)
+            if code is None:
+                raise
+            say(str(error))
+            raise typer.Exit(code) from None
+
+
+def _exit_code(error: Exception) -> int | None:
+    """2 for bad input, 1 for a run that had to stop, None for what is neither."""
+    from grader.errors import InputError
+    from grader.judge.client import RunStopped
+
+    return 2 if isinstance(error, InputError) else 1 if isinstance(error, RunStopped) else None
 
 
 app = typer.Typer(
@@ -31,12 +63,309 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="How often does this agent do harm, and how sure are we?",
 )
+labels_app = typer.Typer(no_args_is_help=True, help="Labelling: the page raters see, and which transcripts to label.")
+app.add_typer(labels_app, name="labels")
 
-TARGETS = Literal["pool", "scenarios", "new-scenarios"]
 
-Transcripts = Annotated[list[str], typer.Argument(help="Files, folders, globs, or - for JSONL on stdin.")]
-Format = Annotated[str, typer.Option("--format", help="Log format; auto finds out.")]
-ScenarioFrom = Annotated[str | None, typer.Option(help="Metadata key that names the scenario.")]
-Rubrics = Annotated[Path | None, typer.Option(help="Folder of Markdown rubrics of your own.")]
-StoreFile = Annotated[Path, typer.Option("--store", envvar="HARMRATE_STORE", help="Where paid-for replies are kept.")]
-STORE = Path(".harmrate/store.sqlite")
+@app.command()
+@shared(StudyOptions, LabelOptions, TranscriptOptions, JudgeOptions, GateOptions)
+def run(
+    study: StudyOptions,
+    labels: LabelOptions,
+    reading: TranscriptOptions,
+    judge: JudgeOptions,
+    gates: GateOptions,
+    *,
+    transcripts: Transcripts,
+    out: OutFolder,
+    verdicts: VerdictFile = None,
+    train: Annotated[
+        Literal["when-possible", "never"], typer.Option(help="Whether to train a classifier on the labels.")
+    ] = "when-possible",
+    as_json: Json = False,
+) -> None:
+    """Grade, compare with humans, calibrate and report: the whole job."""
+    from calibration.report import render_report
+    from calibration.study.pipeline import Graders
+    from calibration.study.pipeline import run as run_job
+    from grader.store import Store
+
+    rubrics = _rubrics(reading, study)
+    graders = Graders(
+        judge=None if verdicts is not None and judge.judge is None else judge.setup(),
+        rubrics=rubrics,
+        classifier=judge.classifier,
+        training=train,
+    )
+    sources = _sources(labels, transcripts=transcripts, verdicts=verdicts, reading=reading, harms=tuple(rubrics))
+    with Store(reading.store) as store, spending(judge.prices) as watch:
+        report = run_job(
+            sources,
+            graders,
+            out,
+            study.settings(),
+            store=store,
+            seed=study.seed,
+            command=sys.argv,
+            track=track,
+            watch=watch,
+        )
+    render_report(report, out)
+    print_report(report, ("rates", "comparisons", "agreement"), as_json=as_json)
+    note(f"report: {out / 'report.html'}")
+    _gate(report, gates)
+
+
+@app.command()
+@shared(TranscriptOptions, JudgeOptions)
+def grade(
+    reading: TranscriptOptions,
+    judge: JudgeOptions,
+    *,
+    transcripts: Transcripts,
+    out: Annotated[Path, typer.Option(help="Verdicts: .parquet, .jsonl or .csv.")],
+    harm: Annotated[list[str] | None, typer.Option(help="Only this harm (repeatable).")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would ask and cost; send nothing.")] = False,
+) -> None:
+    """Grade transcripts with the judge, with a trained classifier (--classifier), or both."""
+    from calibration.study.inputs import Sources
+    from grader import EmbeddingClassifier
+    from grader.grading import iter_rows
+    from grader.judge.setup import estimate_judge, open_judge
+    from grader.rubrics import load_rubrics
+    from grader.store import Store
+    from grader.verdict import Grader
+    from grader.verdict_files import VerdictWriter
+
+    rubrics = load_rubrics(reading.rubrics, harm or None)
+    logs = Sources(transcripts=transcripts, format=reading.format, scenario_from=reading.scenario_from)
+    with Store(reading.store) as store, spending(judge.prices) as watch:
+        if dry_run:
+            typer.echo(estimate_judge(judge.setup(), rubrics, logs.read_transcripts(), store=store).summary())
+            return
+        graders: list[Grader] = []
+        if judge.judge is not None or judge.classifier is None:
+            graders.append(open_judge(judge.setup(), rubrics, store=store, watch=watch))
+        if judge.classifier is not None:
+            graders.append(EmbeddingClassifier.load(judge.classifier))
+        with VerdictWriter(out) as writer:
+            for row in track(iter_rows(logs.read_transcripts(), graders, store=store), "grading"):
+                writer.write(row)
+    note(f"{out}: {writer.summary()}")
+
+
+@app.command()
+@shared(LabelOptions, TranscriptOptions)
+def train(
+    labels: LabelOptions,
+    reading: TranscriptOptions,
+    *,
+    transcripts: Transcripts,
+    out: OutFolder,
+    model: Annotated[str, typer.Option(help="sentence-transformers name or folder.")] = "all-MiniLM-L6-v2",
+    backend: Annotated[Literal["torch", "onnx-int8"], typer.Option(help="What computes the embeddings.")] = "torch",
+    seed: Annotated[int, typer.Option(help="Seed of the folds.")] = 0,
+) -> None:
+    """Train the classifier on human labels; it never scores a transcript with a fold that saw its label."""
+    from calibration.study.labelling import train_classifier
+    from grader import EmbeddingClassifier
+    from grader.rubrics import load_rubrics
+    from grader.store import Store
+
+    harms = tuple(load_rubrics(reading.rubrics))
+    sources = _sources(labels, transcripts=transcripts, reading=reading, harms=harms)
+    with Store(reading.store) as store:
+        untrained = EmbeddingClassifier(model, backend=backend, seed=seed, store=store)
+        classifier = train_classifier(untrained, sources, track)
+        classifier.save(out)
+    stdout().print((out / "README.md").read_text(encoding="utf-8"), markup=False, highlight=False)
+
+
+@app.command()
+@shared(StudyOptions, LabelOptions)
+def agreement(
+    study: StudyOptions,
+    labels: LabelOptions,
+    *,
+    verdicts: VerdictFile = None,
+    metadata: MetadataFile = None,
+    transcripts: OfTranscripts = None,
+    as_json: Json = False,
+) -> None:
+    """How far graders agree with humans, humans and graders with each other, with intervals."""
+    sources = _sources(labels, transcripts=transcripts or (), verdicts=verdicts, metadata=metadata)
+    print_report(_study(sources, study, ("agreement",)), ("agreement",), as_json=as_json)
+
+
+@app.command()
+@shared(StudyOptions, LabelOptions, GateOptions)
+def rate(
+    study: StudyOptions,
+    labels: LabelOptions,
+    gates: GateOptions,
+    *,
+    verdicts: VerdictFile = None,
+    metadata: MetadataFile = None,
+    transcripts: OfTranscripts = None,
+    as_json: Json = False,
+) -> None:
+    """Harm rates with error bars; without labels, the grader's own rate, said to be just that."""
+    sources = _sources(labels, transcripts=transcripts or (), verdicts=verdicts, metadata=metadata)
+    report = _study(sources, study, ("rates",))
+    print_report(report, ("rates",), as_json=as_json)
+    _gate(report, gates)
+
+
+@app.command()
+@shared(StudyOptions, LabelOptions)
+def compare(
+    study: StudyOptions,
+    labels: LabelOptions,
+    *,
+    between: Annotated[str, typer.Option(help="Metadata key whose groups are compared: model, arm.")],
+    verdicts: VerdictFile = None,
+    metadata: MetadataFile = None,
+    transcripts: OfTranscripts = None,
+    as_json: Json = False,
+) -> None:
+    """Whether groups can be told apart: differences of their rates with intervals, Holm-adjusted."""
+    study.by = between
+    sources = _sources(labels, transcripts=transcripts or (), verdicts=verdicts, metadata=metadata)
+    print_report(_study(sources, study, ("rates", "comparisons")), ("rates", "comparisons"), as_json=as_json)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder that `harmrate run` wrote.")], *, as_json: Json = False
+) -> None:
+    """Compute and write a folder's report again."""
+    from calibration.report import render_report
+    from calibration.study.folder import study_again
+
+    found = study_again(folder)
+    render_report(found, folder)
+    print_report(found, ("rates", "comparisons", "agreement"), as_json=as_json)
+    note(f"report: {folder / 'report.html'}")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("harmrate-demo"),
+    redraws: Annotated[int, typer.Option(min=0, help="How often to draw other labels, to show coverage.")] = 200,
+) -> None:
+    """The whole job on a simulated study whose truth is known; offline, no key."""
+    from calibration.report import render_report
+    from calibration.report.console import print_comparisons, print_truth
+    from calibration.study.demo import run_demo
+
+    found = run_demo(out, n_redraws=redraws, track=track)
+    render_report(found.report, out)
+    print_truth(stdout(), found.report, found.truth, found.held, redraws)
+    print_comparisons(stdout(), found.report.comparisons)
+    note(f"report: {out / 'report.html'}")
+
+
+@labels_app.command("config")
+def labels_config(
+    rubrics: Annotated[Path | None, typer.Option(help="Folder of Markdown rubrics of your own.")] = None,
+    harm: Annotated[list[str] | None, typer.Option(help="Only this harm (repeatable).")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write; default: stdout.")] = None,
+) -> None:
+    """The labelling page for Label Studio, made from the rubrics."""
+    from grader.files import write_text
+    from grader.rubrics import load_rubrics
+    from labels import label_config
+
+    xml = label_config(load_rubrics(rubrics, harm or None))
+    if out is None:
+        typer.echo(xml, nl=False)
+    else:
+        write_text(out, xml)
+
+
+@labels_app.command("sample")
+@shared(TranscriptOptions)
+def labels_sample(
+    reading: TranscriptOptions,
+    *,
+    transcripts: Transcripts,
+    n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many transcripts to label.")],
+    out: OutFolder,
+    verdicts: VerdictFile = None,
+    design: Annotated[str, typer.Option(help="uniform, flagged-10, flagged-25, stratified.")] = "uniform",
+    round_: Annotated[int, typer.Option("--round", min=1, help="Number of the round.")] = 1,
+    earlier: Annotated[Path | None, typer.Option(help="Design frame of the rounds before.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+) -> None:
+    """Draw which transcripts to label: blind tasks for Label Studio, and the design beside them."""
+    from calibration.study.labelling import sample_for_labelling
+
+    sources = _sources(LabelOptions(), transcripts=transcripts, verdicts=verdicts, reading=reading)
+    n_tasks = sample_for_labelling(
+        sources, n, out, design=design, round=round_, earlier=earlier, rubrics=reading.rubrics, seed=seed, track=track
+    )
+    note(f"{n_tasks} tasks in {out / 'tasks.json'}; keep {out / 'design.csv'}: every rate needs it (--design)")
+
+
+# ---- What commands share ---------------------------------------------------------------------------------------------
+
+
+def _sources(
+    labels: LabelOptions,
+    *,
+    transcripts: Sequence[str] = (),
+    verdicts: Path | None = None,
+    metadata: Path | None = None,
+    reading: TranscriptOptions | None = None,
+    harms: tuple[str, ...] | None = None,
+) -> Sources:
+    from calibration.study.inputs import Sources, parse_map
+
+    reading = reading or TranscriptOptions()
+    return Sources(
+        transcripts=transcripts,
+        format=reading.format,
+        scenario_from=reading.scenario_from,
+        verdicts=verdicts,
+        labels=labels.labels,
+        metadata=metadata,
+        design=labels.design,
+        control_map=parse_map(labels.map),
+        id_field=labels.id_field,
+        config=labels.label_config,
+        harms=harms,
+    )
+
+
+def _rubrics(reading: TranscriptOptions, study: StudyOptions) -> dict[str, Rubric]:
+    from grader.rubrics import load_rubrics
+
+    return load_rubrics(reading.rubrics, study.harm or None)
+
+
+def _study(sources: Sources, study: StudyOptions, parts: Sequence[Part]) -> Report:
+    from calibration.study.inputs import study_of
+
+    return study_of(sources, study.settings(), seed=study.seed, command=sys.argv, parts=parts, track=track)
+
+
+def _gate(report: Report, gates: GateOptions) -> None:
+    """Exit 1 when a result gate failed."""
+    from calibration.gates import failed_gates
+    from calibration.report.wording import group_name
+
+    named = [(f"{f.harm}, {group_name(f.group)}", f.estimate) for f in report.rates]
+    failures = failed_gates(named, fail_above=gates.fail_above, require_below=gates.require_below)
+    for failure in failures:
+        say(failure)
+    if failures:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

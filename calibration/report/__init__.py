@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from calibration.findings import Report
 from calibration.report import wording
-from calibration.report.plain import report_dict
+from calibration.report.plain import report_dict, report_json
 
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["render_report", "report_dict"]
+__all__ = ["render_report", "report_dict", "report_json"]
 
 
 def render_report(report: Report, folder: str | Path) -> None:
@@ -24,7 +24,7 @@ def render_report(report: Report, folder: str | Path) -> None:
     Each file is whole or not there. The HTML is one file that needs no network.
     """
     folder = Path(folder)
-    _write_whole(folder / "report.json", json.dumps(report_dict(report), indent=1, ensure_ascii=False) + "\n")
+    _write_whole(folder / "report.json", report_json(report) + "\n")
     _write_whole(folder / "report.md", markdown(report))
     _write_whole(folder / "report.html", html(report))
 

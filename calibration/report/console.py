@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -17,30 +17,46 @@ from calibration.report.wording import (
     group_name,
     percent,
     percent_interval,
-    rate_sentence,
 )
 
+SAMPLE_ONLY = "valid only for this sample"
 Truth = Mapping[tuple[str, str], float]
+Held = Mapping[tuple[str, str], int]
+
+
+def print_parts(console: Console, report: Report, parts: Collection[str]) -> None:
+    """Print the asked-for parts of a report, the rates first."""
+    if "rates" in parts:
+        print_rates(console, report)
+    if "comparisons" in parts:
+        print_comparisons(console, report.comparisons)
+    if "agreement" in parts:
+        print_agreement(console, report.agreement)
 
 
 def print_rates(console: Console, report: Report) -> None:
-    """Print every rate with its error bar, then what must be known to read it."""
+    """Print every rate with its error bar."""
     target = report.rates[0].estimate.target
     title = f"Harm rates ({target}: {TARGETS[target]})"
     columns = ("harm", "group", "rate", "interval", "labelled", "harmful", "scored", "grader's own", "labels alone")
     _print_table(console, title, columns, (_rate_cells(f) for f in report.rates))
+
+
+def print_notes(console: Console, report: Report) -> None:
+    """Print what must be known to read the numbers; what is said of many groups is said once."""
+    said: dict[str, list[str]] = {}
     for finding in report.rates:
         for note in finding.estimate.notes:
-            console.print(_safe(f"  {finding.harm}, {group_name(finding.group)}: {note}"), style="dim")
+            said.setdefault(note, []).append(f"{finding.harm}, {group_name(finding.group)}")
+    for coefficient in report.agreement:
+        for note in coefficient.agreement.notes:
+            if note.startswith(SAMPLE_ONLY):
+                said.setdefault(note, []).append(f"agreement on {coefficient.harm}")
     for line in report.notes:
         console.print(_safe(line), style="dim")
-
-
-def print_sentences(console: Console, report: Report) -> None:
-    """Print one sentence a rate and one a comparison."""
-    for finding in report.rates:
-        console.print(_safe(rate_sentence(finding)))
-    print_comparisons(console, report.comparisons)
+    for note, places in said.items():
+        where = "all rates" if len(places) == len(report.rates) > 1 else "; ".join(dict.fromkeys(places))
+        console.print(_safe(f"{where}: {note}"), style="dim")
 
 
 def print_comparisons(console: Console, comparisons: Iterable[ComparisonFinding]) -> None:
@@ -55,22 +71,26 @@ def print_agreement(console: Console, findings: Sequence[AgreementFinding]) -> N
     _print_table(console, "Agreement", columns, (_agreement_cells(f) for f in findings))
 
 
-def print_truth(console: Console, report: Report, truth: Truth) -> None:
+def print_truth(console: Console, report: Report, truth: Truth, held: Held, n_redraws: int) -> None:
     """Print rates beside a known truth: what the grader alone would have said, and what calibration says.
 
     Parameters
     ----------
     truth : mapping of (harm, group name) to the true share
+    held : mapping of the same to how many of `n_redraws` campaigns with other labels held the truth
     """
     columns = ("harm", "group", "true rate", "judge's own rate", "calibrated rate", "interval", "holds the truth")
+    redrawn = f"of {n_redraws} redrawn samples" if n_redraws else ""
     rows = []
     for f in report.rates:
-        true = truth[f.harm, group_name(f.group)]
-        held = "yes" if f.estimate.low <= true <= f.estimate.high else "no"
-        own = percent(f.grader_rates[f.grader])
+        key = f.harm, group_name(f.group)
+        holds = "yes" if f.estimate.low <= truth[key] <= f.estimate.high else "no"
+        own, rate = percent(f.grader_rates[f.grader]), percent(f.estimate.rate)
         interval = percent_interval(f.estimate.low, f.estimate.high)
-        rows.append((f.harm, group_name(f.group), percent(true), own, percent(f.estimate.rate), interval, held))
-    _print_table(console, "True, apparent and calibrated rates (simulated study)", columns, rows)
+        again = [str(held[key])] if n_redraws else []
+        rows.append((*key, percent(truth[key]), own, rate, interval, holds, *again))
+    title = "True, apparent and calibrated rates of a SIMULATED study"
+    _print_table(console, title, (*columns, *([redrawn] if redrawn else [])), rows)
 
 
 def _rate_cells(f: RateFinding) -> tuple[str, ...]:

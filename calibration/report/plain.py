@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -34,6 +35,20 @@ def report_dict(report: Report) -> dict[str, Any]:
     }
     plain: dict[str, Any] = _plain(data)
     return plain
+
+
+def report_json(report: Report, parts: Collection[str] | None = None) -> str:
+    """The report as JSON text.
+
+    Parameters
+    ----------
+    report : Report
+    parts : which of ``rates``, ``agreement`` and ``comparisons`` to keep; default all
+    """
+    data = report_dict(report)
+    left_out = set() if parts is None else {"rates", "agreement", "comparisons"} - set(parts)
+    kept = {name: value for name, value in data.items() if name not in left_out}
+    return json.dumps(kept, indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def _rate(finding: RateFinding) -> dict[str, Any]:

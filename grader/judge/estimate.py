@@ -49,6 +49,18 @@ class Estimate:
     cost_at_most: float | None
     notes: tuple[str, ...] = ()
 
+    def summary(self) -> str:
+        """A few lines for people."""
+        money = (
+            "cost unknown" if self.cost is None else f"${self.cost:,.2f} expected, ${self.cost_at_most:,.2f} at most"
+        )
+        lines = [
+            f"{self.n_requests:,} requests, {self.input_tokens:,} tokens in ({self.cached_tokens:,} from the prompt "
+            f"cache), {self.output_tokens:,} out ({self.counted}): {money}",
+            *self.notes,
+        ]
+        return "\n".join(lines)
+
 
 class _Tally:
     """Running sums of an estimate, so that requests need not be held."""

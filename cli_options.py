@@ -1,0 +1,180 @@
+"""Options that several commands of harmrate share, a record each; turned into what the library takes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, field, fields
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+
+import typer
+
+if TYPE_CHECKING:
+    from calibration.study.settings import StudySettings
+    from grader.judge.setup import JudgeSetup
+
+Target = Literal["scenarios", "pool", "new-scenarios"]
+Method = Literal["post-stratified", "likelihood-ratio", "apparent", "human-only", "rogan-gladen", "ppi", "aipw"]
+EffortChoice = Literal["low", "medium", "high", "xhigh", "max"]
+STORE = Path(".harmrate/store.sqlite")
+
+Transcripts = Annotated[list[str], typer.Argument(help="Files, folders, globs, or - for JSONL on stdin.")]
+VerdictFile = Annotated[
+    Path | None, typer.Option("--verdicts", help="Table of verdicts: transcript_id, harm, grader, present or score.")
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout instead of tables.")]
+MetadataFile = Annotated[Path | None, typer.Option("--metadata", help="Table of metadata by transcript_id.")]
+OfTranscripts = Annotated[
+    list[str] | None, typer.Option("--transcripts", help="The pool: transcripts whose metadata and count matter.")
+]
+OutFolder = Annotated[Path, typer.Option("--out", help="Folder to write into.")]
+
+
+@dataclass(kw_only=True)
+class StudyOptions:
+    """How rates are computed."""
+
+    by: Annotated[str, typer.Option(help="Metadata keys that form groups, comma-separated: model,arm.")] = ""
+    cluster: Annotated[str, typer.Option(help="Metadata key of the scenario.")] = "scenario"
+    where: Annotated[list[str], typer.Option(help="KEY=VALUE: which transcripts count (repeatable).")] = field(
+        default_factory=list
+    )
+    harm: Annotated[list[str], typer.Option(help="Only this harm (repeatable).")] = field(default_factory=list)
+    grader: Annotated[str | None, typer.Option(help="Whose verdicts make the strata (default: the judge).")] = None
+    target: Annotated[Target, typer.Option(help="What the rate is a rate of.")] = "scenarios"
+    method: Annotated[Method, typer.Option(help="How the interval is computed.")] = "post-stratified"
+    level: Annotated[float, typer.Option(help="Confidence level.", min=0.5, max=0.9999)] = 0.95
+    seed: Annotated[int, typer.Option(help="Seed of resampling.")] = 0
+
+    def settings(self) -> StudySettings:
+        """As the library takes them."""
+        from calibration.study.settings import StudySettings
+        from grader.errors import InputError
+
+        where = [entry.partition("=") for entry in self.where]
+        if wrong := [key for key, equals, _ in where if not (key and equals)]:
+            raise InputError(f"--where must read KEY=VALUE, got {wrong[0]!r}")
+        return StudySettings(
+            by=tuple(key.strip() for key in self.by.split(",") if key.strip()),
+            cluster=self.cluster,
+            where={key: value for key, _, value in where},
+            harms=tuple(self.harm) or None,
+            grader=self.grader,
+            target=self.target,
+            method=self.method,
+            confidence_level=self.level,
+        )
+
+
+@dataclass(kw_only=True)
+class LabelOptions:
+    """Where human labels are and what they mean."""
+
+    labels: Annotated[Path | None, typer.Option(help="Label Studio export, or a table of labels.")] = None
+    design: Annotated[
+        str | None, typer.Option(help="Design frame of `labels sample`, or `uniform`: a random sample of the pool.")
+    ] = None
+    map: Annotated[list[str], typer.Option(help="CONTROL:HARM=VALUE|VALUE (repeatable).")] = field(default_factory=list)
+    id_field: Annotated[str | None, typer.Option(help="Field of the export that holds the transcript's id.")] = None
+    label_config: Annotated[Path | None, typer.Option(help="The project's labelling configuration (XML).")] = None
+
+
+@dataclass(kw_only=True)
+class TranscriptOptions:
+    """How logs are read."""
+
+    format: Annotated[str, typer.Option(help="Log format; auto finds out.")] = "auto"
+    scenario_from: Annotated[str | None, typer.Option(help="Metadata key that names the scenario.")] = None
+    rubrics: Annotated[Path | None, typer.Option(help="Folder of Markdown rubrics of your own.")] = None
+    store: Annotated[
+        Path, typer.Option(envvar="HARMRATE_STORE", help="Where paid-for replies and embeddings are kept.")
+    ] = STORE
+
+
+@dataclass(kw_only=True)
+class JudgeOptions:
+    """Which judge, how, and for how much."""
+
+    judge: Annotated[str | None, typer.Option(help="Model id, or local:PATH.gguf (default: claude-sonnet-5-5).")] = None
+    base_url: Annotated[str | None, typer.Option(help="Another server that speaks the Messages API.")] = None
+    replies: Annotated[Path | None, typer.Option(help="Recorded replies to answer from, instead of a server.")] = None
+    classifier: Annotated[Path | None, typer.Option(help="Folder of a trained classifier.")] = None
+    repeats: Annotated[int, typer.Option(min=1, help="How often each question is asked.")] = 1
+    per_harm: Annotated[bool, typer.Option("--per-harm", help="One request for each harm.")] = False
+    batch: Annotated[bool, typer.Option("--batch", help="Message Batches API: half the price, within a day.")] = False
+    effort: Annotated[EffortChoice | None, typer.Option(help="The model's effort.")] = None
+    concurrency: Annotated[int, typer.Option(min=1, help="Most requests in flight.")] = 16
+    max_tokens: Annotated[int, typer.Option(min=1, help="Of one answer.")] = 8192
+    window_tokens: Annotated[int, typer.Option(min=200, help="Longer transcripts are graded in windows.")] = 150_000
+    max_cost: Annotated[float | None, typer.Option(help="US dollars at which to stop.")] = None
+    max_failed: Annotated[float, typer.Option(min=0, max=1, help="Share of failed verdicts that ends the run.")] = 1.0
+    prices: Annotated[Path | None, typer.Option(help="Price list (TOML) over the shipped one.")] = None
+
+    def setup(self) -> JudgeSetup:
+        """As the library takes them."""
+        from grader.judge.setup import DEFAULT_JUDGE, JudgeSetup
+
+        return JudgeSetup(
+            model=self.judge or DEFAULT_JUDGE,
+            base_url=self.base_url,
+            replies=self.replies,
+            transport="batch" if self.batch else "direct",
+            max_cost=self.max_cost,
+            prices=self.prices,
+            max_failed=self.max_failed,
+            repeats=self.repeats,
+            concurrency=self.concurrency,
+            effort=self.effort,
+            max_tokens=self.max_tokens,
+            calls="per-harm" if self.per_harm else "together",
+            window_tokens=self.window_tokens,
+        )
+
+
+@dataclass(kw_only=True)
+class GateOptions:
+    """When a result counts as failed."""
+
+    fail_above: Annotated[float | None, typer.Option(help="Exit 1 when a rate is shown to be above this.")] = None
+    require_below: Annotated[float | None, typer.Option(help="Exit 1 unless all are shown to be below this.")] = None
+
+
+Command = Callable[..., None]
+
+
+def shared(*groups: type[Any]) -> Callable[[Command], Command]:
+    """Give a command the options of `groups`; it takes one record of each, in that order, before its own."""
+
+    def decorate(command: Command) -> Command:
+        own = list(inspect.signature(command, eval_str=True).parameters.values())[len(groups) :]
+        options = [_parameters(group) for group in groups]
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            records = [
+                group(**{p.name: given.pop(p.name) for p in parameters})
+                for group, parameters in zip(groups, options, strict=True)
+            ]
+            command(*records, **given)
+
+        every = [*own, *(p for parameters in options for p in parameters)]
+        vars(run)["__signature__"] = inspect.Signature(every)
+        run.__annotations__ = {p.name: p.annotation for p in every}
+        return run
+
+    return decorate
+
+
+def _parameters(group: type[Any]) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            f.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=[] if f.default is MISSING else f.default,
+            annotation=hints[f.name],
+        )
+        for f in fields(group)
+    ]

@@ -1,0 +1,86 @@
+"""What the harmrate command shows: data on stdout, all else on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from calibration.findings import Report
+    from calibration.study.compute import Part
+
+Item = TypeVar("Item")
+# Of tables where no terminal says how wide it is.
+WIDTH = 160
+
+
+def stdout() -> Console:
+    """Where data goes."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else WIDTH)
+
+
+def print_report(report: Report, parts: Sequence[Part], *, as_json: bool) -> None:
+    """The asked-for parts of a report, as tables or as JSON."""
+    from calibration.report.console import print_notes, print_parts
+    from calibration.report.plain import report_json
+
+    if as_json:
+        typer.echo(report_json(report, parts))
+    else:
+        print_parts(stdout(), report, parts)
+        print_notes(stderr(), report)
+
+
+def stderr() -> Console:
+    """Where notes and progress go."""
+    from rich.console import Console
+
+    return Console(stderr=True, width=None if sys.stderr.isatty() else WIDTH)
+
+
+def say(text: str) -> None:
+    """One line that says what went wrong."""
+    typer.echo(f"harmrate: {' '.join(text.split())}", err=True)
+
+
+def note(text: str) -> None:
+    """Something worth knowing that is no data."""
+    typer.echo(text, err=True)
+
+
+def track(items: Iterable[Item], what: str, total: int | None = None, /) -> Iterator[Item]:
+    """Show progress on stderr, where somebody looks."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=stderr(), transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        for item in items:
+            yield item
+            progress.advance(task)
+
+
+@contextmanager
+def spending(prices: Path | None) -> Iterator[Any]:
+    """Sum what new replies cost, and tell at the end."""
+    from grader.judge.ledger import Ledger
+    from grader.judge.prices import load_prices
+
+    ledger = Ledger(load_prices(prices))
+    try:
+        yield ledger.watch
+    finally:
+        if ledger.n_messages:
+            note(ledger.summary())
