@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -147,17 +148,22 @@ def _export(original: TorchEncoder, path: Path) -> None:
 def _to_onnx(original: TorchEncoder, path: Path) -> None:
     import torch
 
-    model = original.model
-
     class Sentence(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = original.model  # registered, so that its weights are exported as weights
+
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
-            return model({"input_ids": input_ids, "attention_mask": attention_mask})["sentence_embedding"]
+            return self.model({"input_ids": input_ids, "attention_mask": attention_mask})["sentence_embedding"]
 
     ids = torch.ones((2, 8), dtype=torch.int64)
     axes = {0: "text", 1: "token"}
-    with torch.inference_mode():
+    with torch.inference_mode(), warnings.catch_warnings():
+        # The TorchScript exporter warns that it is deprecated (its successor needs one more package), of branches that
+        # it fixes as they ran and of operators that it rewrites: `_export` checks what comes out, on texts of all sizes.
+        warnings.simplefilter("ignore")
         torch.onnx.export(
-            Sentence(),
+            Sentence().eval(),  # the exporter puts it back into the mode it found, and the original with it
             (ids, torch.ones_like(ids)),
             str(path),
             input_names=["input_ids", "attention_mask"],
