@@ -65,7 +65,7 @@ def _round(cell: Cell, plan: Plan, methods: Iterable[str], data_sets: int, numbe
         few = campaigns.first(method.max_data_sets)
         start = time.perf_counter()
         outcome = method.run(few, plan.target)
-        yield make_row(cell, name, outcome, human_width[: len(few)], time.perf_counter() - start)
+        yield make_row(cell, name, outcome, human_width, time.perf_counter() - start)
 
 
 def run_cells(cells: Sequence[Cell], plan: Plan, workers: int = 1) -> Iterator[Row]:
@@ -102,13 +102,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if plan.target == "pool":
         # Scenarios as a sample make no pool.
         cells = [cell for cell in cells if not cell.scenarios]
-    rows = list(_with_progress(run_cells(cells, plan, options.workers), len(cells)))
+    rows = list(with_progress(run_cells(cells, plan, options.workers), len(cells)))
     if options.json:
         options.json.write_text(json.dumps([as_record(row) for row in rows], indent=1))
     print(report(rows, every_cell=options.rows))
 
 
-def _with_progress(rows: Iterable[Row], n_cells: int) -> Iterator[Row]:
+def with_progress(rows: Iterable[Row], n_cells: int) -> Iterator[Row]:
     """Pass the rows on, and say how far it is every tenth of the way."""
     start, done, last = time.perf_counter(), 0, None
     for row in rows:

@@ -20,7 +20,7 @@ from calibration.strata import IntArray
 Run = Callable[[Campaigns, Target], Outcome]
 
 # Whole likelihood-ratio intervals per cell, for widths: enough for a mean, since coverage takes a test each.
-INTERVALS = 100
+INTERVALS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +89,10 @@ def _stratified(cut: Callable[[Campaigns], Tables]) -> Run:
         if campaigns.cell.scenarios:
             limits = _new_scenarios(*_clustered_sides(campaigns))
         else:
-            limits = confirmed(
-                post_stratified(*cut(campaigns), target=target, confidence_level=LEVEL), campaigns, target
-            )
+            # A stratum that was joined to another has size 0, and no finite population correction.
+            with np.errstate(invalid="ignore"):
+                limits = post_stratified(*cut(campaigns), target=target, confidence_level=LEVEL)
+            limits = confirmed(limits, campaigns, target)
         return outcome_of_limits(limits, truth_of(campaigns, target))
 
     return run

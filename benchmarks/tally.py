@@ -31,7 +31,7 @@ class Row:
     width : float
         Mean width, over the data sets where it was computed.
     width_ratio : float
-        That, divided by the mean width of human-only intervals in the same data sets.
+        That, divided by the mean width of human-only intervals.
     contradictions : int
         See `benchmarks.outcomes.Outcome`.
     seconds : float
@@ -56,9 +56,16 @@ class Row:
 
 
 def make_row(cell: Cell, method: str, outcome: Outcome, human_width: FloatArray, seconds: float) -> Row:
-    """Count an outcome; `human_width` has shape (data_sets,)."""
+    """Count an outcome.
+
+    `human_width` covers all data sets of the cell, of which the method may have seen the first only. Uniform labels are
+    shared with it, so that their widths are compared in pairs; else all of it is used, for less noise.
+    """
+    if cell.flagged_share is None:
+        human_width = human_width[: len(outcome.width)]
+        human_width = human_width[~np.isnan(outcome.width)]
     answers = int(outcome.answered.sum())
-    known = ~np.isnan(outcome.width) & ~np.isnan(human_width)
+    known = ~np.isnan(outcome.width)
     enough = answers >= min(MIN_ANSWERS, len(outcome.answered))
 
     def share(found: FloatArray | np.ndarray[tuple[int, ...], np.dtype[np.bool_]], of: int) -> float:
@@ -74,7 +81,7 @@ def make_row(cell: Cell, method: str, outcome: Outcome, human_width: FloatArray,
         below=share(outcome.below & outcome.answered, answers),
         zero_width=share(outcome.width[known] <= 0, int(known.sum())),
         width=width,
-        width_ratio=width / float(human_width[known].mean()) if known.any() else float("nan"),
+        width_ratio=width / float(np.nanmean(human_width)) if known.any() else float("nan"),
         contradictions=outcome.contradictions,
         seconds=seconds,
     )

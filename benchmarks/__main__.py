@@ -1,0 +1,81 @@
+"""Run every benchmark and write down what came out: `python -m benchmarks`."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks import alpha, coverage, rates
+from benchmarks.cells import BLOCKS
+from benchmarks.methods import METHODS
+from benchmarks.peers import installed_peers
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+# A look at everything in about a minute; its numbers are noise.
+QUICK_DATA_SETS = 20
+
+
+def machine() -> str:
+    """What ran this, in one line."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "numba"))
+    return (
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}, {packages}"
+    )
+
+
+def results(*, quick: bool = False, workers: int = 1, seed: int = coverage.SEED) -> str:
+    """Everything, in Markdown."""
+    start = time.perf_counter()
+    size = f"--data-sets {QUICK_DATA_SETS} --again 0" if quick else "--data-sets 1000 --again 20000"
+    there, absent = installed_peers()
+    plan = coverage.Plan(methods=(*METHODS, *there), seed=seed)
+    if quick:
+        plan = coverage.Plan(methods=plan.methods, seed=seed, data_sets=QUICK_DATA_SETS, again=0)
+    speed = ["## Speed and memory", "", rates.report(), alpha.report()]
+    cells = [cell for block in BLOCKS.values() for cell in block()]
+    rows = list(coverage.with_progress(coverage.run_cells(cells, plan, workers), len(cells)))
+    text = [
+        "# Results of the benchmarks",
+        "",
+        f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {machine()}; {time.perf_counter() - start:.0f} s in all.",
+        "Written by `python -m benchmarks`; what the columns mean stands in `benchmarks/README.md`.",
+        "",
+        *speed,
+        "",
+        "## Coverage and width",
+        "",
+        f"`python -m benchmarks.coverage --cells all --seed {seed} {size}`."
+        + (f" Peers that were not installed: {', '.join(absent)}." if absent else ""),
+        coverage.report(rows),
+        "",
+    ]
+    return "\n".join(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few data sets, printed instead of written")
+    parser.add_argument("--workers", type=int, default=1, help="processes of the simulation")
+    parser.add_argument("--seed", type=int, default=coverage.SEED)
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: benchmarks/RESULTS.md")
+    options = parser.parse_args(arguments)
+    text = results(quick=options.quick, workers=options.workers, seed=options.seed)
+    target = options.out or (None if options.quick else RESULTS)
+    if target is None:
+        print(text)
+    else:
+        target.write_text(text)
+        print(f"written: {target}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
