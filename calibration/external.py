@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from calibration.borrowed import as_labels, as_sides, borrowed_rate, check_parts
-from calibration.checks import check_level
+from calibration.checks import check_level, check_share
 from calibration.intervals import normal_quantile
 from calibration.records import RateEstimate
 
@@ -161,7 +161,8 @@ def lang_reiczigel(
     Raises
     ------
     ValueError
-        When sensitivity + specificity - 1 is not positive: a judge no better than chance says nothing.
+        Values outside their range, and when sensitivity + specificity - 1 is not positive: a judge no better than
+        chance says nothing.
 
     References
     ----------
@@ -174,6 +175,12 @@ def lang_reiczigel(
     0.000 0.147
     """
     z = normal_quantile(confidence_level)
+    shares = {"apparent_rate": apparent_rate, "sensitivity": sensitivity, "specificity": specificity}
+    for (name, share), size in zip(shares.items(), (n, n_sensitivity, n_specificity), strict=True):
+        check_share(name, share)
+        if not size > 0:
+            msg = f"{name} must rest on at least one item, got {size}."
+            raise ValueError(msg)
     se = (n_sensitivity * sensitivity + 1) / (n_sensitivity + 2)
     sp = (n_specificity * specificity + 1) / (n_specificity + 2)
     gain = min(se + sp, sensitivity + specificity) - 1
