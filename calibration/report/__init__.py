@@ -41,6 +41,7 @@ def html(report: Report) -> str:
     from calibration.report.figures import forest, svg
 
     environment = _environment()
+    environment.finalize = _unbroken
     drawn = {}
     for harm in report.harms:
         figure = forest([f for f in report.rates if f.harm == harm])
@@ -76,12 +77,18 @@ def _context(report: Report) -> dict[str, Any]:
         "percent": wording.percent,
         "percent_interval": wording.percent_interval,
         "count": wording.count,
+        "outcome_words": wording.outcome_words,
         "strata_words": wording.strata_words,
     }
 
 
 def _number(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def _unbroken(value: Any) -> Any:
+    """No line may end between a number and its percent sign."""
+    return value.replace(" %", "\N{NO-BREAK SPACE}%") if isinstance(value, str) else value
 
 
 def _markdown_safe(text: object) -> str:

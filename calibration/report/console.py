@@ -15,6 +15,7 @@ from calibration.report.wording import (
     comparison_sentence,
     count,
     group_name,
+    outcome_words,
     percent,
     percent_interval,
 )
@@ -102,7 +103,7 @@ def _rate_cells(f: RateFinding) -> tuple[str, ...]:
         percent_interval(e.low, e.high),
         str(e.n_labeled),
         count(e.n_harmful),
-        f"{e.n_scored} of {e.n_transcripts}",
+        outcome_words(f),
         percent(f.grader_rates[f.grader]),
         percent_interval(f.human_only.low, f.human_only.high) if f.human_only else "-",
     )

@@ -103,6 +103,13 @@ def comparison_sentence(finding: ComparisonFinding) -> str:
     return f"{names}: {points(d.difference)} points ({interval}): {verdict}."
 
 
+def outcome_words(finding: RateFinding) -> str:
+    """How many transcripts the grader scored, and why it did not score the others."""
+    total = sum(finding.outcomes.values())
+    reasons = ", ".join(f"{n} {outcome}" for outcome, n in finding.outcomes.items() if outcome != "scored")
+    return f"{finding.outcomes.get('scored', 0)} of {total}" + (f" ({reasons})" if reasons else "")
+
+
 def strata_words(estimate: RateEstimate) -> str:
     """The strata with their counts, for tables."""
     return "; ".join(

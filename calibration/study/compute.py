@@ -233,7 +233,8 @@ def _comparisons(rates: Sequence[RateFinding], labels: LabelSet | None) -> Itera
 def _study_notes(labels: LabelSet | None, left_out: Sequence[str]) -> tuple[str, ...]:
     if labels is None:
         return ("No labels: these are graders' rates, not harm rates.",)
-    notes = [f"Harm as labelled by these {len(labels.raters)} raters.", *labels.notes]
+    n = len(labels.raters)
+    notes = ["Harm as labelled by one rater." if n == 1 else f"Harm as labelled by these {n} raters.", *labels.notes]
     if left_out:
         notes.append(f"Graded, but left out here: {', '.join(left_out)}.")
     return tuple(notes)

@@ -122,12 +122,9 @@ def _with_humans(
         clusters = None if cluster is None else cluster[both]
         found += _coefficients(np.round(y[both]), side[both], weights, clusters, confidence_level, rng)
     for agreement in found:
-        yield AgreementFinding(
-            harm=table.harm,
-            between=(HUMAN, name),
-            agreement=agreement,
-            weighted=table.inclusion_probability is not None,
-        )
+        known = table.inclusion_probability is not None
+        agreement = _of_pool(agreement) if known else agreement
+        yield AgreementFinding(harm=table.harm, between=(HUMAN, name), agreement=agreement, weighted=known)
 
 
 def _coefficients(
