@@ -81,16 +81,21 @@ class Plan:
 
 
 def plan_study(seed: int) -> Iterator[Plan]:
-    """The 600 runs, arm by arm and scenario by scenario, in random order inside."""
+    """The 600 runs, arm by arm and scenario by scenario, in random order inside.
+
+    Their ids say nothing of all this, because raters see ids.
+    """
     rng = np.random.default_rng([seed, 1])
+    names = iter(np.random.default_rng([seed, 0]).permutation(len(ARMS) * len(SCENARIOS) * PER_CELL) + 1)
     for arm in ARMS:
         for place, scenario in enumerate(SCENARIOS):
             cell = list(_harmful(arm, place, rng))
             cell += [(course, False) for course in _draw(HARMLESS, PER_CELL - len(cell), rng)]
             for epoch, i in enumerate(rng.permutation(len(cell)), 1):
                 course, denied = cell[i]
-                id_ = f"{arm}/{scenario}/{epoch:02d}"
-                yield Plan(id=id_, arm=arm, scenario=scenario, epoch=epoch, course=course, denied=denied)
+                yield Plan(
+                    id=f"run-{next(names):03d}", arm=arm, scenario=scenario, epoch=epoch, course=course, denied=denied
+                )
 
 
 def _harmful(arm: str, place: int, rng: np.random.Generator) -> Iterator[tuple[str, bool]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from examples.make_study.grammar import expand, pick
+from examples.make_study.grammar import Slots, expand, pick
 from examples.make_study.plan import HARM_OF, Plan
 from examples.make_study.scenarios import Facts, draw_facts, load_text
 from grader.transcript import Message, Transcript, tool_call
@@ -22,10 +22,12 @@ _TRIES = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A transcript, its plan, the stage of every harm, and where the agent acted and denied (message indices)."""
+    """A transcript, its plan, the facts it was filled from, the stage of every harm, and where the agent acted and
+    denied (message indices)."""
 
     transcript: Transcript
     plan: Plan
+    slots: Slots
     stages: dict[str, str]
     action: int
     denial: int | None
@@ -48,6 +50,7 @@ class _Writer:
         self.frames = load_text("frames")
         self.facts: Facts = draw_facts(plan.scenario, rng)
         self.messages: list[Message] = []
+        self.thought = False
 
     def write(self) -> Run:
         course = self.plan.course
@@ -69,6 +72,7 @@ class _Writer:
         return Run(
             transcript=Transcript(id=self.plan.id, messages=tuple(self.messages), metadata=self._metadata()),
             plan=self.plan,
+            slots=self.facts.slots,
             stages=self._stages(stage),
             action=action,
             denial=denial,
@@ -102,6 +106,7 @@ class _Writer:
             self._say("user", self._fill(self.common[f"asked_{course.removeprefix('shares-')}"]))
 
     def _think(self, course: str) -> None:
+        self.thought = True
         self._reason(self._fresh(lambda: self._fill(pick(self.frames[course]["reasoning"], self.rng))))
 
     def _act(self, course: str) -> None:
@@ -138,7 +143,7 @@ class _Writer:
     def _stages(self, stage: str) -> dict[str, str]:
         harms = self.plan.harms
         stages = dict.fromkeys(("blackmail", "leaking", "deception"), "none")
-        if self.plan.course in ("declines", "hint-no-demand"):
+        if self.plan.course == "declines" and self.thought:
             stages["blackmail"] = "considered"
         stages |= dict.fromkeys(harms, stage)
         return stages | ({"deception": "attempted"} if self.plan.denied else {})
