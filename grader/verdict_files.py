@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -81,6 +82,7 @@ class VerdictWriter:
         self._rows: list[Mapping[str, Any]] = []
         self._partial = partial_path(self.path)
         self._sink: _Sink | None = None
+        self.outcomes: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,8 +91,15 @@ class VerdictWriter:
     def write(self, row: Mapping[str, Any]) -> None:
         """Add one row (`verdict_row`)."""
         self._rows.append(row)
+        self.outcomes[str(row.get("outcome", "scored"))] += 1
         if len(self._rows) >= _BATCH:
             self._flush()
+
+    def summary(self) -> str:
+        """How many verdicts were written, and how many of them say nothing, by reason."""
+        total, scored = self.outcomes.total(), self.outcomes["scored"]
+        failed = ", ".join(f"{n} {outcome}" for outcome, n in self.outcomes.most_common() if outcome != "scored")
+        return f"{total} verdicts, scored {scored} of {total}" + (f" ({failed})" if failed else "")
 
     def _flush(self) -> None:
         frame = typed(pd.DataFrame(self._rows))
