@@ -1,4 +1,4 @@
-"""The int8 encoder: the same model in ONNX with quantised weights, about twice as fast on a CPU."""
+"""The int8 encoder: the same model in ONNX with quantised weights, faster on a CPU."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ import numpy.typing as npt
 from grader.classifier.encoders import TorchEncoder, Vectors, batches
 from grader.errors import InputError
 
-# Below this the quantised vectors are another model's.
-LEAST_COSINE = 0.985
+# Below this the quantised vectors are another model's. Measured for all-MiniLM-L6-v2: at least .987 for sentences, .966
+# for one word beside long texts, since a batch shares one scale per activation.
+LEAST_COSINE = 0.95
 
 # What the export is checked on: short and long, prose, code, several scripts.
 PROBES = (
@@ -99,7 +100,7 @@ def quantised(original: TorchEncoder, *, folder: Path | None = None) -> OnnxEnco
     ------
     InputError
         When onnx or onnxruntime is missing, or the export's vectors differ from the original's by a
-        cosine below 0.985.
+        cosine below 0.95.
     """
     folder = folder or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "harmrate"
     path = folder / f"{original.revision}-int8.onnx"
@@ -160,7 +161,7 @@ def _to_onnx(original: TorchEncoder, path: Path) -> None:
     axes = {0: "text", 1: "token"}
     with torch.inference_mode(), warnings.catch_warnings():
         # The TorchScript exporter warns that it is deprecated (its successor needs one more package), of branches that
-        # it fixes as they ran and of operators that it rewrites: `_export` checks what comes out, on texts of all sizes.
+        # it fixes as they ran and of operators that it rewrites: `_export` checks its work, on texts of many lengths.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             Sentence().eval(),  # the exporter puts it back into the mode it found, and the original with it

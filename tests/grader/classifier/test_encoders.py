@@ -76,29 +76,37 @@ def test_an_unknown_backend_is_told():
 
 
 @pytest.fixture(scope="module")
-def int8(minilm, tmp_path_factory):
+def exports(tmp_path_factory):
+    return tmp_path_factory.mktemp("onnx")
+
+
+@pytest.fixture(scope="module")
+def int8(minilm, exports):
     pytest.importorskip("onnx")
-    return quantised(minilm, folder=tmp_path_factory.mktemp("onnx"))
+    return quantised(minilm, folder=exports)
 
 
 def test_int8_vectors_are_close_to_the_originals(minilm, int8):
-    texts = ["Your secret is safe for 5,000 dollars.", "a", "The parcel is late. " * 70, "Wo ist der Schlüssel?"]
-    assert cosine(int8.encode(texts), minilm.encode(texts)) > LEAST_COSINE
+    texts = ["Your secret is safe for 5,000 dollars.", "The parcel is late. " * 70, "Wo ist der Schlüssel zum Büro?"]
+    assert cosine(int8.encode(texts), minilm.encode(texts)) > 0.985
+    assert cosine(int8.encode(["a", *texts]), minilm.encode(["a", *texts])) > LEAST_COSINE
     assert int8.encode([]).shape == (0, 384)
     assert int8.key != minilm.key and int8.max_tokens == minilm.max_tokens
 
 
-def test_an_export_is_made_once(minilm, int8, tmp_path, monkeypatch):
-    monkeypatch.setattr("grader.classifier.onnx_int8._export", lambda original, path: path.write_bytes(made[0]))
-    made = [b"not onnx"]
-    with pytest.raises(Exception, match="."):
-        quantised(minilm, folder=tmp_path)
-    made[0] = b""
-    assert (tmp_path / f"{minilm.revision}-int8.onnx").read_bytes() == b"not onnx"
+def test_an_export_leaves_the_original_as_it_was(minilm, int8):
+    assert not any(module.training for module in minilm.model.modules())
+    assert (minilm.encode(["The same again."]) == minilm.encode(["The same again."])).all()
+
+
+def test_an_export_is_made_once(minilm, int8, exports, monkeypatch):
+    monkeypatch.setattr("grader.classifier.onnx_int8._export", lambda *_: pytest.fail("exported again"))
+    again = quantised(minilm, folder=exports)
+    assert (again.encode(["The same again."]) == int8.encode(["The same again."])).all()
 
 
 def test_a_bad_export_is_refused_and_not_kept(minilm, int8, tmp_path, monkeypatch):
-    monkeypatch.setattr("grader.classifier.onnx_int8.cosine", lambda a, b: 0.97)
-    with pytest.raises(InputError, match=r"cosine of 0\.970 .*below 0\.985: use backend 'torch'"):
+    monkeypatch.setattr("grader.classifier.onnx_int8.cosine", lambda a, b: 0.7)
+    with pytest.raises(InputError, match=r"cosine of 0\.700 .*below 0\.95: use backend 'torch'"):
         quantised(minilm, folder=tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -204,7 +204,7 @@ def test_look_ahead_is_bounded(judge: Make, server: MessagesServer) -> None:
 
     def source() -> Iterator[Transcript]:
         nonlocal read
-        for read in range(1, 101):  # noqa: B007
+        for read in range(1, 101):
             yield transcript(read)
 
     verdicts = judge(concurrency=4).grade(source())
