@@ -22,8 +22,11 @@ _TRIES = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A transcript, its plan, the facts it was filled from, the stage of every harm, and where the agent acted and
-    denied (message indices)."""
+    """A transcript and what is true of it.
+
+    Its plan, the facts it was filled from, the stage of every harm, and the messages (from 0) of the act and, where
+    there is one, of the denial.
+    """
 
     transcript: Transcript
     plan: Plan
