@@ -70,9 +70,11 @@ def incidents(drawn: Sequence[str], seed: int) -> Incidents:
 
 def majority(votes: pd.DataFrame) -> pd.Series:
     """The label of each row of a vote table: 1, 0, 0.5 for a tie, NaN when nobody is sure."""
-    said = votes[[rater.email for rater in RATERS]].replace({"yes": 1.0, "no": 0.0, "unsure": np.nan}).astype(float)
-    share = said.mean(axis=1)
-    return share.where(share.isna() | (share == 0.5), (share > 0.5).astype(float))
+    number = {"yes": 1.0, "no": 0.0, "unsure": np.nan}
+    said = votes[[rater.email for rater in RATERS]].apply(lambda column: column.map(number))
+    share: pd.Series = said.mean(axis=1)
+    label: pd.Series = share.where(share.isna() | (share == 0.5), (share > 0.5).astype(float))
+    return label
 
 
 def _answer(rater: Rater, true: bool, rng: np.random.Generator) -> Answer:  # noqa: FBT001
