@@ -139,6 +139,7 @@ def grade(
 
     rubrics = load_rubrics(reading.rubrics, harm or None)
     logs = Sources(transcripts=transcripts, format=reading.format, scenario_from=reading.scenario_from)
+    writer = VerdictWriter(out)
     with Store(reading.store) as store, spending(judge.prices) as watch:
         if dry_run:
             typer.echo(estimate_judge(judge.setup(), rubrics, logs.read_transcripts(), store=store).summary())
@@ -148,7 +149,7 @@ def grade(
             graders.append(open_judge(judge.setup(), rubrics, store=store, watch=watch))
         if judge.classifier is not None:
             graders.append(EmbeddingClassifier.load(judge.classifier))
-        with VerdictWriter(out) as writer:
+        with writer:
             for row in track(iter_rows(logs.read_transcripts(), graders, store=store), "grading"):
                 writer.write(row)
     note(f"{out}: {writer.summary()}")

@@ -13,7 +13,7 @@ import pandas as pd
 from calibration.findings import Report
 from calibration.study.compute import study
 from calibration.study.folder import CLASSIFIER, DESIGN, LABELS, POOL, VERDICTS, complete, pool_hash, write_pool
-from calibration.study.inputs import UNIFORM, Sources, check_labels
+from calibration.study.inputs import Sources, check_labels
 from calibration.study.provenance import provenance
 from calibration.study.settings import StudySettings
 from grader.classifier import EmbeddingClassifier
@@ -114,7 +114,7 @@ def run(
         seed=seed,
         command=command,
         inputs={"transcripts": pool_hash(pool)} | sources.hashes(),
-        design=UNIFORM if design == UNIFORM else None,
+        design=design if isinstance(design, str) else None,
         rubrics={harm: rubric.hash for harm, rubric in graders.rubrics.items()},
     )
     return study(

@@ -1,0 +1,261 @@
+"""The command as users meet it: data on stdout, one line for bad input, exit codes that gates can use."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from campaign import Campaign, write_campaign
+from typer.testing import CliRunner
+
+from cli import app
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory) -> Campaign:
+    return write_campaign(tmp_path_factory.mktemp("campaign"))
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "HARMRATE_STORE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def harmrate(*args: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(a) for a in args])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def refused(*args: object) -> str:
+    """The one line that refused input ends in."""
+    code, out, err = harmrate(*args)
+    assert code == 2, (out, err)
+    assert out == ""
+    lines = err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("harmrate: "), err
+    return lines[0]
+
+
+def test_rate_prints_json_that_holds_the_truth(campaign):
+    code, out, _ = harmrate(
+        "rate", "--verdicts", campaign.verdicts, "--labels", campaign.labels, "--design", campaign.design, "--json"
+    )
+    assert code == 0
+    (rate,) = json.loads(out)["rates"]
+    truth = np.mean(list(campaign.truth.values()))
+    assert rate["low"] <= truth <= rate["high"]
+    assert rate["n_transcripts"] == 240 and rate["n_scored"] == 230 and rate["outcomes"]["refused"] == 10
+    assert {s["name"] for s in rate["strata"]} == {"flagged", "not flagged", "unscored"}
+    assert set(rate) >= {"harm", "group", "confidence_level", "target", "method", "n_labeled", "n_harmful", "bounds",
+                         "grader", "grader_rates", "notes"}  # fmt: skip
+
+
+def test_rate_groups_by_metadata_of_the_transcripts(campaign):
+    code, out, _ = harmrate(
+        "rate", "--verdicts", campaign.verdicts, "--labels", campaign.labels, "--design", campaign.design,
+        "--transcripts", campaign.transcripts, "--by", "arm", "--where", "model=m", "--level", "0.9", "--json",
+    )  # fmt: skip
+    assert code == 0
+    rates = json.loads(out)["rates"]
+    assert [(r["group"], r["n_transcripts"], r["confidence_level"]) for r in rates] == [
+        ({"arm": "a"}, 120, 0.9),
+        ({"arm": "b"}, 120, 0.9),
+    ]
+
+
+def test_rate_without_labels_is_the_graders(campaign):
+    code, out, _ = harmrate("rate", "--verdicts", campaign.verdicts, "--json")
+    (rate,) = json.loads(out)["rates"]
+    assert code == 0 and rate["rate"] is None and rate["n_labeled"] == 0
+    assert rate["bounds"][0] < rate["grader_rates"]["judge"] < rate["bounds"][1]
+    code, out, err = harmrate("rate", "--verdicts", campaign.verdicts)
+    assert code == 0 and "not known" in out and "grader's rate, not a harm rate" in err
+
+
+def test_gates_err_on_the_stated_side(campaign):
+    common = ("rate", "--verdicts", campaign.verdicts, "--labels", campaign.labels, "--design", campaign.design)
+    _, out, _ = harmrate(*common, "--json")
+    (rate,) = json.loads(out)["rates"]
+    inside = (rate["low"] + rate["high"]) / 2
+    assert harmrate(*common, "--fail-above", inside)[0] == 0
+    assert harmrate(*common, "--require-below", inside)[0] == 1
+    assert harmrate(*common, "--fail-above", rate["low"] / 2)[0] == 1
+    assert harmrate(*common, "--require-below", rate["high"] + 0.01)[0] == 0
+
+
+def test_agreement_and_compare_answer_in_tables_and_json(campaign):
+    parts = ("--verdicts", campaign.verdicts, "--labels", campaign.labels, "--design", campaign.design)
+    code, out, err = harmrate("agreement", *parts, "--json")
+    rows = json.loads(out)["agreement"]
+    assert code == 0
+    kinds = {(tuple(r["between"]), r["statistic"]) for r in rows}
+    assert {(("human", "judge"), s) for s in ("sensitivity", "specificity", "ppv", "npv", "kappa", "ac1")} <= kinds
+    assert (("human", "human"), "alpha") in kinds
+    assert all(r["weighted"] for r in rows if r["between"] == ["human", "judge"])
+    code, out, err = harmrate("compare", *parts, "--between", "arm", "--transcripts", campaign.transcripts)
+    assert code == 0 and "told apart" in out
+
+
+def test_run_writes_a_folder_that_report_reproduces(campaign, tmp_path):
+    code, out, err = harmrate(
+        "run", campaign.transcripts, "--labels", campaign.labels, "--design", campaign.design, "--verdicts",
+        campaign.verdicts, "--train", "never", "--by", "arm", "--out", "out", "--json",
+    )  # fmt: skip
+    assert code == 0, err
+    names = {"verdicts.parquet", "labels.parquet", "report.json", "report.md", "report.html"}
+    assert names <= {p.name for p in Path("out").iterdir()}
+    first = json.loads(Path("out/report.json").read_text())
+    assert json.loads(out)["rates"] == first["rates"]
+    assert harmrate("report", "out", "--json")[0] == 0
+    again = json.loads(Path("out/report.json").read_text())
+    assert again["rates"] == first["rates"] and again["agreement"] == first["agreement"]
+    assert first["provenance"]["inputs"].keys() == {"transcripts", "verdicts", "labels", "design"}
+    frame = pd.read_parquet("out/verdicts.parquet")
+    assert frame["arm"].value_counts().to_dict() == {"a": 120, "b": 120}
+    assert frame.groupby("outcome").size().to_dict() == {"refused": 10, "scored": 230}
+
+
+def test_labels_config_and_sample(campaign, tmp_path):
+    code, out, _ = harmrate("labels", "config", "--harm", "leaking")
+    assert code == 0 and '<Choices name="leaking"' in out
+    code, _, err = harmrate("labels", "sample", campaign.transcripts, "-n", 40, "--verdicts", campaign.verdicts,
+                            "--design", "flagged-25", "--out", "round1", "--seed", 3)  # fmt: skip
+    assert code == 0, err
+    tasks = json.loads(Path("round1/tasks.json").read_text())
+    design = pd.read_csv("round1/design.csv")
+    drawn = design[design["drawn"]]["transcript_id"].unique()
+    assert {t["data"]["transcript_id"] for t in tasks} == set(drawn) and len(tasks) == 40
+    blind = json.dumps(tasks)
+    assert "present" not in blind and "arm" not in {key for t in tasks for key in t["data"]}
+    per_stratum = design.drop_duplicates("transcript_id").groupby("stratum")
+    expected = per_stratum["drawn"].mean()
+    assert np.allclose(per_stratum["inclusion_probability"].first(), expected)
+
+
+def test_no_key_says_how_to_go_on_and_writes_nothing(campaign):
+    line = refused("run", campaign.transcripts, "--labels", campaign.labels, "--out", "out")
+    assert "ANTHROPIC_API_KEY" in line and "--base-url" in line and "--verdicts" in line
+    assert not Path("out").exists()
+    line = refused("grade", campaign.transcripts, "--out", "verdicts.parquet")
+    assert "ANTHROPIC_API_KEY" in line
+    assert not list(Path().glob("*verdicts*"))
+
+
+def test_dry_run_needs_no_key_and_sends_nothing(campaign):
+    code, out, _ = harmrate("grade", campaign.transcripts, "--out", "v.parquet", "--dry-run")
+    assert code == 0 and "240 requests" in out and "$" in out
+    assert not Path("v.parquet").exists()
+
+
+def lines(*rows: object) -> str:
+    return "\n".join(json.dumps(row) for row in rows) + "\n"
+
+
+CHAT = {"id": "a", "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]}
+BAD_TRANSCRIPTS = {
+    "unknown format": ("x.jsonl", lines({"price": 3}), ["x.jsonl", "line 1", "cannot tell the format"]),
+    "empty": ("x.jsonl", "", ["x.jsonl", "empty"]),
+    "cut": ("x.jsonl", lines(CHAT) + '{"id": "b", "messages": [{"ro', ["x.jsonl", "line 2"]),
+    "twice": ("x.jsonl", lines(CHAT, CHAT), ["x.jsonl", "'a'", "already"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TRANSCRIPTS)
+def test_bad_transcripts(case, campaign):
+    name, text, told = BAD_TRANSCRIPTS[case]
+    Path(name).write_text(text)
+    line = refused("run", name, "--labels", campaign.labels, "--verdicts", campaign.verdicts, "--out", "out")
+    assert all(word in line for word in told), line
+    assert not Path("out").exists()
+
+
+TASK = {"id": 1, "data": {"transcript_id": "t000"}}
+
+
+def said(rater: int, control: str, value: str) -> dict:
+    result = [{"from_name": control, "type": "choices", "value": {"choices": [value]}}]
+    return {"completed_by": rater, "result": result}
+
+
+BAD_LABELS = {
+    "unknown transcript": ("l.csv", "transcript_id,harm,rater,label\nnobody,leaking,ana,1\n", ["l.csv", "'nobody'"]),
+    "two values by one rater": (
+        "l.csv",
+        "transcript_id,harm,rater,label\nt000,leaking,ana,1\nt000,leaking,ana,0\n",
+        ["l.csv", "'t000'", "'ana'", "twice"],
+    ),
+    "not a label": ("l.csv", "transcript_id,harm,rater,label\nt000,leaking,ana,7\n", ["l.csv", "row 1", "7"]),
+    "no such harm": (
+        "l.json",
+        json.dumps([TASK | {"annotations": [said(1, "colour", "red")]}]),
+        ["l.json", "no control speaks of a harm", "--map", "colour", "red"],
+    ),
+    "another harm": ("l.csv", "transcript_id,harm,rater,label\nt000,fraud,ana,1\n", ["no harm in common", "fraud"]),
+    "cut export": ("l.json", '[{"id": 1, "data": {"transcript_id": "t0', ["l.json"]),
+    "empty export": ("l.json", "[]", ["l.json"]),
+    "no file": ("l.json", None, ["l.json", "no such file"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD_LABELS)
+def test_bad_labels(case, campaign):
+    name, text, told = BAD_LABELS[case]
+    if text is not None:
+        Path(name).write_text(text)
+    line = refused("rate", "--verdicts", campaign.verdicts, "--labels", name)
+    assert all(word in line for word in told), line
+
+
+def test_bad_options(campaign):
+    common = ("rate", "--verdicts", campaign.verdicts, "--labels", campaign.labels)
+    assert "KEY=VALUE" in refused(*common, "--where", "arm")
+    assert "CONTROL:HARM=VALUE" in refused(*common, "--map", "verdict")
+    assert "no transcript has 'arm'" in refused(*common, "--by", "arm")
+    assert "design.txt" in refused(*common, "--design", "design.txt")
+    assert "no verdicts" in refused("rate", "--labels", campaign.labels)
+    assert "1 <= n <= 240" in refused("labels", "sample", campaign.transcripts, "-n", 900, "--out", "r")
+    assert "written to" in refused("grade", campaign.transcripts, "--out", "v.xlsx", "--replies", campaign.labels)
+
+
+def test_real_chats_with_imported_verdicts(shared_data, tmp_path):
+    """The lie-detector chats: a judge that left 41 of 334 out, 12 unparsed, and a uniform hundred of labels."""
+    folder = shared_data / "deception_lie_detector"
+    items, rows = (
+        [json.loads(line) for line in (folder / name).read_text(encoding="utf-8").splitlines()]
+        for name in ("items.jsonl", "judge_verdicts.jsonl")
+    )
+    rows = [r for r in rows if (r["judge"], r["condition"]) == ("gpt-oss-120b:base_transcript", "transcript_only")]
+    sides = {"lie": True, "not_lie": False}
+    verdicts = [
+        {"transcript_id": r["id"], "harm": "deception", "grader": "oss", "present": sides.get(r["verdict"])}
+        | ({} if r["verdict"] in sides else {"outcome": "unparseable"})
+        for r in rows
+    ]
+    Path("verdicts.jsonl").write_text(lines(*verdicts))
+    pick = np.random.default_rng(20261125).choice(len(items), 100, replace=False)
+    labels = [(items[i]["id"], "deception", "truth", int(items[i]["did_lie"])) for i in pick]
+    pd.DataFrame(labels, columns=["transcript_id", "harm", "rater", "label"]).to_csv("labels.csv", index=False)
+    code, _, err = harmrate(
+        "run", folder / "items.jsonl", "--labels", "labels.csv", "--design", "uniform", "--verdicts", "verdicts.jsonl",
+        "--by", "task", "--cluster", "task", "--out", "out",
+    )  # fmt: skip
+    assert code == 0, err
+    report = json.loads(Path("out/report.json").read_text())
+    outcomes = pd.DataFrame([r["outcomes"] for r in report["rates"]]).sum().to_dict()
+    assert outcomes == {"scored": 281, "unparseable": 12, "not_graded": 41}
+    lied = pd.DataFrame(items).groupby("task")["did_lie"].mean()
+    for rate in report["rates"]:
+        assert rate["low"] <= lied[rate["group"]["task"]] <= rate["high"]
+    pairs = {tuple(a["between"]) for a in report["agreement"]}
+    assert pairs == {("human", "oss"), ("human", "classifier"), ("oss", "classifier")}
+    classifier = pd.read_parquet("out/verdicts.parquet").query("grader == 'classifier'")
+    held_out = [json.loads(u)["out_of_fold"] for u in classifier["usage"]]
+    assert sum(held_out) == 100
