@@ -137,7 +137,7 @@ METHODS: dict[str, Method] = {
         run=_likelihood_ratio(either_flags, INTERVALS), clusters=False, uniform_only=True
     ),
     "likelihood-ratio, three strata": Method(
-        run=_likelihood_ratio(three_strata, 20), clusters=False, max_data_sets=200
+        run=_likelihood_ratio(three_strata, 50), claims=True, clusters=False, max_data_sets=5_000
     ),
     "human-only": Method(run=_human_only),
     "apparent": Method(run=_comparator(comparators.apparent)),

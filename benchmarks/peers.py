@@ -7,6 +7,7 @@ that were drawn uniformly.
 from __future__ import annotations
 
 import importlib
+import logging
 import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -90,13 +91,16 @@ def _rows(campaigns: Campaigns) -> tuple[list[FloatArray], list[FloatArray], lis
 
 
 def _ends(package: Any, adapter: Adapter, y: FloatArray, y_hat: FloatArray, y_hat_unlabeled: FloatArray) -> Ends:
-    # A peer that refuses or warns on the way answers as it may: nan is no answer.
+    # A peer that refuses is no answer; what it warns of on the way is its business.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        logging.disable(logging.CRITICAL)
         try:
             return adapter(package, y, y_hat, y_hat_unlabeled)
         except (ValueError, RuntimeError, ZeroDivisionError, np.linalg.LinAlgError):
             return float("nan"), float("nan")
+        finally:
+            logging.disable(logging.NOTSET)
 
 
 PEERS: dict[str, Method] = {

@@ -14,7 +14,17 @@ from benchmarks.tally import Row
 # Mean width relative to human-only that no method with coverage .95 can beat in the regimes, by design.
 FLOOR = {"uniform": 0.646, "25 % on flagged": 0.600, "50 % on flagged": 0.711}
 
-COLUMNS = ("method", "cells", "answered", "min. coverage", "max. above", "max. below", "zero width", "width ratio")
+COLUMNS = (
+    "method",
+    "cells",
+    "answered",
+    "min. coverage",
+    "max. above",
+    "max. below",
+    "zero width",
+    "width ratio",
+    "arithmetic",
+)
 
 
 # What is promised: misses above by method, and widths relative to human-only by method and design.
@@ -70,7 +80,8 @@ def bounds_lines(rows: Sequence[Row]) -> Iterator[str]:
         side = "at least" if bound.at_least else "at most"
         where = f"{bound.block}{', ' + bound.design if bound.design else ''}"
         word = "held" if held else "NOT HELD"
-        yield f"- {where}, {bound.method}: {bound.what} {value:.4f}, {side} {bound.limit:g}: {word}"
+        beside = f" (geometric mean {_geometric_width(chosen):.4f})" if bound.value is _width else ""
+        yield f"- {where}, {bound.method}: {bound.what} {value:.4f}{beside}, {side} {bound.limit:g}: {word}"
 
 
 def summary_lines(rows: Sequence[Row]) -> Iterator[str]:
@@ -101,6 +112,7 @@ def _table(title: str, rows: Sequence[Row], design: str, block: Block) -> Iterat
             f"{_finite([row.below for row in own], max):.3f}",
             f"{_zero_width(own):.3f}",
             f"{width:.3f}",
+            f"{_geometric_width(own):.3f}",
             *([f"{width - floor:+.3f}"] if floor else []),
             f"{sum(row.seconds for row in own):.1f}",
         ]
@@ -143,6 +155,11 @@ def _zero_width(rows: Sequence[Row]) -> float:
 
 def _width(rows: Sequence[Row]) -> float:
     return _finite([row.width_ratio for row in rows], lambda ratios: float(np.mean(ratios)))
+
+
+def _geometric_width(rows: Sequence[Row]) -> float:
+    """Geometric mean of the cells' width ratios, which treats half as wide and twice as wide alike."""
+    return _finite([row.width_ratio for row in rows], lambda ratios: float(np.exp(np.mean(np.log(ratios)))))
 
 
 def _finite(values: Sequence[float], reduce: Callable[[list[float]], float]) -> float:
