@@ -1,0 +1,254 @@
+"""Which way the imports run, how light they are, whether public names exist, and who may spell a harm's name."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import importlib
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("grader", "labels", "calibration")
+
+# What a part may import of ours: cli -> calibration.study -> labels -> grader, and cli -> calibration.report
+# (whose words the demonstration in calibration.study borrows).
+ALLOWED = {
+    "cli": {"study", "report", "calibration", "labels", "grader"},
+    "study": {"report", "calibration", "labels", "grader"},
+    "report": {"calibration"},
+    "calibration": set(),
+    "labels": {"grader"},
+    "grader": set(),
+}
+# The front of `calibration` hands on what its two special packages offer.
+FRONT = ("calibration", {"study", "report"})
+
+# Slow to import, or an extra that need not be installed.
+HEAVY = frozenset(
+    "torch sentence_transformers anthropic label_studio_sdk transformers onnxruntime xllamacpp ray".split()
+)
+
+# Modules that may spell a harm's name outside docstrings, each with its reason. None has to.
+MAY_SPELL: dict[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One imported name, as written: `from a import b` is `a.b`."""
+
+    name: str
+    line: int
+    place: Literal["module", "function", "typing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    name: str
+    path: str
+    tree: ast.Module
+    imports: tuple[Import, ...]
+
+
+def modules_of(root: Path) -> dict[str, Module]:
+    """Every module of ours below `root`, by its dotted name."""
+    paths = [*root.glob("cli*.py"), *(path for package in PACKAGES for path in sorted((root / package).rglob("*.py")))]
+    found = {}
+    for path in paths:
+        place = path.relative_to(root)
+        parts = place.with_suffix("").parts
+        is_package = parts[-1] == "__init__"
+        name = ".".join(parts[:-1] if is_package else parts)
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        package = name if is_package else name.rpartition(".")[0]
+        found[name] = Module(name, place.as_posix(), tree, tuple(_imports(tree, package, "module")))
+    return found
+
+
+def _imports(node: ast.AST, package: str, place: Literal["module", "function", "typing"]) -> Iterator[Import]:
+    match node:
+        case ast.Import(names=names):
+            yield from (Import(alias.name, node.lineno, place) for alias in names)
+        case ast.ImportFrom(module=module, names=names, level=level):
+            above = package.split(".")[: len(package.split(".")) - level + 1] if level else []
+            base = ".".join([*above, *([module] if module else [])])
+            yield from (Import(f"{base}.{alias.name}", node.lineno, place) for alias in names)
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda() if place == "module":
+            place = "function"
+        case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING")):
+            for child in node.body:
+                yield from _imports(child, package, "typing")
+            for child in node.orelse:
+                yield from _imports(child, package, place)
+            return
+    for child in ast.iter_child_nodes(node):
+        yield from _imports(child, package, place)
+
+
+def target(name: str, modules: dict[str, Module]) -> str | None:
+    """The module of ours that an import of `name` loads: `a.b` for the function `a.b.c`; None for a foreign one."""
+    while name and name not in modules:
+        name = name.rpartition(".")[0]
+    return name or None
+
+
+def part(module: str) -> str:
+    """The part of the house that a module belongs to."""
+    first, _, rest = module.partition(".")
+    inner = rest.partition(".")[0]
+    if first == "calibration" and inner in ("study", "report"):
+        return inner
+    return "cli" if first.startswith("cli") else first
+
+
+def forbidden_arrows(root: Path) -> list[str]:
+    """Imports against the arrows, wherever they stand (in functions and under TYPE_CHECKING too)."""
+    modules = modules_of(root)
+    wrong = []
+    for module in modules.values():
+        allowed = ALLOWED[part(module.name)] | {part(module.name)} | (FRONT[1] if module.name == FRONT[0] else set())
+        for found in module.imports:
+            loaded = target(found.name, modules)
+            if loaded is not None and part(loaded) not in allowed:
+                wrong.append(f"{module.path}:{found.line} imports {loaded}, which {part(module.name)} must not know")
+    return wrong
+
+
+def import_cycles(root: Path) -> list[str]:
+    """A cycle of imports at module level, if there is one, as one line of files.
+
+    An edge is what a statement names. That `import a.b` runs `a/__init__.py` first is no edge: else every package
+    that hands on the names of its modules would be a cycle. A module that imports from the front of its own package
+    is one, since there the statement names it.
+    """
+    modules = modules_of(root)
+    graph = {
+        name: {loaded for i in module.imports if i.place != "function" and (loaded := target(i.name, modules))}
+        for name, module in modules.items()
+    }
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return [" -> ".join(modules[name].path for name in reversed(error.args[1]))]
+    return []
+
+
+def heavy_imports(root: Path) -> list[str]:
+    """Heavy packages imported when one of our modules is."""
+    return [
+        f"{module.path}:{found.line} imports {found.name}"
+        for module in modules_of(root).values()
+        for found in module.imports
+        if found.place == "module" and found.name.partition(".")[0] in HEAVY
+    ]
+
+
+def spelled_harms(root: Path) -> list[str]:
+    """String literals, docstrings apart, that hold the name of a harm of `grader/rubrics`."""
+    names = sorted(path.stem for path in (root / "grader" / "rubrics").glob("*.md"))
+    harm = re.compile(r"(?<![a-z])(" + "|".join(names) + r")(?![a-z])", re.IGNORECASE)
+    return [
+        f"{module.path}:{node.lineno} spells {found.group()!r}"
+        for module in modules_of(root).values()
+        if module.name not in MAY_SPELL
+        for node in _literals(module.tree)
+        if (found := harm.search(node.value))
+    ]
+
+
+def _literals(tree: ast.Module) -> Iterator[ast.Constant]:
+    """String constants that are not a statement of their own (as docstrings are)."""
+    alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in alone:
+            yield node
+
+
+@pytest.mark.parametrize("check", [forbidden_arrows, import_cycles, heavy_imports, spelled_harms])
+def test_the_house_keeps_its_rules(check) -> None:
+    assert check(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("check", "file", "line", "told"),
+    [
+        (forbidden_arrows, "labels/labelset.py", "import calibration", "labels/labelset.py"),
+        (forbidden_arrows, "labels/labelset.py", "def f():\n    from calibration.rates import x", "labels/labelset.py"),
+        (forbidden_arrows, "grader/errors.py", "if TYPE_CHECKING:\n    import labels.designs", "grader/errors.py"),
+        (forbidden_arrows, "calibration/rates.py", "from grader.verdict import Verdict", "calibration/rates.py"),
+        (forbidden_arrows, "calibration/rates.py", "from .study import run_study", "calibration/rates.py"),
+        (forbidden_arrows, "calibration/__init__.py", "from labels import LabelSet", "calibration/__init__.py"),
+        (forbidden_arrows, "calibration/report/plain.py", "from ..study import x", "calibration/report/plain.py"),
+        (import_cycles, "grader/errors.py", "from grader.verdict_files import read_verdicts", "grader/errors.py"),
+        (import_cycles, "grader/errors.py", "from . import read_verdicts", "grader/__init__.py"),
+        (heavy_imports, "grader/errors.py", "try:\n    import torch.nn\nexcept ImportError: pass", "grader/errors.py"),
+        (spelled_harms, "grader/errors.py", "X = f'{1} is Blackmail'", "grader/errors.py"),
+        (spelled_harms, "cli.py", "X = {'leaking': 1}", "cli.py"),
+    ],
+)
+def test_a_broken_rule_is_told_with_its_file(tmp_path: Path, check, file: str, line: str, told: str) -> None:
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in ROOT.glob("cli*.py"):
+        shutil.copy(path, tmp_path)
+    with (tmp_path / file).open("a") as broken:
+        broken.write(f"\n{line}\n")
+    (message,) = check(tmp_path)
+    assert told in message
+
+
+@pytest.mark.parametrize("line", ['"""On leaking."""', "# a deception", "def f():\n    'blackmail'", "x = 'unleaking'"])
+def test_docstrings_comments_and_longer_words_spell_no_harm(tmp_path: Path, line: str) -> None:
+    (tmp_path / "grader" / "rubrics").mkdir(parents=True)
+    for name in ("blackmail", "leaking", "deception"):
+        (tmp_path / "grader" / "rubrics" / f"{name}.md").touch()
+    (tmp_path / "grader" / "a.py").write_text(line)
+    assert spelled_harms(tmp_path) == []
+
+
+def test_the_graph_is_not_empty() -> None:
+    """Else every check above would pass."""
+    modules = modules_of(ROOT)
+    loaded = {target(i.name, modules) for i in modules["grader.readers.reading"].imports}
+    assert {"grader.errors", "grader.readers.detect", "grader.transcript"} <= loaded
+    assert {part(name) for name in modules} == set(ALLOWED)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_without_the_heavy_ones(package: str) -> None:
+    code = f"import sys, {package}; print(*sorted({{m.partition('.')[0] for m in sys.modules}}))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(run.stdout.split())
+    assert package in loaded
+    assert loaded.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize("name", sorted(m.name for m in modules_of(ROOT).values() if m.path.endswith("__init__.py")))
+def test_public_names_exist(name: str) -> None:
+    package = importlib.import_module(name)
+    public = getattr(package, "__all__", [])
+    assert [attribute for attribute in public if not hasattr(package, attribute)] == []
+    assert len(set(public)) == len(public)
+    assert public or name not in PACKAGES
+
+
+def test_help_comes_without_the_library() -> None:
+    run = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", "import cli; cli.main()", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr[-500:]
+    assert "Usage" in run.stdout
+    imported = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines() if line.startswith("import time:")}
+    assert "typer" in imported
+    assert imported.isdisjoint({"pandas", "numpy", "scipy", *HEAVY})
