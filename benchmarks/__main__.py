@@ -31,8 +31,8 @@ def machine() -> str:
     )
 
 
-def results(*, quick: bool = False, workers: int = 1, seed: int = coverage.SEED) -> str:
-    """Everything, in Markdown."""
+def results(*, quick: bool = False, workers: int = 1, seed: int = coverage.SEED, rows_file: Path | None = None) -> str:
+    """Everything, in Markdown; the rows of the simulation also as JSON, where a file is named."""
     start = time.perf_counter()
     size = f"--data-sets {QUICK_DATA_SETS} --again 0" if quick else "--data-sets 1000 --again 20000"
     there, absent = installed_peers()
@@ -42,6 +42,8 @@ def results(*, quick: bool = False, workers: int = 1, seed: int = coverage.SEED)
     speed = ["## Speed and memory", "", rates.report(), alpha.report()]
     cells = [cell for block in BLOCKS.values() for cell in block()]
     rows = list(coverage.with_progress(coverage.run_cells(cells, plan, workers), len(cells)))
+    if rows_file:
+        coverage.write_rows(rows, rows_file)
     text = [
         "# Results of the benchmarks",
         "",
@@ -67,8 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes of the simulation")
     parser.add_argument("--seed", type=int, default=coverage.SEED)
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: benchmarks/RESULTS.md")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="rows of the simulation")
     options = parser.parse_args(arguments)
-    text = results(quick=options.quick, workers=options.workers, seed=options.seed)
+    text = results(quick=options.quick, workers=options.workers, seed=options.seed, rows_file=options.json)
     target = options.out or (None if options.quick else RESULTS)
     if target is None:
         print(text)

@@ -85,6 +85,12 @@ def report(rows: Sequence[Row], *, every_cell: bool = False) -> str:
     return "\n".join(lines)
 
 
+def write_rows(rows: Sequence[Row], path: Path) -> None:
+    """Write the rows as JSON records; nan, which JSON does not know, becomes null."""
+    records = [{k: None if v != v else v for k, v in as_record(row).items()} for row in rows]
+    path.write_text(json.dumps(records, indent=1, allow_nan=False))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     options = _parser().parse_args(arguments)
@@ -104,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         cells = [cell for cell in cells if not cell.scenarios]
     rows = list(with_progress(run_cells(cells, plan, options.workers), len(cells)))
     if options.json:
-        options.json.write_text(json.dumps([as_record(row) for row in rows], indent=1))
+        write_rows(rows, options.json)
     print(report(rows, every_cell=options.rows))
 
 

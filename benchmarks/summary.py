@@ -23,7 +23,7 @@ COLUMNS = (
     "max. below",
     "zero width",
     "width ratio",
-    "arithmetic",
+    "geometric",
 )
 
 
