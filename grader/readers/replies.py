@@ -24,7 +24,7 @@ REPLY_FIELDS = (
     "text",
 )
 SYSTEM_FIELDS = ("system_prompt", "system")
-PROMPT_FIELDS = ("prompt", "user_prompt", "question", "instruction", "input", "test_case")
+PROMPT_FIELDS = ("prompt", "user_prompt", "question", "instruction", "input", "test_case", "context")
 
 
 def parse_replies(records: Iterator[Record]) -> Iterator[Transcript]:
