@@ -50,9 +50,9 @@ def label_in_label_studio(
         for email, annotations in work.items():
             rater = _session(server, server.sign_up(email).token)
             for transcript_id, annotation in annotations:
-                kind = "drafts" if annotation.get("draft") else "annotations"
+                kind = "drafts" if annotation.get("draft") else "annotations/"
                 body = {k: v for k, v in annotation.items() if k != "draft"}
-                _checked(rater.post(f"/api/tasks/{number[transcript_id]}/{kind}/", json=body))
+                _checked(rater.post(f"/api/tasks/{number[transcript_id]}/{kind}", json=body))
         return owner.get(f"/api/projects/{project}/export", params={"exportType": "JSON"}).raise_for_status().content
 
 
