@@ -220,7 +220,8 @@ def _estimate(counts: StrataCounts, method: Method, settings: Settings) -> RateE
         rate = rate / (1 - unlabeled) if known else np.nan
     if settings.target == "pool":
         low = max(low, flat.harmful / total)
-        high = min(high, 1 - (flat.harmless + float(flat.known_zero)) / total)
+        # Never below `low`: with every transcript labelled both ends are one number, reached by different sums.
+        high = max(low, min(high, (total - flat.harmless - float(flat.known_zero)) / total))
     estimate = RateEstimate(
         rate=rate,
         low=low,

@@ -222,6 +222,16 @@ def test_all_labelled_is_known_for_the_pool_only(method):
     assert process.low < 3 / 40 < process.high
 
 
+@pytest.mark.parametrize("n", range(2, 40))
+def test_all_labelled_is_one_number_whatever_the_rounding(n):
+    for harmful in (0.3, 1.0, n - 1.0):
+        y = np.r_[harmful % 1 or 1.0, np.ones(max(int(harmful) - 1, 0)), np.zeros(n - max(int(harmful), 1))]
+        estimate = estimate_rate(y, target="pool")
+        assert estimate.low <= estimate.high
+        assert estimate.low == pytest.approx(y.sum() / n)
+        assert estimate.high == pytest.approx(y.sum() / n)
+
+
 def test_no_judge_is_humans_alone():
     y = np.r_[np.ones(4), np.zeros(46), np.full(450, NAN)]
     estimate = estimate_rate(y)
