@@ -25,7 +25,9 @@ def lines(path: Path) -> list[Json]:
 
 
 def chat(message: Json) -> int:
-    """Parts of a chat message that say or do something: blocks, or text and calls."""
+    """Parts of a chat message that say or do something: blocks, or text and calls; an empty result is one too."""
+    if message["role"] == "tool":
+        return 1
     content = message.get("content") or ""
     said = [content] if isinstance(content, str) else [b.get("text", b.get("reasoning", "-")) for b in content]
     return sum(bool(part.strip()) for part in said) + len(message.get("tool_calls") or [])
@@ -60,7 +62,7 @@ def tau_bench(path: Path) -> list[int]:
 def privacylens(path: Path) -> list[int]:
     """The instruction, then each action and each observation."""
     texts = [record["trajectory"]["executable_trajectory"] for record in json.loads(path.read_text())]
-    return [1 + len(re.findall(r"^(?:Action|Observation):", text, re.MULTILINE)) for text in texts]
+    return [1 + len(re.findall(r"^[ \t]*(?:Action|Observation):", text, re.MULTILINE)) for text in texts]
 
 
 def rjudge(path: Path) -> list[int]:
@@ -177,7 +179,8 @@ def test_everything_that_was_said_reaches_the_grader(shared_data: Path) -> None:
     for record, transcript in zip(*_pairs(shared_data / "deception_lie_detector" / "items.jsonl"), strict=True):
         said = "\n".join(m.text for m in transcript.messages)
         assert all(message["content"].strip() in said for message in record["messages"])
-        assert "evidence" in transcript.metadata and record["evidence"] not in said
+        assert transcript.metadata["evidence"] == record["evidence"]
+        assert not record["evidence"] or record["evidence"] not in said  # it holds the answer
 
 
 def _pairs(path: Path) -> tuple[list[Json], Iterator[Any]]:
