@@ -6,11 +6,13 @@ import email.utils
 import inspect
 import os
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from grader.errors import InputError
 from grader.judge.client import JudgeClient, Reply, Request, RunStopped, SendError, SpendLimitReached
+from grader.judge.courier import _in_loop
 
 if TYPE_CHECKING:
     import anthropic
@@ -110,6 +112,11 @@ def make_client(base_url: str | None = None, *, timeout: float | None = None) ->
             "or name another Messages server with --base-url, or bring existing verdicts with --verdicts"
         )
     return anthropic.AsyncAnthropic(api_key="no-key-needed", base_url=base_url, max_retries=0, **more)
+
+
+def close_with(owner: object, client: Any) -> None:
+    """Close an async `client` that nobody else has when `owner` is gone, in the loop that its connections belong to."""
+    weakref.finalize(owner, lambda: _in_loop(client.close())).atexit = False  # a process that ends closes them anyway
 
 
 def _reply(raw: Any, message: Any) -> Reply:

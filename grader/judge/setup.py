@@ -17,7 +17,7 @@ from grader.judge.prices import load_prices
 from grader.judge.questions import Calls, Effort
 from grader.judge.rendering import View
 from grader.judge.replay import ReplayClient
-from grader.judge.sdk import make_client
+from grader.judge.sdk import close_with, make_client
 from grader.rubrics import Rubric
 from grader.store import Store
 from grader.transcript import Transcript
@@ -81,6 +81,11 @@ class JudgeSetup:
     view: View = "full"
     window_tokens: int = WINDOW_TOKENS
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether a server is asked, over connections that are opened for it."""
+        return self.replies is None and not self.model.startswith(PREFIX)
+
     def settings(self) -> dict[str, Any]:
         """Those that `LLMJudge` takes under the same name."""
         return {name: getattr(self, name) for name in _JUDGE_SETTINGS}
@@ -102,14 +107,18 @@ def open_judge(
     """
     settings = setup.settings() | {"store": store, "watch": watch}
     client, more = _client(setup, rubrics)
+    made = client if setup.is_remote else None
     budget = None if setup.max_cost is None else Budget(load_prices(setup.prices), setup.max_cost)
     if setup.transport == "batch":
         if store is None:
             raise ValueError("store must be given for transport 'batch', got None.")
         more["carrier"] = lambda keep: BatchCourier(client, store=store, keep=keep, budget=budget)
     elif budget is not None:
-        return LLMJudge(BudgetClient(client, budget), rubrics=rubrics, **settings | more)
-    return LLMJudge(client, rubrics=rubrics, **settings | more)
+        client = BudgetClient(client, budget)
+    judge = LLMJudge(client, rubrics=rubrics, **settings | more)
+    if made is not None:
+        close_with(judge.client, made)
+    return judge
 
 
 def estimate_judge(
