@@ -56,7 +56,7 @@ def run_cell(cell: Cell, plan: Plan) -> list[Row]:
 def _round(cell: Cell, plan: Plan, methods: Iterable[str], data_sets: int, number: int) -> Iterator[Row]:
     rng = np.random.default_rng([plan.seed, cell.key, number])
     campaigns = simulate(cell, data_sets, rng)
-    human = human_limits(campaigns)
+    human = human_limits(campaigns, plan.target)
     human_width = human.high - human.low
     for name in methods:
         method = ALL_METHODS[name]

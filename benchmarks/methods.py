@@ -13,7 +13,7 @@ from benchmarks.tables import Tables, by_judge, either_flags, frozen_rule, judge
 from calibration import comparators
 from calibration.checks import FloatArray
 from calibration.clusters import new_scenarios
-from calibration.intervals import Limits, clopper_pearson, post_stratified
+from calibration.intervals import Limits, post_stratified
 from calibration.records import Target
 from calibration.strata import IntArray
 
@@ -60,13 +60,12 @@ def confirmed(limits: Limits, campaigns: Campaigns, target: Target) -> Limits:
     return Limits(limits.estimate, np.maximum(limits.low, harmful / pool), np.minimum(limits.high, 1 - harmless / pool))
 
 
-def human_limits(campaigns: Campaigns) -> Limits:
-    """A uniform sample of labels without any grader: Clopper-Pearson, or its cluster envelope."""
-    n, y = campaigns.human_n, campaigns.human_y
+def human_limits(campaigns: Campaigns, target: Target) -> Limits:
+    """A uniform sample of labels without any grader: Clopper-Pearson (one stratum), or its cluster envelope."""
+    size, n, y = campaigns.size.sum((1, 2))[:, None], campaigns.human_n[:, None], campaigns.human_y[:, None]
     if campaigns.cell.scenarios:
-        return _new_scenarios(campaigns.size.sum((1, 2))[:, None], n[:, None], y[:, None])
-    labels, harmful = n.sum(1), y.sum(1)
-    return Limits(harmful / labels, *clopper_pearson(harmful, labels, confidence_level=LEVEL))
+        return _new_scenarios(size, n, y)
+    return post_stratified(size.sum(2), n.sum(2), y.sum(2), target=target, confidence_level=LEVEL)
 
 
 def _new_scenarios(size: IntArray, n: IntArray, y: IntArray) -> Limits:
@@ -123,7 +122,7 @@ def _human_only(campaigns: Campaigns, target: Target) -> Outcome:
     With clusters there is no weighted form: the uniform sample that widths are compared with stands in.
     """
     if campaigns.cell.flagged_share is None or campaigns.cell.scenarios:
-        limits = human_limits(campaigns)
+        limits = human_limits(campaigns, target)
     else:
         limits = comparators.human_only_weighted(*by_judge(campaigns), confidence_level=LEVEL)
     return outcome_of_limits(confirmed(limits, campaigns, target), truth_of(campaigns, target))
