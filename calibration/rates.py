@@ -219,9 +219,10 @@ def _estimate(counts: StrataCounts, method: Method, settings: Settings) -> RateE
         known = flat.labels > 0 and unlabeled <= MAX_UNLABELED_WEIGHT
         rate = rate / (1 - unlabeled) if known else np.nan
     if settings.target == "pool":
-        low = max(low, flat.harmful / total)
-        # Never below `low`: with every transcript labelled both ends are one number, reached by different sums.
-        high = max(low, min(high, (total - flat.harmless - float(flat.known_zero)) / total))
+        confirmed = flat.harmful / total
+        # With every transcript labelled both are one number, reached by different sums.
+        possible = max(confirmed, (total - flat.harmless - float(flat.known_zero)) / total)
+        low, high = (float(v) for v in np.clip([low, high], confirmed, possible))
     estimate = RateEstimate(
         rate=rate,
         low=low,
