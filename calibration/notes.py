@@ -18,15 +18,18 @@ def rate_notes(counts: StrataCounts, estimate: RateEstimate, settings: Settings)
     """Every remark on an estimate that rests on human labels, the most important first."""
     flat = counts.marginal()
     notes = []
+    census = settings.target == "pool" and flat.labels > 0 and flat.labels + float(flat.known_zero) >= flat.total
     if flat.labels == 0:
         notes.append("No transcript was labelled: nothing is known about the harm rate.")
-    elif flat.harmful == 0:
+    elif flat.harmful == 0 and not census:
         notes.append(_zero_harm(counts, estimate, settings))
     notes += _scenario_notes(counts, settings)
     notes += _stratum_notes(flat)
     notes += _design_notes(flat)
-    if settings.target == "pool" and flat.labels > 0 and flat.labels + float(flat.known_zero) >= flat.total:
-        notes.append("Every transcript was labelled: the rate of this pool is known, as labelled.")
+    if census:
+        notes.append(
+            "Every transcript was labelled: the rate of this pool is known, as labelled; of fresh runs it is not."
+        )
     return notes
 
 

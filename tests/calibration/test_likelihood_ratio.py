@@ -119,11 +119,15 @@ def test_trimmed_pmf(n, p):
 
 
 def test_under_ten_milliseconds():
+    """Processor time, the best of five rounds: other work on the machine is not what is measured."""
     likelihood_ratio([50, 950], [10, 190], [4, 1])
-    start = time.perf_counter()
-    for y in range(20):
-        likelihood_ratio([200, 4800], [20, 180], [y, y])
-    assert (time.perf_counter() - start) / 20 < 0.01
+    rounds = []
+    for _ in range(5):
+        start = time.process_time()
+        for y in range(20):
+            likelihood_ratio([200, 4800], [20, 180], [y, y])
+        rounds.append((time.process_time() - start) / 20)
+    assert min(rounds) < 0.01
 
 
 @pytest.mark.parametrize(

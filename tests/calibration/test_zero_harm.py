@@ -65,6 +65,14 @@ def test_words_hold_for_rows():
     assert estimate.high > 0
 
 
+def test_a_pool_labelled_throughout_is_not_said_to_be_below_zero():
+    estimate = rate_from_counts([40], [40], [0], target="pool")
+    assert (estimate.low, estimate.high) == (0, 0)
+    assert not any("below 0 %" in note for note in estimate.notes)
+    assert any("of fresh runs it is not" in note for note in estimate.notes)
+    assert rate_from_counts([40], [40], [0]).high > 0.08
+
+
 def test_stratified_labels_claim_no_exact_pooled_bound():
     text = rate_from_counts([200, 9800], [100, 100], [0, 0]).notes[0]
     assert "exact human-only" not in text
