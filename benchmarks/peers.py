@@ -11,7 +11,7 @@ import logging
 import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,9 +27,15 @@ Ends = tuple[float, float]
 # (package, y, y_hat, y_hat_unlabeled) -> low, high
 Adapter = Callable[[Any, FloatArray, FloatArray, FloatArray], Ends]
 
-# Rows are slow; a peer sees this many data sets of a cell.
-DATA_SETS = 100
 BOOTSTRAP = 1_000
+
+
+class Peer(NamedTuple):
+    """Where a peer is imported from, how it is asked, and in how many data sets of a cell: rows are slow."""
+
+    module: str
+    adapter: Adapter
+    data_sets: int = 100
 
 
 def _ppi_python(package: Any, y: FloatArray, y_hat: FloatArray, y_hat_unlabeled: FloatArray) -> Ends:
@@ -60,20 +66,20 @@ def _cje(package: Any, y: FloatArray, y_hat: FloatArray, y_hat_unlabeled: FloatA
     return float(answer.ci[0]), float(answer.ci[1])
 
 
-# Name of the distribution -> module and adapter.
-ADAPTERS: dict[str, tuple[str, Adapter]] = {
-    "ppi-python": ("ppi_py", _ppi_python),
-    "judgy": ("judgy", _judgy),
-    "truescore": ("truescore", _truescore),
-    "fewhumans": ("fewhumans.estimators.pp_plus", _fewhumans),
-    "cje-eval": ("cje", _cje),
+# By name of the distribution.
+ADAPTERS: dict[str, Peer] = {
+    "ppi-python": Peer("ppi_py", _ppi_python),
+    "judgy": Peer("judgy", _judgy),
+    "truescore": Peer("truescore", _truescore),
+    "fewhumans": Peer("fewhumans.estimators.pp_plus", _fewhumans),
+    "cje-eval": Peer("cje", _cje, 30),
 }
 
 
-def _run(module: str, adapter: Adapter) -> Callable[[Campaigns, Target], Outcome]:
+def _run(peer: Peer) -> Callable[[Campaigns, Target], Outcome]:
     def run(campaigns: Campaigns, target: Target) -> Outcome:
-        package = importlib.import_module(module)
-        ends = [_ends(package, adapter, *rows) for rows in zip(*_rows(campaigns), strict=True)]
+        package = importlib.import_module(peer.module)
+        ends = [_ends(package, peer.adapter, *rows) for rows in zip(*_rows(campaigns), strict=True)]
         low, high = np.array(ends).T
         return outcome_of_limits(Limits(np.full(len(ends), np.nan), low, high), truth_of(campaigns, target))
 
@@ -104,11 +110,11 @@ def _ends(package: Any, adapter: Adapter, y: FloatArray, y_hat: FloatArray, y_ha
 
 
 PEERS: dict[str, Method] = {
-    name: Method(run=_run(*adapter), uniform_only=True, max_data_sets=DATA_SETS) for name, adapter in ADAPTERS.items()
+    name: Method(run=_run(peer), uniform_only=True, max_data_sets=peer.data_sets) for name, peer in ADAPTERS.items()
 }
 
 
 def installed_peers() -> tuple[list[str], list[str]]:
     """Names of the peers that are installed, and of those that are not."""
-    there = [name for name, (module, _) in ADAPTERS.items() if find_spec(module.split(".")[0]) is not None]
+    there = [name for name, peer in ADAPTERS.items() if find_spec(peer.module.split(".")[0]) is not None]
     return there, [name for name in ADAPTERS if name not in there]
