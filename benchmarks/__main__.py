@@ -17,6 +17,7 @@ from benchmarks import alpha, coverage, rates
 from benchmarks.cells import BLOCKS
 from benchmarks.methods import METHODS
 from benchmarks.peers import installed_peers
+from benchmarks.tally import Row
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 # A look at everything in about a minute; its numbers are noise.
@@ -41,7 +42,7 @@ def results(*, quick: bool = False, workers: int = 1, seed: int = coverage.SEED,
     if quick:
         plan = replace(plan, data_sets=QUICK_DATA_SETS, again=0)
     speed = ["## Speed and memory", "", rates.report(), alpha.report()]
-    rows = []
+    rows: list[Row] = []
     for name, block in BLOCKS.items():
         cells = block()
         # Peers work on rows and take their time: the regimes are enough to see what they do.
