@@ -41,7 +41,7 @@ def verdicts(draw: st.DrawFn, number: int) -> Verdict:
 
 
 # A file costs the same whatever its length, so few long tables see more verdicts than many short ones.
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_every_format_gives_back_the_same_frame(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     rows = [data.draw(verdicts(i)) for i in range(data.draw(st.integers(1, 15)))]
