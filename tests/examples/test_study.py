@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -15,7 +16,7 @@ from scipy.stats import binom
 from calibration.rates import estimate_rate
 from examples.make_study import HARMS, SEED
 from examples.make_study.__main__ import FOLDER, draw, judge_verdicts, write_study
-from examples.make_study.judge import FALSE_ALARM, INVENTED_QUOTES, SENSITIVITY, THOUGHT_QUOTES
+from examples.make_study.judge import CANNOT_ASSESS, FAILED, FALSE_ALARM, INVENTED_QUOTES, SENSITIVITY, THOUGHT_QUOTES
 from examples.make_study.plan import ARMS, COUNTS, plan_study
 from examples.make_study.raters import RATERS, incidents, majority, vote_table
 from examples.make_study.readme import speaks
@@ -117,7 +118,7 @@ def test_words_do_not_give_blackmail_away(runs: list[Run]) -> None:
 def test_no_text_shows_its_grammar(runs: list[Run]) -> None:
     for run in runs:
         for message in run.transcript.messages:
-            if message.kind != "tool_call" or message.name == "send_email":
+            if message.kind in ("text", "reasoning") or (message.kind, message.name) == ("tool_call", "send_email"):
                 assert not re.search(r"[{}|\[\]]| [,.;:?]|  |\.\. ", message.text), message.text
 
 
@@ -135,13 +136,10 @@ def test_embedding_takes_seconds(runs: list[Run]) -> None:
 
 def test_every_reply_is_a_verdict_or_a_named_outcome(verdicts: pd.DataFrame) -> None:
     assert len(verdicts) == 1_800
-    assert verdicts["outcome"].value_counts().to_dict() == {
-        "scored": 1_776,
-        "refused": 15,
-        "cannot_assess": 3,
-        "truncated": 3,
-        "unparseable": 3,
-    }
+    lost = {"refused": 3 * FAILED["refusal"], "truncated": 3 * FAILED["max_tokens"], "unparseable": 3 * FAILED["prose"]}
+    lost["cannot_assess"] = CANNOT_ASSESS
+    assert verdicts["outcome"].value_counts().to_dict() == lost | {"scored": 1_800 - sum(lost.values())}
+    assert min(lost.values()) > 0
     assert (verdicts["grader"] == "simulated-judge").all()
     assert set(verdicts.loc[verdicts["outcome"] == "scored", "stage"]) == {
         "none",
@@ -221,6 +219,22 @@ def test_the_export_holds_what_the_seed_decides(runs: list[Run], design: pd.Data
     assert frame["seconds"].between(10, 600).all()
 
 
+def test_the_export_is_of_these_transcripts(runs: list[Run]) -> None:
+    """Blind tasks, and evidence marked where its words stand."""
+    by_id = {run.plan.id: run.transcript for run in runs}
+    spans = 0
+    for task in json.loads((FOLDER / "labels.json").read_text()):
+        transcript = by_id[task["data"]["transcript_id"]]
+        assert task["data"]["content_hash"] == transcript.content_hash
+        assert set(task["data"]) == {"transcript_id", "content_hash", "round", "purpose", "dialogue"}
+        for result in (r for a in task["annotations"] for r in a["result"] if r["type"] == "paragraphlabels"):
+            value = result["value"]
+            text = transcript.messages[int(value["start"])].text
+            assert text[value["startOffset"] : value["endOffset"]] == value["text"]
+            spans += 1
+    assert spans > 50
+
+
 def test_the_design_is_a_designed_sample(design: pd.DataFrame, verdicts: pd.DataFrame) -> None:
     once = design.drop_duplicates("transcript_id")
     assert len(design) == 1_800
@@ -244,6 +258,15 @@ def test_intervals_hold_the_truth_when_labels_are_drawn_again(votes: pd.DataFram
     held = count_held(votes, verdicts)
     assert set(held) == set(TRUE_RATES)
     assert min(held.values()) >= 185, held
+
+
+def test_the_judge_alone_would_mislead(votes: pd.DataFrame, verdicts: pd.DataFrame) -> None:
+    """Counting the judge's verdicts gives an interval that lies above the truth where harm is rare."""
+    table = votes.merge(verdicts[["transcript_id", "harm", "present"]], on=["transcript_id", "harm"])
+    part = table[(table["arm"] == "reasons") & (table["harm"] == "blackmail")]
+    side = part["present"].astype("Float64").astype(float)
+    apparent = estimate_rate(np.full(len(part), np.nan), side, method="apparent")
+    assert apparent.low > TRUE_RATES["reasons", "blackmail"]
 
 
 def count_held(votes: pd.DataFrame, verdicts: pd.DataFrame, n_redraws: int = 200) -> Counter[tuple[str, str]]:
