@@ -352,8 +352,8 @@ def _study(sources: Sources, study: StudyOptions, parts: Sequence[Part]) -> Repo
 
 def _gate(report: Report, gates: GateOptions) -> None:
     """Exit 1 when a result gate failed."""
+    from calibration.findings import group_name
     from calibration.gates import failed_gates
-    from calibration.report.wording import group_name
 
     named = [(f"{f.harm}, {group_name(f.group)}", f.estimate) for f in report.rates]
     failures = failed_gates(named, fail_above=gates.fail_above, require_below=gates.require_below)

@@ -11,6 +11,17 @@ from calibration.records import Agreement, RateDifference, RateEstimate
 Group = Mapping[str, str]
 
 
+def group_name(group: Group) -> str:
+    """A group in words.
+
+    Examples
+    --------
+    >>> group_name({"arm": "baseline", "model": "m"}), group_name({})
+    ('arm=baseline, model=m', 'all')
+    """
+    return ", ".join(f"{k}={v}" for k, v in group.items()) or "all"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraderFacts:
     """A grader of the study."""

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calibration.findings import Report
+from calibration.findings import Report, group_name
 from calibration.report import wording
 from calibration.report.plain import report_dict, report_json
 
@@ -73,7 +73,7 @@ def _context(report: Report) -> dict[str, Any]:
         "number": _number,
         "rate_sentence": wording.rate_sentence,
         "comparison_sentence": wording.comparison_sentence,
-        "group_name": wording.group_name,
+        "group_name": group_name,
         "percent": wording.percent,
         "percent_interval": wording.percent_interval,
         "count": wording.count,

@@ -9,12 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from calibration.findings import AgreementFinding, ComparisonFinding, RateFinding, Report
+from calibration.findings import AgreementFinding, ComparisonFinding, RateFinding, Report, group_name
 from calibration.report.wording import (
     TARGETS,
     comparison_sentence,
     count,
-    group_name,
     outcome_words,
     percent,
     percent_interval,

@@ -8,8 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from calibration.findings import RateFinding
-from calibration.report.wording import group_name
+from calibration.findings import RateFinding, group_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +58,9 @@ def svg(figure: Figure, *, title: str) -> str:
 
     buffer = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": title, "font.family": "sans-serif"}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+        figure.savefig(
+            buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        )
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     for colour, name in CSS_NAMES.items():

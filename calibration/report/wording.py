@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from calibration import wording
-from calibration.findings import ComparisonFinding, RateFinding
+from calibration.findings import ComparisonFinding, RateFinding, group_name
 from calibration.records import RateEstimate
 
 TARGETS = {
@@ -58,17 +57,6 @@ def count(value: float) -> str:
     ('3', '2.5')
     """
     return f"{value:.0f}" if float(value).is_integer() else f"{value:.1f}"
-
-
-def group_name(group: Mapping[str, str]) -> str:
-    """A group in words.
-
-    Examples
-    --------
-    >>> group_name({"arm": "baseline", "model": "m"}), group_name({})
-    ('arm=baseline, model=m', 'all')
-    """
-    return ", ".join(f"{k}={v}" for k, v in group.items()) or "all"
 
 
 def rate_sentence(finding: RateFinding) -> str:

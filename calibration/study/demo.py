@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from calibration.findings import Report
-from calibration.report.wording import group_name
+from calibration.findings import Report, group_name
 from calibration.study.compute import Part, study
 from calibration.study.folder import VERDICTS
 from calibration.study.inputs import Sources
@@ -101,8 +100,9 @@ def _redrawn(
     verdicts: pd.DataFrame, votes: pd.DataFrame, n: int, n_redraws: int, settings: StudySettings
 ) -> Iterator[Report]:
     """The rates from other samples of as many labels, by the same raters."""
-    raters = [c for c in votes.columns if c not in ("transcript_id", "harm", "truth", "stage")]
+    raters = [c for c in votes.columns if "@" in c]
     long = votes.melt(id_vars=["transcript_id", "harm"], value_vars=raters, var_name="rater", value_name="label")
+    long["label"] = long["label"].map({"yes": 1.0, "no": 0.0})  # else unsure
     judge = verdicts[verdicts["grader"] == JUDGE]
     rng = np.random.default_rng(SEED)
     for _ in range(n_redraws):
