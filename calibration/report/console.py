@@ -17,6 +17,7 @@ from calibration.report.wording import (
     outcome_words,
     percent,
     percent_interval,
+    points,
 )
 
 SAMPLE_ONLY = "valid only for this sample"
@@ -79,16 +80,18 @@ def print_truth(console: Console, report: Report, truth: Truth, held: Held, n_re
     truth : mapping of (harm, group name) to the true share
     held : mapping of the same to how many of `n_redraws` campaigns with other labels held the truth
     """
-    columns = ("harm", "group", "true rate", "judge's own rate", "calibrated rate", "interval", "holds the truth")
-    redrawn = f"of {n_redraws} redrawn samples" if n_redraws else ""
+    columns = ("harm", "group", "true rate", "judge's own rate", "off by", "calibrated rate", "interval", "holds truth")
+    redrawn = f"held by, of {n_redraws} redrawn samples" if n_redraws else ""
     rows = []
     for f in report.rates:
         key = f.harm, group_name(f.group)
         holds = "yes" if f.estimate.low <= truth[key] <= f.estimate.high else "no"
-        own, rate = percent(f.grader_rates[f.grader]), percent(f.estimate.rate)
+        own = f.grader_rates[f.grader]
         interval = percent_interval(f.estimate.low, f.estimate.high)
         again = [str(held[key])] if n_redraws else []
-        rows.append((*key, percent(truth[key]), own, rate, interval, holds, *again))
+        off = f"{points(own - truth[key])} points"
+        rates = (percent(truth[key]), percent(own), off, percent(f.estimate.rate))
+        rows.append((*key, *rates, interval, holds, *again))
     title = "True, apparent and calibrated rates of a SIMULATED study"
     _print_table(console, title, (*columns, *([redrawn] if redrawn else [])), rows)
 

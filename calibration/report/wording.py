@@ -87,7 +87,11 @@ def comparison_sentence(finding: ComparisonFinding) -> str:
     if math.isnan(d.difference):
         return f"{names}: the difference is not known."
     apart = d.low > 0 or d.high < 0
-    verdict = "can be told apart" if apart else "cannot be told apart with these labels"
+    verdict = "cannot be told apart with these labels"
+    if apart and d.p_value > 1 - d.confidence_level:
+        verdict = f"cannot be told apart once all comparisons are allowed for (Holm p = {d.p_value:.2g})"
+    elif apart:
+        verdict = f"can be told apart (p = {d.p_value:.2g})"
     return f"{names}: {points(d.difference)} points ({interval}): {verdict}."
 
 

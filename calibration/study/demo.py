@@ -28,6 +28,7 @@ from labels.labelset import LabelSet
 # Fixed before anyone had seen an interval.
 SEED = 20261123
 JUDGE = "simulated-judge"
+DESIGN = "flagged-40"
 RATES: tuple[Part, ...] = ("rates",)
 
 Key = tuple[str, str]
@@ -106,7 +107,7 @@ def _redrawn(
     judge = verdicts[verdicts["grader"] == JUDGE]
     rng = np.random.default_rng(SEED)
     for _ in range(n_redraws):
-        design = draw_sample(judge, n, design="flagged-25", rng=rng)
+        design = draw_sample(judge, n, design=DESIGN, rng=rng)
         drawn = design.loc[design["drawn"], "transcript_id"]
         labels = LabelSet(frame=long[long["transcript_id"].isin(drawn)])
         yield study(judge, labels, settings, design=design, parts=RATES)

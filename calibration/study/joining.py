@@ -61,12 +61,14 @@ def ordered_graders(scores: pd.DataFrame, chosen: str | None) -> tuple[GraderFac
 def joined_table(
     harm: str, facts: pd.DataFrame, scores: pd.DataFrame, consensus: pd.DataFrame, design: Design, graders: list[str]
 ) -> HarmTable:
-    """One harm's table; transcripts without a verdict are ``not_graded``."""
+    """One harm's table, of the graders that speak of it, the first in any case; no verdict is ``not_graded``."""
     labels = consensus[consensus["harm"] == harm]
     own = scores[scores["harm"] == harm]
     table = join_episodes(harm_table(harm, facts, own, labels, _design(harm, design, facts, labels)))
-    outcome = table.outcome.reindex(columns=graders).fillna("not_graded")
-    return replace(table, side=table.side.reindex(columns=graders), outcome=outcome)
+    said = set(own["grader"])
+    columns = [name for name in graders if name in said or name == graders[0]]
+    outcome = table.outcome.reindex(columns=columns).astype(object).fillna("not_graded")
+    return replace(table, side=table.side.reindex(columns=columns), outcome=outcome)
 
 
 def denominator(table: HarmTable, where: Mapping[str, str]) -> HarmTable:

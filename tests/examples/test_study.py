@@ -244,7 +244,7 @@ def test_the_design_is_a_designed_sample(design: pd.DataFrame, verdicts: pd.Data
     assert once["inclusion_probability"].sum() == pytest.approx(150)
     flagged = verdicts.groupby("transcript_id")["present"].any()
     assert set(once.loc[once["stratum"] == "flagged", "transcript_id"]) == set(flagged.index[flagged])
-    assert Counter(once.loc[once["drawn"], "stratum"])["flagged"] == pytest.approx(0.25 * 150, abs=1)
+    assert Counter(once.loc[once["drawn"], "stratum"])["flagged"] == pytest.approx(0.40 * 150, abs=1)
 
 
 # ---- What it is for -------------------------------------------------------------------------------------------------
