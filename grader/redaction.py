@@ -189,7 +189,7 @@ class Redacted:
         return replace(evidence, start=start, end=end, quote=evidence.quote if same else text)
 
 
-def redact(transcript: Transcript, redaction: Redaction) -> Redacted:
+def with_pseudonyms(transcript: Transcript, redaction: Redaction) -> Redacted:
     """Replace in all messages, with one numbering of pseudonyms; see `redact_transcript`."""
     clean = Redactor(redaction)
     messages, spans = [], []
@@ -225,7 +225,7 @@ def redact_transcript(transcript: Transcript, redaction: Redaction | None = None
     >>> clean.messages[0].text, clean.metadata["redacted"]
     ('Mail [EMAIL 1] and [EMAIL 2], then [EMAIL 1].', {'email': 3})
     """
-    return redact(transcript, redaction or Redaction()).transcript
+    return with_pseudonyms(transcript, redaction or Redaction()).transcript
 
 
 def _clean_rest(message: Message, clean: Callable[[str], str]) -> Message:

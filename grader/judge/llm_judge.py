@@ -18,6 +18,7 @@ from grader.judge.run import FailureBudget, Run, missing_requests
 from grader.judge.sdk import MAX_TOKENS_LIMIT, as_judge_client
 from grader.judge.verdicts import Source
 from grader.judge.windows import Window, plan_windows, transcript_tokens, whole
+from grader.redaction import Redaction, with_pseudonyms
 from grader.rubrics import Rubric
 from grader.store import Store
 from grader.transcript import Transcript, canonical_json
@@ -59,6 +60,9 @@ class LLMJudge:
         Which of the agent's channels the judge sees.
     window_tokens : int
         Longer transcripts are graded in overlapping windows of so many (estimated) tokens.
+    redact : Redaction, optional
+        Names, addresses and keys are replaced before text leaves the machine, and quotes are told as they stand in
+        the original; see `grader.redaction`.
     name : str, optional
         Default: `model`.
     retries : Retries, optional
@@ -101,6 +105,7 @@ class LLMJudge:
         calls: Calls = "together",
         view: View = "full",
         window_tokens: int = WINDOW_TOKENS,
+        redact: Redaction | None = None,
         name: str | None = None,
         retries: Retries | None = None,
         max_failed: float = 1.0,
@@ -111,7 +116,15 @@ class LLMJudge:
     ) -> None:
         self.client = as_judge_client(client)
         self.rubrics = tuple(rubrics.values() if isinstance(rubrics, Mapping) else rubrics)
-        self.settings = Settings(model=model, max_tokens=max_tokens, effort=effort, thinking=thinking, view=view)
+        self.redact = redact
+        self.settings = Settings(
+            model=model,
+            max_tokens=max_tokens,
+            effort=effort,
+            thinking=thinking,
+            view=view,
+            redaction=None if redact is None else redact.version,
+        )
         self.repeats = repeats
         self.store = store
         self.concurrency = concurrency
@@ -158,7 +171,7 @@ class LLMJudge:
         told = [
             [(rubric.name, rubric.hash) for rubric in self.rubrics],
             PROMPT_VERSION,
-            self.settings.params() | {"view": self.settings.view},
+            self.settings.told(),
             self.calls,
             self.window_tokens,
         ]
@@ -237,9 +250,11 @@ class LLMJudge:
 
     def _open_job(self, transcript: Transcript, count: CountTokens | None) -> Job:
         groups = [self.rubrics] if self.calls == "together" else [(rubric,) for rubric in self.rubrics]
-        windows = self._windows(transcript, count)
+        redacted = None if self.redact is None else with_pseudonyms(transcript, self.redact)
+        shown = transcript if redacted is None else redacted.transcript
+        windows = self._windows(shown, count)
         order: Order = "first-alone" if self.carrier is None else "all-at-once"
-        return Job(transcript, windows, groups, self.repeats, self.settings, self.nonce, order)
+        return Job(shown, windows, groups, self.repeats, self.settings, self.nonce, order, redacted)
 
     def _windows(self, transcript: Transcript, count: CountTokens | None) -> tuple[Window, ...]:
         messages, view = transcript.messages, self.settings.view

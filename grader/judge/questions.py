@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from grader.judge.reading import Reading, read_reply, reply_usage
 from grader.judge.rendering import View
 from grader.judge.verdicts import Source, WindowReading, build_verdict
 from grader.judge.windows import Window, whole
+from grader.redaction import Redacted
 from grader.rubrics import Rubric
 from grader.transcript import Transcript, canonical_json
 from grader.verdict import Verdict
@@ -32,11 +33,17 @@ class Settings:
     effort: Effort | None
     thinking: Mapping[str, Any] | None
     view: View
+    redaction: str | None = None
 
     def params(self) -> dict[str, Any]:
         """Those of ``messages.create``."""
+        return {name: value for name, value in asdict(self).items() if name not in ("view", "redaction")}
+
+    def told(self) -> dict[str, Any]:
+        """What keys and versions are made of; no redaction is not told, so that older keys stay what they were."""
         named = asdict(self)
-        del named["view"]
+        if self.redaction is None:
+            del named["redaction"]
         return named
 
 
@@ -72,7 +79,7 @@ def content_key(
     """
     pieces = None if window is None else [(p.message, p.start, p.end) for p in window]
     asked = [(rubric.name, rubric.hash) for rubric in rubrics]
-    told = [content_hash, pieces, asked, PROMPT_VERSION, asdict(settings), repeat]
+    told = [content_hash, pieces, asked, PROMPT_VERSION, settings.told(), repeat]
     return hashlib.sha256(canonical_json(told).encode()).hexdigest()
 
 
@@ -82,6 +89,7 @@ class Job:
     Parameters
     ----------
     transcript : Transcript
+        As it leaves the machine.
     windows : sequence of Window
     groups : sequence of tuple of Rubric
         Which harms are asked together.
@@ -91,6 +99,8 @@ class Job:
         Draws the code of the markers.
     order : {"first-alone", "all-at-once"}
         Whether the other questions about a window wait for the first, to read the prompt cache it fills.
+    redacted : Redacted, optional
+        How `transcript` was made, where it is not the original; evidence is told as it stands in the original.
     """
 
     def __init__(
@@ -102,10 +112,12 @@ class Job:
         settings: Settings,
         nonce: Callable[[], str],
         order: Order = "first-alone",
+        redacted: Redacted | None = None,
     ) -> None:
         self.transcript = transcript
+        self._redacted = redacted
         self._order = order
-        self.content_hash = transcript.content_hash
+        self.content_hash = (transcript if redacted is None else redacted.original).content_hash
         self.windows = windows
         self.settings = settings
         self._draw_nonce = nonce
@@ -181,10 +193,16 @@ class Job:
 
     def verdicts(self, source: Source) -> Iterator[Verdict]:
         """One verdict per harm and repeat, when all is answered."""
-        pairs = dict.fromkeys((harm, q.repeat) for q in self.questions for harm in q.harms)
-        for harm, repeat in pairs:
+        pairs = dict.fromkeys((rubric, q.repeat) for q in self.questions for rubric in q.rubrics)
+        for rubric, repeat in pairs:
             readings = [
-                WindowReading(window, *self._answers[number, harm, repeat])
+                WindowReading(window, *self._answers[number, rubric.name, repeat])
                 for number, window in enumerate(self.windows)
             ]
-            yield build_verdict(self.transcript, harm, repeat, readings, source)
+            verdict = build_verdict(self.transcript, rubric, repeat, readings, source)
+            yield verdict if self._redacted is None else _restored(verdict, self._redacted)
+
+
+def _restored(verdict: Verdict, redacted: Redacted) -> Verdict:
+    evidence = tuple(map(redacted.restore, verdict.evidence))
+    return replace(verdict, evidence=evidence, usage={**verdict.usage, "redacted": dict(redacted.counts)})

@@ -82,6 +82,8 @@ def reply_usage(reply: Reply | SendError) -> dict[str, Any]:
     thought = (counted.get("output_tokens_details") or {}).get("thinking_tokens")
     if thought is not None:
         usage["thinking_tokens"] = thought
+    if message.get("stop_details"):
+        usage["stop_details"] = message["stop_details"]
     if message.get("stop_reason") == "refusal":
         usage["refusal_category"] = (message.get("stop_details") or {}).get("category")
     return usage | {"stop_reason": message.get("stop_reason")}

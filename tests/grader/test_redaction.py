@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.redaction import Redaction, redact, redact_transcript, redactor
+from grader.redaction import Redaction, redact_transcript, redactor, with_pseudonyms
 from grader.transcript import Message, Transcript, tool_call
 from grader.verdict import Evidence
 from labels.label_studio.tasks import task_of
@@ -129,7 +129,7 @@ WORDS = st.sampled_from(
 @given(st.lists(WORDS, max_size=12), st.data())
 def test_every_place_has_its_way_back(words: list[str], data: st.DataObject) -> None:
     text = " ".join(words)
-    done = redact(
+    done = with_pseudonyms(
         Transcript(id="t", messages=(Message(role="assistant", kind="text", text=text),)), Redaction(names=["Kyle"])
     )
     shown = done.transcript.messages[0].text
