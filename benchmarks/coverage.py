@@ -24,7 +24,7 @@ from benchmarks.methods import METHODS, human_limits
 from benchmarks.outcomes import LEVEL
 from benchmarks.peers import PEERS, installed_peers
 from benchmarks.simulate import simulate
-from benchmarks.summary import bounds_lines, cell_lines, summary_lines
+from benchmarks.summary import FLOOR, bounds_lines, cell_lines, summary_lines
 from benchmarks.tally import Row, as_record, make_row
 from calibration.records import Target
 
@@ -79,10 +79,11 @@ def run_cells(cells: Sequence[Cell], plan: Plan, workers: int = 1) -> Iterator[R
             yield from rows
 
 
-def report(rows: Sequence[Row], *, every_cell: bool = False) -> str:
-    """The rows in Markdown: tables per block, or one line per cell, then the promises."""
-    lines = [*(cell_lines(rows) if every_cell else summary_lines(rows)), "", *bounds_lines(rows)]
-    return "\n".join(lines)
+def report(rows: Sequence[Row], *, every_cell: bool = False, target: Target = "scenarios") -> str:
+    """The rows in Markdown: tables per block, or one line per cell, then the promises, which are about the process."""
+    floor = FLOOR if target == "scenarios" else {}
+    tables = cell_lines(rows) if every_cell else summary_lines(rows, floor)
+    return "\n".join([*tables, "", *(bounds_lines(rows) if target == "scenarios" else [])])
 
 
 def write_rows(rows: Sequence[Row], path: Path) -> None:
@@ -111,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = list(with_progress(run_cells(cells, plan, options.workers), len(cells)))
     if options.json:
         write_rows(rows, options.json)
-    print(report(rows, every_cell=options.rows))
+    print(report(rows, every_cell=options.rows, target=plan.target))
 
 
 def with_progress(rows: Iterable[Row], n_cells: int) -> Iterator[Row]:

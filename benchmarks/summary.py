@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -84,18 +84,18 @@ def bounds_lines(rows: Sequence[Row]) -> Iterator[str]:
         yield f"- {where}, {bound.method}: {bound.what} {value:.4f}{beside}, {side} {bound.limit:g}: {word}"
 
 
-def summary_lines(rows: Sequence[Row]) -> Iterator[str]:
-    """A Markdown table per block and design (one for the whole block where it is not about designs)."""
+def summary_lines(rows: Sequence[Row], floor: Mapping[str, float] = FLOOR) -> Iterator[str]:
+    """A Markdown table per block and design, and the worst cells of each block; `floor` is of the regimes, by design."""
     for block in dict.fromkeys(row.cell.block for row in rows):
         inside = [row for row in rows if row.cell.block == block]
         designs = dict.fromkeys(row.cell.design for row in inside)
         for design in designs:
-            yield from _table(f"{block}, {design}", [row for row in inside if row.cell.design == design], design, block)
+            chosen = [row for row in inside if row.cell.design == design]
+            yield from _table(f"{block}, {design}", chosen, floor.get(design) if block == "regimes" else None)
         yield from _worst(block, inside)
 
 
-def _table(title: str, rows: Sequence[Row], design: str, block: Block) -> Iterator[str]:
-    floor = FLOOR.get(design) if block == "regimes" else None
+def _table(title: str, rows: Sequence[Row], floor: float | None) -> Iterator[str]:
     yield f"\n### {title}\n"
     columns = [*COLUMNS, *(["above floor"] if floor else []), "seconds"]
     yield "| " + " | ".join(columns) + " |"
