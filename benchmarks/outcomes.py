@@ -64,20 +64,24 @@ def likelihood_ratio_outcome(tables: Tables, truth: FloatArray, *, target: Targe
     Where the test rejects, the interval is computed before a miss is counted: it reaches out to the outermost accepted
     rate, which may lie beyond a rejected one. Where the test accepts, the truth counts as held; how often the interval
     itself, which a scan in steps finds, would not agree is counted where both are known. For target ``pool`` the ends
-    are not those of a test, and every interval is computed.
+    are not those of a test: every interval is computed, and cut at what its labels have confirmed.
     """
     rows, first, inverse = np.unique(np.column_stack([*tables, truth]), axis=0, return_index=True, return_inverse=True)
     k = tables.n.shape[1]
     above, below = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
     width, contradictions = np.full(len(rows), np.nan), 0
     for i, row in enumerate(rows):
-        size, n, y, t = row[:k], row[k : 2 * k], row[2 * k : 3 * k], float(row[-1])
+        # Strata that were joined to another have no transcripts left.
+        size, n, y = row[:-1].reshape(3, k)[:, row[:k] > 0]
+        t = float(row[-1])
         accepted = target != "pool" and accepts(size, n, y, t)
         if accepted and first[i] >= intervals:
             continue
-        limits = likelihood_ratio(size, n, y, target=target, confidence_level=LEVEL)
-        width[i] = limits.high - limits.low
-        outside = t > limits.high + ROUNDING, t < limits.low - ROUNDING
+        _, low, high = likelihood_ratio(size, n, y, target=target, confidence_level=LEVEL)
+        if target == "pool":
+            low, high = max(low, y.sum() / size.sum()), min(high, 1 - (n - y).sum() / size.sum())
+        width[i] = high - low
+        outside = t > high + ROUNDING, t < low - ROUNDING
         if accepted:
             contradictions += any(outside)
         above[i], below[i] = outside

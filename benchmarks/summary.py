@@ -85,7 +85,7 @@ def bounds_lines(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def summary_lines(rows: Sequence[Row], floor: Mapping[str, float] = FLOOR) -> Iterator[str]:
-    """A Markdown table per block and design, and the worst cells of each block; `floor` is of the regimes, by design."""
+    """A table per block and design, the worst cells of each block; `floor` is by design, of the regimes."""
     for block in dict.fromkeys(row.cell.block for row in rows):
         inside = [row for row in rows if row.cell.block == block]
         designs = dict.fromkeys(row.cell.design for row in inside)

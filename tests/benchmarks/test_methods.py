@@ -44,7 +44,7 @@ def rows_of(data, i):
 @pytest.mark.parametrize("target", ["scenarios", "pool"])
 @pytest.mark.parametrize("name", [m for m in METHODS if "," not in m])
 def test_same_answer_as_the_public_function(name, target, share):
-    data = campaigns(flagged_share=share, rate=0.1)
+    data = campaigns(data_sets=24, flagged_share=share, rate=0.03)
     outcome = METHODS[name].run(data, target)
     truth = truth_of(data, target)
     for i in range(len(data)):
