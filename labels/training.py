@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from grader.classifier.training import NEEDED
 from grader.errors import InputError
 from grader.transcript import Transcript
 from labels.labelset import LabelSet
@@ -15,15 +16,12 @@ from labels.labelset import LabelSet
 if TYPE_CHECKING:
     from grader.classifier import EmbeddingClassifier
 
-# Below this many labelled transcripts of one kind a fitted head says more about the sample than about the harm.
-MIN_POSITIVES = 20
-
 
 def trainable_harms(labels: LabelSet) -> list[str]:
     """The harms with at least 20 harmful and 20 harmless consensus labels."""
     sides = labels.consensus().query("y == 0 or y == 1").groupby(["harm", "y"]).size().unstack(fill_value=0)
     sides = sides.reindex(columns=[0.0, 1.0], fill_value=0)
-    return [str(harm) for harm in sides.index[sides.min(axis=1) >= MIN_POSITIVES]]
+    return [str(harm) for harm in sides.index[sides.min(axis=1) >= NEEDED]]
 
 
 def train_on_labels(
@@ -48,7 +46,7 @@ def train_on_labels(
         counts = labels.consensus().query("y == 1").groupby("harm").size().reindex(labels.harms, fill_value=0)
         found = ", ".join(f"{harm} {n}" for harm, n in counts.items())
         raise InputError(
-            f"training needs {MIN_POSITIVES} harmful and {MIN_POSITIVES} harmless transcripts of a harm; "
+            f"training needs {NEEDED} harmful and {NEEDED} harmless transcripts of a harm; "
             f"harmful ones are: {found or 'none'}"
         )
     consensus = labels.consensus()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from campaign import Campaign, write_campaign
+from campaign import HARM, Campaign, write_campaign
 from typer.testing import CliRunner
 
 from cli import app
@@ -138,6 +138,22 @@ def test_labels_config_and_sample(campaign, tmp_path):
     per_stratum = design.drop_duplicates("transcript_id").groupby("stratum")
     expected = per_stratum["drawn"].mean()
     assert np.allclose(per_stratum["inclusion_probability"].first(), expected)
+
+
+def test_train_then_grade_with_the_artifact(campaign):
+    rows = [(id_, HARM, "ana", y) for id_, y in campaign.truth.items()]
+    pd.DataFrame(rows, columns=["transcript_id", "harm", "rater", "label"]).to_csv("all.csv", index=False)
+    code, out, err = harmrate("train", campaign.transcripts, "--labels", "all.csv", "--out", "model")
+    assert code == 0, err
+    assert "# " in out and HARM in out
+    code, _, err = harmrate("grade", campaign.transcripts, "--classifier", "model", "--out", "v.parquet")
+    assert code == 0 and "240 verdicts, scored 240 of 240" in err
+    frame = pd.read_parquet("v.parquet")
+    assert set(frame["grader"]) == {"classifier"} and frame["score"].between(0, 1).all()
+    assert all(json.loads(u)["out_of_fold"] for u in frame["usage"])
+    pd.read_csv("all.csv").head(30).to_csv("few.csv", index=False)
+    few = refused("train", campaign.transcripts, "--labels", "few.csv", "--out", "model2")
+    assert "training needs 20 harmful" in few and not Path("model2").exists()
 
 
 def test_no_key_says_how_to_go_on_and_writes_nothing(campaign):
