@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,12 +77,14 @@ class Ledger:
         self.add(model, reply.message.get("usage") or {})
 
     def add_verdicts(self, verdicts: Iterable[Verdict]) -> None:
-        """Enter the messages behind `verdicts`; harms that were asked together share one message."""
+        """Enter the messages behind `verdicts`, those of a panel's or cascade's members too.
+
+        Harms that were asked together share one message.
+        """
         for verdict in verdicts:
-            usage = verdict.usage
-            if "input_tokens" in usage:
+            for grader, usage in _messages(verdict.grader, verdict.usage):
                 id_ = usage.get("request_id")
-                self.add(str(usage.get("model", verdict.grader)), usage, id=None if id_ is None else str(id_))
+                self.add(str(usage.get("model", grader)), usage, id=None if id_ is None else str(id_))
 
     def summary(self) -> str:
         """A few lines for people: messages, tokens, money, and what is not known."""
@@ -97,3 +99,12 @@ class Ledger:
         for model, count in self.unpriced.items():
             lines.append(f"price of {model} unknown: its {count:,} replies are not in the cost (--prices FILE adds it)")
         return "\n".join(lines)
+
+
+def _messages(grader: str, usage: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if "input_tokens" in usage:
+        yield grader, usage
+    first = usage.get("cascade", {}).get("first")
+    for member in [*usage.get("judges", ()), *([first] if first else [])]:
+        for inner in member["usage"]:
+            yield from _messages(member["grader"], inner)
