@@ -31,7 +31,7 @@ from labels.label_studio.tasks import tasks
 
 FOLDER = Path(__file__).parent.parent / "study"
 N_LABELLED = 150
-# More of the labels on flagged runs than their share of a quarter: some 30 harmful ones for the classifier to learn from.
+# More of the labels on flagged runs than their share of a quarter: some 30 harmful ones to train the classifier on.
 DESIGN = "flagged-40"
 
 
