@@ -23,7 +23,7 @@ from cli_options import (
     VerdictFile,
     shared,
 )
-from cli_output import note, print_report, say, spending, stdout, track
+from cli_output import bad_options, note, print_report, say, spending, stdout, track
 
 if TYPE_CHECKING:
     from calibration.findings import Report
@@ -233,6 +233,48 @@ def compare(
     study.by = between
     sources = _sources(labels, transcripts=transcripts or (), verdicts=verdicts, metadata=metadata)
     print_report(_study(sources, study, ("rates", "comparisons")), ("rates", "comparisons"), as_json=as_json)
+
+
+@app.command()
+def plan(  # noqa: PLR0913 - one option per assumption
+    *,
+    rate: Annotated[float, typer.Option(min=0, max=1, help="The harm rate to expect.")],
+    width: Annotated[float | None, typer.Option(help="Width of the interval to reach: 0.03 is 3 points.")] = None,
+    number: Annotated[int | None, typer.Option("-n", "--number", min=1, help="Or: how many labels there are.")] = None,
+    transcripts: Annotated[int, typer.Option(min=1, help="Size of the pool.")] = 5000,
+    sensitivity: Annotated[float, typer.Option(min=0, max=1, help="The judge's, as far as known.")] = 0.8,
+    specificity: Annotated[float, typer.Option(min=0, max=1, help="The judge's, as far as known.")] = 0.95,
+    design: Annotated[list[str] | None, typer.Option(help="uniform, flagged-10, ... (repeatable).")] = None,
+    method: Annotated[Literal["likelihood-ratio", "post-stratified"], typer.Option()] = "likelihood-ratio",
+    target: Annotated[Literal["scenarios", "pool"], typer.Option(help="What the rate is a rate of.")] = "scenarios",
+    level: Annotated[float, typer.Option(help="Confidence level.", min=0.5, max=0.9999)] = 0.95,
+    seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """How many labels an error bar of a given width takes, by which design."""
+    import numpy as np
+
+    from calibration.plan import DESIGNS, plan_labels
+    from calibration.report.planning import plan_json, print_plan
+
+    with bad_options():
+        found = plan_labels(
+            rate,
+            width=width,
+            n_labels=number,
+            n_transcripts=transcripts,
+            sensitivity=sensitivity,
+            specificity=specificity,
+            designs=design or DESIGNS,
+            target=target,
+            method=method,
+            confidence_level=level,
+            rng=np.random.default_rng(seed),
+        )
+    if as_json:
+        typer.echo(plan_json(found))
+    else:
+        print_plan(stdout(), found)
 
 
 @app.command()

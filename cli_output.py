@@ -73,6 +73,17 @@ def track(items: Iterable[Item], what: str, total: int | None = None, /) -> Iter
 
 
 @contextmanager
+def bad_options() -> Iterator[None]:
+    """What a function of the library refuses was refused as input."""
+    from grader.errors import InputError
+
+    try:
+        yield
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+@contextmanager
 def spending(prices: Path | None) -> Iterator[Any]:
     """Sum what new replies cost, and tell at the end."""
     from grader.judge.ledger import Ledger

@@ -230,6 +230,30 @@ def test_bad_labels(case, campaign):
     assert all(word in line for word in told), line
 
 
+def test_plan_says_how_many_labels(campaign):
+    code, out, _ = harmrate("plan", "--rate", 0.01, "--width", 0.03, "--method", "post-stratified", "--json")
+    plan = json.loads(out)
+    assert code == 0 and plan["clean_labels"] == [299, 368]
+    assert [d["design"] for d in plan["designs"]] == ["uniform", "flagged-10", "flagged-25"]
+    assert all(d["width"] <= 0.03 for d in plan["designs"])
+    code, out, _ = harmrate("plan", "--rate", 0.02, "-n", 150, "--method", "post-stratified")
+    assert code == 0 and "149 (one-sided)" in out
+    assert "one of them" in refused("plan", "--rate", 0.01)
+
+
+def test_rates_split_by_another_verdict(campaign, tmp_path):
+    verdicts = pd.read_json(campaign.verdicts, lines=True)
+    aware = verdicts.assign(harm="eval_awareness", present=verdicts.index % 3 == 0, outcome="scored")
+    pd.concat([verdicts, aware]).to_json("both.jsonl", orient="records", lines=True)
+    code, out, err = harmrate("rate", "--verdicts", "both.jsonl", "--labels", campaign.labels, "--design",
+                              campaign.design, "--by", "verdict:eval_awareness", "--json")  # fmt: skip
+    assert code == 0, err
+    rates = json.loads(out)["rates"]
+    groups = {r["group"]["verdict:eval_awareness"]: r["n_transcripts"] for r in rates}
+    assert groups == {"no": 160, "yes": 80} and {r["harm"] for r in rates} == {HARM}
+    assert "on 'fraud'" in refused("rate", "--verdicts", campaign.verdicts, "--by", "verdict:fraud")
+
+
 def test_bad_options(campaign):
     common = ("rate", "--verdicts", campaign.verdicts, "--labels", campaign.labels)
     assert "KEY=VALUE" in refused(*common, "--where", "arm")

@@ -40,7 +40,7 @@ def print_rates(console: Console, report: Report) -> None:
     target = report.rates[0].estimate.target
     title = f"Harm rates ({target}: {TARGETS[target]})"
     columns = ("harm", "group", "rate", "interval", "labelled", "harmful", "scored", "grader's own", "labels alone")
-    _print_table(console, title, columns, (_rate_cells(f) for f in report.rates))
+    print_table(console, title, columns, (_rate_cells(f) for f in report.rates))
 
 
 def print_notes(console: Console, report: Report) -> None:
@@ -69,7 +69,7 @@ def print_comparisons(console: Console, comparisons: Iterable[ComparisonFinding]
 def print_agreement(console: Console, findings: Sequence[AgreementFinding]) -> None:
     """Print all coefficients with intervals and counts."""
     columns = ("harm", "between", "statistic", "value", "interval", "items", "positive", "design")
-    _print_table(console, "Agreement", columns, (_agreement_cells(f) for f in findings))
+    print_table(console, "Agreement", columns, (_agreement_cells(f) for f in findings))
 
 
 def print_truth(console: Console, report: Report, truth: Truth, held: Held, n_redraws: int) -> None:
@@ -93,7 +93,7 @@ def print_truth(console: Console, report: Report, truth: Truth, held: Held, n_re
         rates = (percent(truth[key]), percent(own), off, percent(f.estimate.rate))
         rows.append((*key, *rates, interval, holds, *again))
     title = "True, apparent and calibrated rates of a SIMULATED study"
-    _print_table(console, title, (*columns, *([redrawn] if redrawn else [])), rows)
+    print_table(console, title, (*columns, *([redrawn] if redrawn else [])), rows)
 
 
 def _rate_cells(f: RateFinding) -> tuple[str, ...]:
@@ -119,7 +119,8 @@ def _agreement_cells(f: AgreementFinding) -> tuple[str, ...]:
     return f.harm, " - ".join(f.between), a.statistic, value, interval, str(a.n_items), str(a.n_positive), design
 
 
-def _print_table(console: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_table(console: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table whose cells cannot steer the terminal."""
     table = Table(title=title, title_justify="left")
     for column in columns:
         table.add_column(column)

@@ -33,8 +33,8 @@ def report_dict(report: Report) -> dict[str, Any]:
         "notes": list(report.notes),
         "provenance": dict(report.provenance),
     }
-    plain: dict[str, Any] = _plain(data)
-    return plain
+    found: dict[str, Any] = plain(data)
+    return found
 
 
 def report_json(report: Report, parts: Collection[str] | None = None) -> str:
@@ -85,11 +85,12 @@ def _comparison(finding: ComparisonFinding) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """JSON-able data: keys as text, tuples as lists, numbers of numpy as Python's, nan as None."""
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if hasattr(value, "item"):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

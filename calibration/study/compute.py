@@ -16,6 +16,7 @@ from calibration.methods import Method
 from calibration.rates import estimate_rate
 from calibration.records import RateEstimate, Target
 from calibration.study.joining import (
+    BY_VERDICT,
     Design,
     common_harms,
     denominator,
@@ -24,6 +25,7 @@ from calibration.study.joining import (
     no_labels,
     ordered_graders,
     pool_facts,
+    with_verdict_columns,
 )
 from calibration.study.pairs import grader_agreement, human_agreement
 from calibration.study.pool import HarmTable, group_tables
@@ -70,7 +72,7 @@ def run_study(  # noqa: PLR0913
     design : design frame, or "uniform", optional
         How transcripts were drawn for labelling; else the labels' own ``inclusion_probability``.
         With neither, unless all are labelled, every number says that it holds for this sample only.
-    by : metadata keys that form groups
+    by : metadata keys that form groups; ``verdict:HARM`` splits by what the grader says of another harm or covariate
     cluster : metadata key of the scenario
     where : metadata key -> value; which transcripts are the denominator
     harms : which harms (default: all that have verdicts)
@@ -119,10 +121,13 @@ def study(
     rng = np.random.default_rng(0) if rng is None else rng
     scores = grader_scores(verdicts)
     facts = pool_facts(verdicts, pool)
-    harms = common_harms(scores, labels, settings.harms)
+    splitting = {key for key in (*settings.by, *settings.where) if key.startswith(BY_VERDICT)}
+    covariates = {key.removeprefix(BY_VERDICT) for key in splitting}
+    harms = common_harms(scores[~scores["harm"].isin(covariates)], labels, settings.harms)
     if labels is not None:
         labels.check(facts.index)
     graders = ordered_graders(scores, settings.grader)
+    facts = with_verdict_columns(facts, scores, sorted(splitting), graders[0].name)
     consensus = no_labels() if labels is None else labels.consensus()
     tables = [joined_table(harm, facts, scores, consensus, design, [g.name for g in graders]) for harm in harms]
     tables = [denominator(table, settings.where) for table in tables]

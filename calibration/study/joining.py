@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -17,6 +17,8 @@ from labels.labelset import LabelSet
 
 Design = pd.DataFrame | Literal["uniform"] | None
 
+# Groups by what a grader says of another harm or covariate, e.g. ``verdict:eval_awareness``.
+BY_VERDICT = "verdict:"
 _VERDICT_ONLY = frozenset(VERDICT_COLUMNS[: VERDICT_COLUMNS.index("grader_kind") + 1])
 
 
@@ -30,6 +32,26 @@ def pool_facts(verdicts: pd.DataFrame, pool: pd.DataFrame | None) -> pd.DataFram
     if stray := set(known.index) - set(facts.index):
         raise InputError(f"{len(stray)} verdicts are on transcripts outside the pool, the first {min(stray)!r}")
     return facts.combine_first(known.reindex(facts.index)).reindex(facts.index)
+
+
+def with_verdict_columns(facts: pd.DataFrame, scores: pd.DataFrame, keys: Iterable[str], grader: str) -> pd.DataFrame:
+    """`facts` with a column for each key ``verdict:HARM``: ``yes``, ``no`` or ``unscored``, as `grader` says.
+
+    Of an episode's branches, one that says yes is enough.
+    """
+    for key in keys:
+        if not key.startswith(BY_VERDICT):
+            continue
+        harm = key.removeprefix(BY_VERDICT)
+        own = scores[(scores["harm"] == harm) & (scores["grader"] == grader)]
+        if own.empty:
+            raise InputError(f"no verdict of {grader!r} on {harm!r}, by which rates are to be split")
+        side = own.set_index("transcript_id")["side"].reindex(facts.index)
+        if "episode" in facts:
+            unit = facts["episode"].fillna(pd.Series(facts.index, index=facts.index))
+            side = side.groupby(unit).transform("max")
+        facts = facts.assign(**{key: side.map({1.0: "yes", 0.0: "no"}).fillna("unscored")})
+    return facts
 
 
 def common_harms(scores: pd.DataFrame, labels: LabelSet | None, asked: Sequence[str] | None) -> list[str]:
