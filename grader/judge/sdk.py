@@ -54,7 +54,10 @@ class SdkClient:
 
     def count_tokens(self, params: Mapping[str, Any]) -> int | None:
         """Input tokens of a request by the API's own count (sync clients); None when it cannot say."""
-        answer = _guarded(lambda: self._messages.count_tokens(**_countable(params)))
+        try:
+            answer = self._messages.count_tokens(**_countable(params))
+        except Exception as error:
+            return _uncounted(error)
         return int(answer.input_tokens)
 
     async def acount_tokens(self, params: Mapping[str, Any]) -> int | None:
@@ -62,7 +65,7 @@ class SdkClient:
         try:
             answer = await self._messages.count_tokens(**_countable(params))
         except Exception as error:
-            _translate(error)
+            return _uncounted(error)
         return int(answer.input_tokens)
 
 
@@ -121,8 +124,13 @@ def close_with(owner: object, client: Any) -> None:
 
 def _reply(raw: Any, message: Any) -> Reply:
     if not isinstance(message, dict) or "content" not in message:
-        raise SendError("the answer is not a message", request_id=raw.request_id, retry="later")
-    return Reply(message=message, request_id=raw.request_id)
+        raise SendError("the answer is not a message", request_id=_request_id(raw.headers), retry="later")
+    return Reply(message=message, request_id=_request_id(raw.headers))
+
+
+def _request_id(headers: Mapping[str, str]) -> str | None:
+    """The server's name for a request; Bedrock has a header of its own."""
+    return headers.get("request-id") or headers.get("x-amzn-requestid")
 
 
 def _countable(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,6 +142,15 @@ def _guarded(call: Callable[[], Any]) -> Any:
         return call()
     except Exception as error:
         _translate(error)
+
+
+def _uncounted(error: Exception) -> int | None:
+    """None where a provider's client cannot count at all; else what the error means to a run."""
+    import anthropic
+
+    if not isinstance(error, anthropic.AnthropicError) or isinstance(error, anthropic.APIError):
+        _translate(error)
+    return None
 
 
 def _translate(error: Exception) -> NoReturn:
@@ -153,24 +170,34 @@ def _translate(error: Exception) -> NoReturn:
             raise InputError(f"credentials of the judge's API cannot be used: {error}") from None
         case TypeError() if "authentication method" in str(error):
             raise InputError("no API key for the judge: set ANTHROPIC_API_KEY") from None
+        case _ if _is_about_credentials(error):
+            raise InputError(f"credentials of the judge's API cannot be used: {' '.join(str(error).split())}") from None
         case ValueError():  # the body is not JSON
             raise SendError(f"the answer cannot be read: {error}", retry="later") from None
     raise error
 
 
+def _is_about_credentials(error: Exception) -> bool:
+    """Whether a cloud's own package, which signs requests, could not do so."""
+    if isinstance(error, RuntimeError):  # the SDK's, when that package has found nothing
+        return "credentials" in str(error) or "API token" in str(error)
+    return type(error).__module__.partition(".")[0] in ("botocore", "boto3", "google")
+
+
 def _of_status(error: anthropic.APIStatusError) -> Exception:
+    request_id = _request_id(error.response.headers)
     told = f"{error.status_code} {error.type or ''}: {error.api_message or error.message}".replace("\n", " ")
     if error.status_code == 402 or (error.error_code or "").endswith("spend_limit_reached"):
-        return SpendLimitReached(f"{told} (request {error.request_id})")
+        return SpendLimitReached(f"{told} (request {request_id})")
     if error.status_code in _UNUSABLE:
-        return InputError(f"{_UNUSABLE[error.status_code]}: {told} (request {error.request_id})")
+        return InputError(f"{_UNUSABLE[error.status_code]}: {told} (request {request_id})")
     too_long = error.status_code == 413 or (error.status_code == 400 and "too long" in told.lower())
     hint = error.response.headers.get("x-should-retry")
     passing = error.status_code in _PASSING or error.status_code >= 500
     return SendError(
         told,
         outcome="too_long" if too_long else "api_error",
-        request_id=error.request_id,
+        request_id=request_id,
         status=error.status_code,
         retry="later" if hint == "true" or (passing and hint != "false") else "never",
         retry_after=_retry_after(error.response.headers),

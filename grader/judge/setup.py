@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from grader.errors import InputError
 from grader.judge.batches import BatchCourier, Failures
 from grader.judge.budget import Budget, BudgetClient
 from grader.judge.client import Reply, Request
@@ -14,10 +15,12 @@ from grader.judge.estimate import Estimate, estimate
 from grader.judge.llm_judge import WINDOW_TOKENS, LLMJudge
 from grader.judge.local import PREFIX, local_client
 from grader.judge.prices import load_prices
+from grader.judge.providers import Provider, provider_client
 from grader.judge.questions import Calls, Effort
 from grader.judge.rendering import View
 from grader.judge.replay import ReplayClient
-from grader.judge.sdk import close_with, make_client
+from grader.judge.sdk import close_with
+from grader.redaction import Redaction
 from grader.rubrics import Rubric
 from grader.store import Store
 from grader.transcript import Transcript
@@ -26,6 +29,8 @@ from grader.transcript import Transcript
 DEFAULT_JUDGE = "claude-sonnet-5-5"
 
 Transport = Literal["direct", "batch"]
+# Whether the model thinks before it answers; what is not chosen is the model's own default.
+Thinking = Literal["adaptive", "disabled"]
 
 _JUDGE_SETTINGS = (
     "model",
@@ -37,6 +42,7 @@ _JUDGE_SETTINGS = (
     "calls",
     "view",
     "window_tokens",
+    "redact",
     "max_failed",
 )
 
@@ -49,6 +55,10 @@ class JudgeSetup:
     ----------
     model : str
         Model id; ``local:PATH.gguf`` and ``local:smollm2`` run on this machine.
+    provider : {"anthropic", "bedrock", "vertex"}
+        Whose client asks; the clouds have model ids of their own, and no batches.
+    region : str, optional
+        Of the cloud.
     base_url : str, optional
         Another server that speaks the Messages API.
     replies : path, optional
@@ -61,11 +71,17 @@ class JudgeSetup:
         Price list to put over the shipped one.
     max_failed : float in [0, 1]
         Largest share of failed verdicts that a run survives.
-    repeats, concurrency, effort, thinking, max_tokens, calls, view, window_tokens
+    thinking : {"adaptive", "disabled"} or mapping, optional
+        Whether the model thinks first; a mapping goes to the API as it is.
+    redact : Redaction, optional
+        What is replaced before text leaves the machine.
+    repeats, concurrency, effort, max_tokens, calls, view, window_tokens
         See `grader.judge.LLMJudge`.
     """
 
     model: str = DEFAULT_JUDGE
+    provider: Provider = "anthropic"
+    region: str | None = None
     base_url: str | None = None
     replies: Path | None = None
     transport: Transport = "direct"
@@ -75,11 +91,12 @@ class JudgeSetup:
     repeats: int = 1
     concurrency: int = 16
     effort: Effort | None = None
-    thinking: Mapping[str, Any] | None = None
+    thinking: Thinking | Mapping[str, Any] | None = None
     max_tokens: int = 8192
     calls: Calls = "together"
     view: View = "full"
     window_tokens: int = WINDOW_TOKENS
+    redact: Redaction | None = None
 
     @property
     def is_remote(self) -> bool:
@@ -88,7 +105,8 @@ class JudgeSetup:
 
     def settings(self) -> dict[str, Any]:
         """Those that `LLMJudge` takes under the same name."""
-        return {name: getattr(self, name) for name in _JUDGE_SETTINGS}
+        named = {name: getattr(self, name) for name in _JUDGE_SETTINGS}
+        return named | ({"thinking": {"type": self.thinking}} if isinstance(self.thinking, str) else {})
 
 
 def open_judge(
@@ -103,8 +121,10 @@ def open_judge(
     Raises
     ------
     InputError
-        No credentials, no such model file, an unknown price under ``max_cost``.
+        No credentials, no such model file, an unknown price under ``max_cost``, batches of a provider without them.
     """
+    if setup.transport == "batch" and setup.provider != "anthropic":
+        raise InputError(f"provider {setup.provider} takes no batches: send the requests one by one (no --batch)")
     settings = setup.settings() | {"store": store, "watch": watch}
     client, more = _client(setup, rubrics)
     made = client if setup.is_remote else None
@@ -137,4 +157,4 @@ def _client(setup: JudgeSetup, rubrics: Mapping[str, Rubric]) -> tuple[Any, dict
     if setup.model.startswith(PREFIX):
         local = local_client(setup.model)
         return local, local.settings(rubrics.values())
-    return make_client(setup.base_url), {}
+    return provider_client(setup.provider, base_url=setup.base_url, region=setup.region), {}
