@@ -6,6 +6,7 @@ import copy
 import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 from grader.judge.client import Reply, Request
@@ -176,6 +177,17 @@ class LLMJudge:
             self.window_tokens,
         ]
         return f"{self.model}+{hashlib.sha256(canonical_json(told).encode()).hexdigest()[:12]}"
+
+    def varied(
+        self, *, rubrics: Iterable[Rubric] | None = None, view: View | None = None, repeats: int | None = None
+    ) -> Self:
+        """The same judge asked otherwise: what is not given stays."""
+        other = copy.copy(self)
+        other.rubrics = self.rubrics if rubrics is None else tuple(rubrics)
+        other.settings = self.settings if view is None else replace(self.settings, view=view)
+        other.repeats = self.repeats if repeats is None else repeats
+        other._check()
+        return other
 
     def with_store(self, store: Store) -> Self:
         """The same judge, keeping its replies in `store`."""
