@@ -87,8 +87,10 @@ def draw_sample(
         raise ValueError(f"n must fulfil 1 <= n <= {free.sum()} (transcripts to draw from), got {n}.")
     counts = _allocate(pool[free].groupby("stratum", sort=True).size(), n, design, pilot)
     chosen = np.zeros(len(pool), dtype=bool)
+    # By id, so that the order in which verdicts arrived draws no other sample.
+    by_id = np.argsort(pool["transcript_id"].to_numpy(dtype=str), kind="stable")
     for stratum, count in counts.items():
-        members = np.flatnonzero((pool["stratum"] == stratum) & free)
+        members = by_id[((pool["stratum"] == stratum) & free).to_numpy()[by_id]]
         chosen[rng.choice(members, size=count, replace=False)] = True
     sizes = pool.groupby("stratum").size()
     pi = pool["stratum"].map((pd.Series(counts) / sizes).fillna(0.0)).to_numpy(dtype=float)

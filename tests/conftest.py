@@ -6,8 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("harmrate", deadline=None)
+settings.load_profile("harmrate")
 
 
 @pytest.fixture(scope="session")

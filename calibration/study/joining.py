@@ -25,10 +25,11 @@ _VERDICT_ONLY = frozenset(VERDICT_COLUMNS[: VERDICT_COLUMNS.index("grader_kind")
 def pool_facts(verdicts: pd.DataFrame, pool: pd.DataFrame | None) -> pd.DataFrame:
     """Metadata by transcript id: from the pool, filled up from the verdicts."""
     own = [c for c in verdicts.columns if c == "transcript_id" or c not in _VERDICT_ONLY]
-    known = verdicts[own].drop_duplicates("transcript_id").set_index("transcript_id")
+    # By id, so that resampling does not depend on the order in which verdicts arrived.
+    known = verdicts[own].drop_duplicates("transcript_id").set_index("transcript_id").sort_index()
     if pool is None:
         return known
-    facts = pool.drop_duplicates("transcript_id").set_index("transcript_id")
+    facts = pool.drop_duplicates("transcript_id").set_index("transcript_id").sort_index()
     if stray := set(known.index) - set(facts.index):
         raise InputError(f"{len(stray)} verdicts are on transcripts outside the pool, the first {min(stray)!r}")
     return facts.combine_first(known.reindex(facts.index)).reindex(facts.index)

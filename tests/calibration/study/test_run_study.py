@@ -13,7 +13,7 @@ from calibration import estimate_rate, run_study
 from calibration.report import report_dict
 from calibration.study.folder import complete
 from grader import InputError, read_verdicts
-from labels import LabelSet, read_labels
+from labels import LabelSet, draw_sample, read_labels
 from labels.designs import read_design
 
 NAN = float("nan")
@@ -169,3 +169,16 @@ def test_reports_are_written_whole(frames, tmp_path: Path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["report.html", "report.json", "report.md"]
     html = (tmp_path / "report.html").read_text()
     assert html.count("<svg") == 1 and "http" not in html.replace("http-equiv", "").replace("http://www.w3.org", "")
+
+
+def test_the_order_in_which_verdicts_arrived_changes_nothing(frames):
+    verdicts, labels, design = frames
+    shuffled = verdicts.sample(frac=1, random_state=3)
+    first = run_study(verdicts, labels, design=design, by=["arm"])
+    again = run_study(shuffled, labels, design=design.sample(frac=1, random_state=4), by=["arm"])
+    assert report_dict(first) == report_dict(again)
+    picks = [
+        draw_sample(v, 60, design="flagged-25", rng=np.random.default_rng(5)).set_index("transcript_id")["drawn"]
+        for v in (verdicts, shuffled)
+    ]
+    assert picks[0].sort_index().equals(picks[1].sort_index())
