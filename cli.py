@@ -17,6 +17,7 @@ from cli_options import (
     MetadataFile,
     OfTranscripts,
     OutFolder,
+    Pairing,
     StudyOptions,
     TranscriptOptions,
     Transcripts,
@@ -223,7 +224,11 @@ def compare(
     study: StudyOptions,
     labels: LabelOptions,
     *,
-    between: Annotated[str, typer.Option(help="Metadata key whose groups are compared: model, arm.")],
+    between: Annotated[str, typer.Option(help="Metadata key whose groups are compared: model, arm, set.")],
+    pairing: Annotated[
+        Literal["independent", "scenario"],
+        typer.Option(help="Calibrated rates as they are, or labels only, scenario by scenario."),
+    ] = "independent",
     verdicts: VerdictFile = None,
     metadata: MetadataFile = None,
     transcripts: OfTranscripts = None,
@@ -232,7 +237,8 @@ def compare(
     """Whether groups can be told apart: differences of their rates with intervals, Holm-adjusted."""
     study.by = between
     sources = _sources(labels, transcripts=transcripts or (), verdicts=verdicts, metadata=metadata)
-    print_report(_study(sources, study, ("rates", "comparisons")), ("rates", "comparisons"), as_json=as_json)
+    found = _study(sources, study, ("rates", "comparisons"), pairing)
+    print_report(found, ("rates", "comparisons"), as_json=as_json)
 
 
 @app.command()
@@ -386,10 +392,10 @@ def _rubrics(reading: TranscriptOptions, study: StudyOptions) -> dict[str, Rubri
     return load_rubrics(reading.rubrics, study.harm or None)
 
 
-def _study(sources: Sources, study: StudyOptions, parts: Sequence[Part]) -> Report:
+def _study(sources: Sources, study: StudyOptions, parts: Sequence[Part], pairing: Pairing = "independent") -> Report:
     from calibration.study.inputs import study_of
 
-    return study_of(sources, study.settings(), seed=study.seed, command=sys.argv, parts=parts, track=track)
+    return study_of(sources, study.settings(pairing), seed=study.seed, command=sys.argv, parts=parts, track=track)
 
 
 def _gate(report: Report, gates: GateOptions) -> None:

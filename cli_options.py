@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Target = Literal["scenarios", "pool", "new-scenarios"]
 Method = Literal["post-stratified", "likelihood-ratio", "apparent", "human-only", "rogan-gladen", "ppi", "aipw"]
+Pairing = Literal["independent", "scenario"]
 EffortChoice = Literal["low", "medium", "high", "xhigh", "max"]
 STORE = Path(".harmrate/store.sqlite")
 
@@ -41,6 +42,9 @@ class StudyOptions:
     where: Annotated[list[str], typer.Option(help="KEY=VALUE: which transcripts count (repeatable).")] = field(
         default_factory=list
     )
+    set: Annotated[
+        list[str], typer.Option(help="NAME=SCENARIO|SCENARIO: a set of scenarios; groups by `set` (repeatable).")
+    ] = field(default_factory=list)
     harm: Annotated[list[str], typer.Option(help="Only this harm (repeatable).")] = field(default_factory=list)
     grader: Annotated[str | None, typer.Option(help="Whose verdicts make the strata (default: the judge).")] = None
     target: Annotated[Target, typer.Option(help="What the rate is a rate of.")] = "scenarios"
@@ -48,24 +52,36 @@ class StudyOptions:
     level: Annotated[float, typer.Option(help="Confidence level.", min=0.5, max=0.9999)] = 0.95
     seed: Annotated[int, typer.Option(help="Seed of resampling.")] = 0
 
-    def settings(self) -> StudySettings:
+    def settings(self, pairing: Pairing = "independent") -> StudySettings:
         """As the library takes them."""
         from calibration.study.settings import StudySettings
-        from grader.errors import InputError
 
-        where = [entry.partition("=") for entry in self.where]
-        if wrong := [key for key, equals, _ in where if not (key and equals)]:
-            raise InputError(f"--where must read KEY=VALUE, got {wrong[0]!r}")
+        sets = {name: tuple(scenarios.split("|")) for name, scenarios in _pairs("--set", self.set).items()}
         return StudySettings(
             by=tuple(key.strip() for key in self.by.split(",") if key.strip()),
             cluster=self.cluster,
-            where={key: value for key, _, value in where},
+            where=_pairs("--where", self.where),
+            sets=sets,
+            pairing=pairing,
             harms=tuple(self.harm) or None,
             grader=self.grader,
             target=self.target,
             method=self.method,
             confidence_level=self.level,
         )
+
+
+def _pairs(option: str, entries: list[str]) -> dict[str, str]:
+    """``NAME=VALUE`` entries."""
+    from grader.errors import InputError
+
+    found = {}
+    for entry in entries:
+        name, equals, value = entry.partition("=")
+        if not (name and equals):
+            raise InputError(f"{option} must read NAME=VALUE, got {entry!r}")
+        found[name] = value
+    return found
 
 
 @dataclass(kw_only=True)

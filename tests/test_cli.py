@@ -104,6 +104,23 @@ def test_agreement_and_compare_answer_in_tables_and_json(campaign):
     assert code == 0 and "told apart" in out
 
 
+def test_compare_by_sets_of_scenarios_and_by_pairs(campaign):
+    parts = ("--verdicts", campaign.verdicts, "--labels", campaign.labels, "--design", campaign.design,
+             "--transcripts", campaign.transcripts, "--json")  # fmt: skip
+    sets = ("--set", "in=s0|s1|s2|s3", "--set", "out=s4|s5")
+    code, out, err = harmrate("compare", *parts, *sets, "--between", "set")
+    assert code == 0, err
+    groups = {r["group"]["set"]: r["n_transcripts"] for r in json.loads(out)["rates"]}
+    assert groups == {"(none)": 120, "in": 80, "out": 40}
+    assert "two sets" in refused("compare", *parts, "--set", "a=s0", "--set", "b=s0", "--between", "set")
+    assert "no transcript of scenario 'x'" in refused("compare", *parts, "--set", "a=x", "--between", "set")
+    code, out, _ = harmrate("compare", *parts, "--between", "arm", "--pairing", "scenario")
+    (difference,) = json.loads(out)["comparisons"]
+    assert code == 0 and difference["n_paired"] == 0  # no scenario ran in both arms: nothing to pair
+    code, out, _ = harmrate("compare", *parts, "--between", "model", "--pairing", "scenario")
+    assert json.loads(out)["comparisons"] == []
+
+
 def test_run_writes_a_folder_that_report_reproduces(campaign, tmp_path):
     code, out, err = harmrate(
         "run", campaign.transcripts, "--labels", campaign.labels, "--design", campaign.design, "--verdicts",
@@ -256,7 +273,7 @@ def test_rates_split_by_another_verdict(campaign, tmp_path):
 
 def test_bad_options(campaign):
     common = ("rate", "--verdicts", campaign.verdicts, "--labels", campaign.labels)
-    assert "KEY=VALUE" in refused(*common, "--where", "arm")
+    assert "NAME=VALUE" in refused(*common, "--where", "arm")
     assert "CONTROL:HARM=VALUE" in refused(*common, "--map", "verdict")
     assert "no transcript has 'arm'" in refused(*common, "--by", "arm")
     assert "design.txt" in refused(*common, "--design", "design.txt")

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from calibration.checks import FloatArray
-from calibration.compare import compare_groups
 from calibration.findings import AgreementFinding, ComparisonFinding, RateFinding, Report
 from calibration.methods import Method
 from calibration.rates import estimate_rate
 from calibration.records import RateEstimate, Target
+from calibration.study.comparing import independent_comparisons, paired_comparisons
 from calibration.study.joining import (
     BY_VERDICT,
     Design,
@@ -25,6 +25,7 @@ from calibration.study.joining import (
     no_labels,
     ordered_graders,
     pool_facts,
+    with_sets,
     with_verdict_columns,
 )
 from calibration.study.pairs import grader_agreement, human_agreement
@@ -36,7 +37,6 @@ from labels.labelset import LabelSet
 Part = Literal["rates", "agreement", "comparisons"]
 
 PARTS: tuple[Part, ...] = get_args(Part)
-MAX_COMPARED_GROUPS = 8
 SAMPLE_ONLY = "valid only for this sample: how the labelled transcripts were drawn is not known"
 
 
@@ -128,14 +128,19 @@ def study(
         labels.check(facts.index)
     graders = ordered_graders(scores, settings.grader)
     facts = with_verdict_columns(facts, scores, sorted(splitting), graders[0].name)
+    facts = with_sets(facts, settings.sets, settings.cluster)
     consensus = no_labels() if labels is None else labels.consensus()
     tables = [joined_table(harm, facts, scores, consensus, design, [g.name for g in graders]) for harm in harms]
     tables = [denominator(table, settings.where) for table in tables]
     rates = tuple(f for table in tables for f in _rates(table, graders[0].name, settings)) if "rates" in parts else ()
+    comparisons: tuple[ComparisonFinding, ...] = ()
+    if labels is not None and "comparisons" in parts:
+        paired = settings.pairing == "scenario"
+        comparisons = tuple(paired_comparisons(tables, settings) if paired else independent_comparisons(rates))
     return Report(
         rates=rates,
         agreement=tuple(_agreement(tables, facts, labels, settings, rng)) if "agreement" in parts else (),
-        comparisons=tuple(_comparisons(rates, labels)) if "comparisons" in parts else (),
+        comparisons=comparisons,
         graders=graders,
         harms=tuple(harms),
         provenance=dict(provenance or {}),
@@ -222,17 +227,6 @@ def _clusters(facts: pd.DataFrame, key: str) -> np.ndarray[Any, Any] | None:
     """The scenarios, where all are known."""
     column = facts.get(key)
     return None if column is None or column.isna().any() else column.astype(str).to_numpy()
-
-
-def _comparisons(rates: Sequence[RateFinding], labels: LabelSet | None) -> Iterable[ComparisonFinding]:
-    """Every pair of groups of one harm, p-values adjusted by Holm."""
-    for harm in dict.fromkeys(f.harm for f in rates):
-        findings = [f for f in rates if f.harm == harm]
-        if labels is None or not 1 < len(findings) <= MAX_COMPARED_GROUPS:
-            continue
-        by_name = {str(i): f for i, f in enumerate(findings)}
-        for (a, b), difference in compare_groups({name: f.estimate for name, f in by_name.items()}).items():
-            yield ComparisonFinding(harm=harm, first=by_name[a].group, second=by_name[b].group, difference=difference)
 
 
 def _study_notes(labels: LabelSet | None, left_out: Sequence[str]) -> tuple[str, ...]:

@@ -55,6 +55,30 @@ def with_verdict_columns(facts: pd.DataFrame, scores: pd.DataFrame, keys: Iterab
     return facts
 
 
+def with_sets(facts: pd.DataFrame, sets: Mapping[str, Sequence[str]], cluster: str) -> pd.DataFrame:
+    """`facts` with a column ``set``: which of the named sets of scenarios each transcript's scenario is in.
+
+    Raises
+    ------
+    InputError
+        A scenario that no transcript has, or that is in two sets.
+    """
+    if not sets:
+        return facts
+    home: dict[str, str] = {}
+    known = set(known_column(facts, cluster).astype(str))
+    for name, scenarios in sets.items():
+        for scenario in scenarios:
+            if scenario not in known:
+                raise InputError(
+                    f"no transcript of scenario {scenario!r} of set {name!r}; there is {', '.join(sorted(known))}"
+                )
+            if scenario in home:
+                raise InputError(f"scenario {scenario!r} is in two sets, {home[scenario]!r} and {name!r}")
+            home[scenario] = name
+    return facts.assign(set=facts[cluster].astype(str).map(home))
+
+
 def common_harms(scores: pd.DataFrame, labels: LabelSet | None, asked: Sequence[str] | None) -> list[str]:
     """The harms that were asked for, else those with both verdicts and labels."""
     graded = list(dict.fromkeys(scores["harm"]))

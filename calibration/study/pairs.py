@@ -20,6 +20,7 @@ from calibration.agreement import (
 )
 from calibration.checks import FloatArray
 from calibration.findings import AgreementFinding
+from calibration.panel import error_correlation
 from calibration.records import Agreement
 from calibration.study.pool import HarmTable
 
@@ -94,6 +95,7 @@ def grader_agreement(
         side = table.sides(name)
         if (~np.isnan(y) & ~np.isnan(side)).any():
             yield from _with_humans(table, name, y, side, cluster, confidence_level, rng)
+    yield from _error_correlations(table, y, cluster, confidence_level, rng)
     for a, b in combinations(table.graders, 2):
         first, second = table.sides(a), table.sides(b)
         both = ~np.isnan(first) & ~np.isnan(second)
@@ -125,6 +127,27 @@ def _with_humans(
         known = table.inclusion_probability is not None
         agreement = _of_pool(agreement) if known else agreement
         yield AgreementFinding(harm=table.harm, between=(HUMAN, name), agreement=agreement, weighted=known)
+
+
+def _error_correlations(
+    table: HarmTable,
+    y: FloatArray,
+    cluster: NDArray[Any] | None,
+    confidence_level: float,
+    rng: np.random.Generator,
+) -> Iterator[AgreementFinding]:
+    """Whether two graders err on the same transcripts: a panel of such graders is worth fewer than it counts."""
+    if np.isnan(y).all():
+        return
+    known = table.inclusion_probability is not None
+    options: dict[str, Any] = {"confidence_level": confidence_level, "rng": rng, "cluster": cluster}
+    for a, b in combinations(table.graders, 2):
+        found = error_correlation(
+            y, table.sides(a), table.sides(b), inclusion_probability=table.probabilities(), **options
+        )
+        if found.n_items:
+            found = _of_pool(found) if known else found
+            yield AgreementFinding(harm=table.harm, between=(a, b), agreement=found, weighted=known)
 
 
 def _coefficients(

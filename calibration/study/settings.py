@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from calibration.methods import Method
 from calibration.records import Target
+
+Pairing = Literal["independent", "scenario"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,8 @@ class StudySettings:
     method: Method = "post-stratified"
     confidence_level: float = 0.95
     assumed_icc: float = 0.2
+    sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pairing: Pairing = "independent"
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON-able data, as a report records them."""
