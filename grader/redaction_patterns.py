@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Callable
 from typing import Literal, get_args
 
-RedactionKind = Literal["key", "email", "iban", "card", "ip", "phone", "name"]
+RedactionKind = Literal["key", "email", "iban", "card", "ip", "ssn", "phone", "name"]
 
 # In this order: what an earlier kind has taken, a later one does not see.
 KINDS: tuple[RedactionKind, ...] = get_args(RedactionKind)
@@ -29,6 +29,7 @@ PATTERNS: dict[str, str] = {
     "iban": r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)",
     "card": r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])",
     "ip": r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![\w:]|\.\d)",
+    "ssn": r"(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])",  # US social security number
     "phone": (
         r"(?<![\w.+-])(?:"
         r"(?:\+|00)[1-9](?:[ ().-]{0,2}\d){6,14}"  # international

@@ -14,7 +14,8 @@ from grader.verdict import Evidence
 from labels.label_studio.tasks import task_of
 
 # Published examples: ISO 13616 registry (IBAN), payment networks' test numbers, RFC 5737 and 3849 (IP), RFC 7519 (JWT),
-# drama and exchange numbers reserved for fiction (phones), a provider's documentation (access key).
+# drama and exchange numbers reserved for fiction (phones), a provider's documentation (access key), an
+# agency's leaflet (social security number).
 FOUND = {
     "email": ["kyle.johnson@summitbridge.com", "a+b@mail.example.co.uk", "ünal@example.org"],
     "phone": [
@@ -27,6 +28,7 @@ FOUND = {
     ],
     "card": ["4111 1111 1111 1111", "5555555555554444", "3782-822463-10005"],
     "iban": ["GB29 NWBK 6016 1331 9268 19", "DE89370400440532013000", "NO93 8601 1117 947"],
+    "ssn": ["219-09-9999"],
     "ip": ["192.0.2.146", "2001:db8::ff00:42:8329", "::1"],
     "key": [
         "sk-ant-api03-abcdefghij0123456789",
@@ -42,6 +44,8 @@ LEFT = [
     "4111 1111 1111 1112",
     "GB29 NWBK 6016 1331 9268 18",
     "2026-11-25 09:10:44",
+    "000-12-3456",
+    "219-09-99990",
     "01/02/2026 10:30",
     "999.1.2.3",
     "std::vector and a::b",
