@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _REQUIRED = ["transcript_id", "harm", "grader"]
 _BATCH = 4096
+_GAPS = ["", "NA", "N/A", "nan", "NaN", "null", "NULL", "None", "none", "<NA>"]
 
 
 def read_verdicts(path: str | Path) -> pd.DataFrame:
@@ -185,14 +186,19 @@ def read_table(path: Path) -> pd.DataFrame:
             case ".jsonl":
                 return pd.DataFrame(_json_lines(path))
             case ".csv" | ".tsv":
-                # `score` stays text until `_numbers`: before pandas 3.1, read_csv rounds the last digit of a float.
-                dtype = {"transcript_id": str, "harm": str, "grader": str, "score": str}
-                separator = "," if path.suffix == ".csv" else "\t"
-                return pd.read_csv(path, sep=separator, dtype=dtype)
+                return _read_csv(path, "," if path.suffix == ".csv" else "\t")
     except (ValueError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"cannot be read as {path.suffix[1:]}: {reason}", file=path) from error
     raise InputError(f"tables are read from .parquet, .jsonl, .csv or .tsv, not {path.suffix!r}", file=path)
+
+
+def _read_csv(path: Path, separator: str) -> pd.DataFrame:
+    """Our own text columns word for word (``00`` is no number, ``NA`` no gap); `score` is made a number later."""
+    header = pd.read_csv(path, sep=separator, nrows=0).columns
+    text = [c for c in header if c in VERDICT_COLUMNS and c not in ("present", "repeat", "epoch")]
+    gaps = {c: [""] if c in text and c != "score" else _GAPS for c in header}
+    return pd.read_csv(path, sep=separator, dtype=dict.fromkeys(text, str), na_values=gaps, keep_default_na=False)
 
 
 def _json_lines(path: Path) -> list[dict[str, Any]]:

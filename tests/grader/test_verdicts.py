@@ -61,6 +61,15 @@ def test_a_csv_keeps_the_last_digit_of_a_score(tmp_path: Path) -> None:
     assert read_verdicts(tmp_path / "v.csv")["score"].tolist() == scores.tolist()
 
 
+def test_a_csv_keeps_text_that_looks_like_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "v.csv"
+    path.write_text("transcript_id,harm,grader,present,explanation,arm\n007,x,g,true,00,NA\nNA,x,g,None,NULL,1\n")
+    frame = read_verdicts(path)
+    assert frame["transcript_id"].tolist() == ["007", "NA"]
+    assert frame["explanation"].tolist() == ["00", "NULL"] and frame["arm"].tolist() == ["NA", "1"]
+    assert frame["outcome"].tolist() == ["scored", "not_graded"]
+
+
 def test_a_failure_is_never_a_no() -> None:
     with pytest.raises(ValueError, match="present must be None exactly"):
         Verdict(transcript_id="a", harm="h", grader="j", grader_version="", present=False, outcome="refused")
