@@ -48,7 +48,7 @@ class StudyOptions:
     harm: Annotated[list[str], typer.Option(help="Only this harm (repeatable).")] = field(default_factory=list)
     grader: Annotated[str | None, typer.Option(help="Whose verdicts make the strata (default: the judge).")] = None
     target: Annotated[Target, typer.Option(help="What the rate is a rate of.")] = "scenarios"
-    method: Annotated[Method, typer.Option(help="How the interval is computed.")] = "post-stratified"
+    method: Annotated[Method, typer.Option(help="How the interval is computed.")] = "likelihood-ratio"
     level: Annotated[float, typer.Option(help="Confidence level.", min=0.5, max=0.9999)] = 0.95
     seed: Annotated[int, typer.Option(help="Seed of resampling.")] = 0
 

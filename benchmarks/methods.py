@@ -12,10 +12,10 @@ from benchmarks.simulate import Campaigns
 from benchmarks.tables import Tables, by_judge, either_flags, frozen_rule, judge_strata, three_strata
 from calibration import comparators
 from calibration.checks import FloatArray
+from calibration.choosing import IntArray
 from calibration.clusters import new_scenarios
 from calibration.intervals import Limits, post_stratified
 from calibration.records import Target
-from calibration.strata import IntArray
 
 Run = Callable[[Campaigns, Target], Outcome]
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from benchmarks.tables import Tables
 from calibration.checks import FloatArray
+from calibration.choosing import BoolArray
 from calibration.intervals import Limits, normal_quantile
 from calibration.likelihood_ratio import likelihood_ratio
 from calibration.records import Target
-from calibration.strata import BoolArray
 
 LEVEL = 0.95
 # What rounding may do to a limit that equals the truth.

@@ -18,8 +18,8 @@ import numpy as np
 
 from calibration import estimate_rate
 from calibration.checks import FloatArray
+from calibration.choosing import IntArray
 from calibration.methods import Method
-from calibration.strata import IntArray
 
 TRANSCRIPTS, HARMS, GROUPS, LABELED = 1_000_000, 3, 20, 20_000
 SECONDS, GIGABYTES = 5.0, 1.5

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from calibration.checks import FloatArray, as_vector, check_unit_or_nan
+from calibration.choosing import UNSCORED
 from calibration.rates import MAX_UNLABELED_WEIGHT
 from calibration.records import RateEstimate, Stratum
-from calibration.strata import UNSCORED
 
 
 def borrowed_rate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -11,10 +12,10 @@ from numpy.typing import ArrayLike
 
 from calibration.checks import FloatArray, check_choice, check_counts, check_level, check_share
 from calibration.intervals import Upper
-from calibration.methods import COMPARATORS, METHODS, Method, Settings
+from calibration.methods import COMPARATORS, METHODS, STRATA_RULES, Method, Settings, why_not_likelihood_ratio
 from calibration.notes import rate_notes
 from calibration.records import RateEstimate, Stratum, Target
-from calibration.strata import KNOWN_ZERO, UNSCORED, StrataCounts, count_strata
+from calibration.strata import KNOWN_ZERO, StrataCounts, count_strata, is_unscored
 
 Design = Literal["stratified", "uniform"]
 
@@ -101,15 +102,18 @@ def estimate_rate(  # noqa: PLR0913
     if target == "new-scenarios" and cluster is None:
         msg = "cluster must be given for target 'new-scenarios', got None."
         raise ValueError(msg)
-    counts = count_strata(
+    count = partial(
+        count_strata,
         y,
         score,
         stratum=stratum,
         inclusion_probability=inclusion_probability,
         cluster=cluster,
         known_zero=known_zero,
-        sides_only=method in COMPARATORS,
     )
+    counts = count(rule=STRATA_RULES.get(method, "frozen"))
+    if method == "likelihood-ratio" and why_not_likelihood_ratio(counts, settings):
+        counts = count(rule="frozen")
     return _estimate(counts, method, settings)
 
 
@@ -181,7 +185,7 @@ def _named_counts(
         msg = f"names must be {k} different names, got {names}."
         raise ValueError(msg)
     says = {"flagged": 1.0, "not flagged": 0.0}
-    scored = np.array([name != UNSCORED for name in names])
+    scored = ~is_unscored(names)
     zeros = np.asarray(float(known_zero)) if size.ndim == 1 else np.r_[float(known_zero), np.zeros(size.shape[1] - 1)]
     counts = StrataCounts(
         names=tuple(names),
@@ -259,7 +263,7 @@ def _bounds(flat: StrataCounts) -> tuple[float, float]:
     nothing and is counted both ways. Without any grader all transcripts are unscored.
     """
     n, y, size = flat.n_labeled, flat.n_harmful, flat.n_transcripts
-    extrapolated = (n > 0) & np.array([name != UNSCORED for name in flat.names])
+    extrapolated = (n > 0) & ~is_unscored(flat.names)
     if flat.n_scored == 0:
         extrapolated[:] = False
     p = np.divide(y, n, out=np.zeros(len(n)), where=n > 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,16 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from calibration.checks import FloatArray, as_vector, check_length, check_unit_or_nan
+from calibration.choosing import UNSCORED, BoolArray, IntArray, StrataRule, split_by_probability, strata_of_scores
 
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
-
-UNSCORED = "unscored"
 KNOWN_ZERO = "harmless by definition"
-# Two graders make four strata only where harm is common and every cell is well labelled; the choice looks at the
-# grader's sides and at label counts, never at label values.
-COMMON_APPARENT_RATE = 0.2
-MIN_LABELS_PER_CELL = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +86,7 @@ class StrataCounts:
         """
         labels = self.marginal().n_labeled
         sizes = self.marginal().n_transcripts
-        scored = np.array([name != UNSCORED for name in self.names], dtype=bool)
+        scored = ~is_unscored(self.names)
         empty, filled = scored & (labels == 0), scored & (labels > 0)
         if not empty.any() or not filled.any():
             return self
@@ -128,7 +122,7 @@ def count_strata(
     inclusion_probability: ArrayLike | None = None,
     cluster: ArrayLike | None = None,
     known_zero: ArrayLike | None = None,
-    sides_only: bool = False,
+    rule: StrataRule = "frozen",
 ) -> StrataCounts:
     """Count transcripts, labels and harm per stratum.
 
@@ -136,9 +130,9 @@ def count_strata(
     ----------
     y, score, stratum, inclusion_probability, cluster, known_zero
         As in `calibration.rates.estimate_rate`.
-    sides_only : bool
-        Stratify by the first grader's side even where `stratum` is given; its sampling fractions then become
-        inclusion probabilities. The comparator methods need this.
+    rule : {"frozen", "sides", "whole-counts"}
+        How scores make strata, see `calibration.choosing`. ``sides`` stratifies by the first grader's side even where
+        `stratum` is given; its sampling fractions then become inclusion probabilities.
 
     Returns
     -------
@@ -156,20 +150,20 @@ def count_strata(
     pi = _inclusion(inclusion_probability, labeled)
     if stratum is not None:
         codes, names = factorize("stratum", stratum, n)
-        if sides_only and pi is None:
+        if rule == "sides" and pi is None:
             pi = _sampling_fractions(codes, labeled, zero, len(names))
-    if sides_only and scores is not None:
-        scores = scores[:, :1]
-    if stratum is None or sides_only:
-        codes, names, flagged = _strata_of_scores(scores, labeled, zero)
+    if stratum is None or rule == "sides":
+        codes, names, flagged = strata_of_scores(scores, labeled, zero, rule)
     else:
         flagged = np.full(len(names), np.nan)
+    if rule == "whole-counts" and pi is not None:
+        codes, names, flagged = split_by_probability((codes, names, flagged), pi, labeled, zero)
     groups, n_groups = _groups(cluster, n)
     cells = codes * n_groups + groups
     shape: tuple[int, ...] = (len(names),) if cluster is None else (len(names), n_groups)
     weights = np.ones(int(labeled.sum())) if pi is None else 1 / pi[labeled]
     n_labeled, n_harmful, unequal = _effective(codes[labeled], cells[labeled], labels[labeled], weights, shape)
-    has_grader = names[codes] != UNSCORED if scores is None else ~np.isnan(scores[:, 0])
+    has_grader = ~is_unscored(names)[codes] if scores is None else ~np.isnan(scores[:, 0])
     zeros = np.bincount(groups[zero], minlength=n_groups).astype(np.float64)
     counts = StrataCounts(
         names=tuple(names.tolist()),
@@ -186,7 +180,12 @@ def count_strata(
         unequal=unequal,
     )
     counts = _without_empty(counts)
-    return counts if sides_only or counts.design == "stratified" else counts.merged()
+    return counts if rule == "sides" or counts.design == "stratified" else counts.merged()
+
+
+def is_unscored(names: Sequence[str] | NDArray[Any]) -> BoolArray:
+    """Which strata hold transcripts that no grader spoke of, however they were split."""
+    return np.array([str(name).startswith(UNSCORED) for name in names], dtype=bool)
 
 
 def factorize(name: str, values: ArrayLike, n: int) -> tuple[IntArray, NDArray[Any]]:
@@ -249,34 +248,6 @@ def _sampling_fractions(codes: IntArray, labeled: BoolArray, zero: BoolArray, k:
     size = np.bincount(codes[~zero], minlength=k)
     fractions: FloatArray = (drawn / np.maximum(size, 1))[codes]
     return fractions
-
-
-def _strata_of_scores(
-    scores: FloatArray | None, labeled: BoolArray, zero: BoolArray
-) -> tuple[IntArray, NDArray[Any], FloatArray]:
-    """Strata by the first grader's side, or by both graders' where harm is common and labels suffice."""
-    if scores is None:
-        return np.zeros(len(labeled), dtype=np.int64), np.array(["all"], dtype=object), np.array([np.nan])
-    judge = np.where(np.isnan(scores[:, 0]), 2, np.where(scores[:, 0] >= 0.5, 0, 1)).astype(np.int64)
-    names = np.array(["flagged", "not flagged", UNSCORED], dtype=object)
-    if scores.shape[1] == 1:
-        return judge, names, np.array([1.0, 0.0, np.nan])
-    # A classifier that says nothing about a transcript is taken to say what the judge says.
-    second = np.where(np.isnan(scores[:, 1]), judge, np.where(scores[:, 1] >= 0.5, 0, 1))
-    cells = np.where(judge == 2, 4, 2 * judge + second).astype(np.int64)
-    scored = ~zero & (judge < 2)
-    labels = np.bincount(cells[labeled], minlength=5)[:4]
-    apparent = (judge[scored] == 0).mean() if scored.any() else 0.0
-    if apparent < COMMON_APPARENT_RATE or labels.min() < MIN_LABELS_PER_CELL:
-        return judge, names, np.array([1.0, 0.0, np.nan])
-    both = [
-        "flagged by both",
-        "flagged by the first only",
-        "flagged by the second only",
-        "flagged by neither",
-        UNSCORED,
-    ]
-    return cells, np.array(both, dtype=object), np.array([1.0, 1.0, 0.0, 0.0, np.nan])
 
 
 def _groups(cluster: ArrayLike | None, n: int) -> tuple[IntArray, int]:

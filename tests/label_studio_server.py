@@ -146,6 +146,6 @@ def _personal_token(web: httpx.Client, email: str, folder: Path) -> str:
     """Shown once, when it is made, and one per user: remember it beside the data."""
     path = folder / f"personal-token-{email}"
     if not path.exists():
-        headers = {"X-CSRFToken": web.cookies.get("csrftoken", ""), "Referer": str(web.base_url)}
+        headers = {"X-CSRFToken": web.cookies.get("csrftoken") or "", "Referer": str(web.base_url)}
         path.write_text(web.post("/api/token/", headers=headers).raise_for_status().json()["token"])
     return path.read_text()

@@ -28,7 +28,7 @@ class StudySettings:
     harms: tuple[str, ...] | None = None
     grader: str | None = None
     target: Target = "scenarios"
-    method: Method = "post-stratified"
+    method: Method = "likelihood-ratio"
     confidence_level: float = 0.95
     assumed_icc: float = 0.2
     sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

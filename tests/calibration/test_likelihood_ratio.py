@@ -1,7 +1,6 @@
 """The likelihood-ratio interval against golden values, its definition by brute force, and its limits."""
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -118,22 +117,11 @@ def test_trimmed_pmf(n, p):
     assert (binom.pmf(rest, n, p) < 1e-7).all()
 
 
-def test_under_ten_milliseconds():
-    """Processor time, the best of five rounds: other work on the machine is not what is measured."""
-    likelihood_ratio([50, 950], [10, 190], [4, 1])
-    rounds = []
-    for _ in range(5):
-        start = time.process_time()
-        for y in range(20):
-            likelihood_ratio([200, 4800], [20, 180], [y, y])
-        rounds.append((time.process_time() - start) / 20)
-    assert min(rounds) < 0.01
-
-
 @pytest.mark.parametrize(
     ("counts", "options", "why"),
     [
-        (([50, 150, 800], [10, 20, 170], [3, 1, 0]), {}, "three or more"),
+        (([50] * 6, [10] * 6, [3, 1, 0, 0, 0, 0]), {}, "more than 5"),
+        (([500, 1500, 8000], [100, 200, 701], [3, 1, 0]), {}, "more than 1000 labels"),
         (([50, 950], [10, 190], [1.5, 0]), {}, "soft labels"),
         (([[5, 5], [45, 45]], [[1, 1], [9, 9]], [[1, 0], [0, 0]]), {"target": "new-scenarios"}, "new scenarios"),
     ],

@@ -1,0 +1,104 @@
+"""Which strata: from what graders say and how labels were drawn, never from what the labels say.
+
+Three rules. ``frozen`` is that of the reference method: the first grader's side, or both graders' sides where harm is
+common and every cell is well labelled. ``sides`` is the first grader's side alone. ``whole-counts`` serves methods that
+count: it keeps labels of unequal inclusion probability apart instead of weighting them, and lets a second grader speak
+where that was found to pay.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.checks import FloatArray
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+StrataRule = Literal["frozen", "sides", "whole-counts"]
+# Code of each transcript, names and flags (1, 0, nan) of the strata.
+Strata = tuple[IntArray, NDArray[Any], FloatArray]
+
+UNSCORED = "unscored"
+# The frozen rule looks at the graders' sides and at label counts, never at label values.
+COMMON_APPARENT_RATE = 0.2
+MIN_LABELS_PER_CELL = 20
+# Under whole counts a second grader pays from here on, in simulations (docs/narrower-intervals.md).
+SECOND_PAYS_FROM = 0.12
+MAX_PROBABILITIES = 4
+
+
+def strata_of_scores(scores: FloatArray | None, labeled: BoolArray, zero: BoolArray, rule: StrataRule) -> Strata:
+    """Strata by what the graders say.
+
+    Parameters
+    ----------
+    scores : array of shape (n, n_graders) or None
+    labeled, zero : arrays of bool of shape (n,)
+        Labelled transcripts, and those that are harmless by definition.
+    rule : StrataRule
+    """
+    if scores is None:
+        return np.zeros(len(labeled), dtype=np.int64), np.array(["all"], dtype=object), np.array([np.nan])
+    judge = np.where(np.isnan(scores[:, 0]), 2, np.where(scores[:, 0] >= 0.5, 0, 1)).astype(np.int64)
+    alone = judge, np.array(["flagged", "not flagged", UNSCORED], dtype=object), np.array([1.0, 0.0, np.nan])
+    if scores.shape[1] == 1 or rule == "sides":
+        return alone
+    # A second grader that says nothing about a transcript is taken to say what the first says.
+    second = np.where(np.isnan(scores[:, 1]), judge, np.where(scores[:, 1] >= 0.5, 0, 1))
+    scored = ~zero & (judge < 2)
+    apparent = float((judge[scored] == 0).mean()) if scored.any() else 0.0
+    if rule == "whole-counts":
+        return _second_chance(judge, second) if apparent >= SECOND_PAYS_FROM else alone
+    return _both_sides(judge, second, labeled) if apparent >= COMMON_APPARENT_RATE else alone
+
+
+def _second_chance(judge: IntArray, second: IntArray) -> Strata:
+    """Three strata: what the first grader flags, what only the second does, the rest."""
+    codes = np.where(judge == 2, 3, np.where(judge == 0, 0, np.where(second == 0, 1, 2))).astype(np.int64)
+    names = ["flagged", "flagged by the second only", "flagged by neither", UNSCORED]
+    return codes, np.array(names, dtype=object), np.array([1.0, 0.0, 0.0, np.nan])
+
+
+def _both_sides(judge: IntArray, second: IntArray, labeled: BoolArray) -> Strata:
+    """Four strata, if all hold enough labels; else two."""
+    cells = np.where(judge == 2, 4, 2 * judge + second).astype(np.int64)
+    if np.bincount(cells[labeled], minlength=5)[:4].min() < MIN_LABELS_PER_CELL:
+        return judge, np.array(["flagged", "not flagged", UNSCORED], dtype=object), np.array([1.0, 0.0, np.nan])
+    names = [
+        "flagged by both",
+        "flagged by the first only",
+        "flagged by the second only",
+        "flagged by neither",
+        UNSCORED,
+    ]
+    return cells, np.array(names, dtype=object), np.array([1.0, 1.0, 0.0, 0.0, np.nan])
+
+
+def split_by_probability(strata: Strata, pi: FloatArray, labeled: BoolArray, zero: BoolArray) -> Strata:
+    """Split strata inside which inclusion probabilities differ, so that labels of one stratum weigh the same.
+
+    A stratum stays whole where a part of it would hold no label. Nothing is split when the probability of some
+    transcript is not known, or when there are many.
+    """
+    codes, names, flagged = strata
+    counted = ~zero
+    if np.isnan(pi[counted]).any():
+        return strata
+    values, value = np.unique(np.round(pi, 12), return_inverse=True)
+    if len(values) > MAX_PROBABILITIES:
+        return strata
+    new_codes, new_names, new_flagged = codes.copy(), list(names), list(flagged)
+    for stratum in range(len(names)):
+        inside = counted & (codes == stratum)
+        parts = np.unique(value[inside])
+        if len(parts) < 2 or not all((labeled & inside & (value == part)).any() for part in parts):
+            continue
+        for part in parts[1:]:
+            new_codes[inside & (value == part)] = len(new_names)
+            new_names.append(f"{names[stratum]}, drawn with {values[part]:.3g}")
+            new_flagged.append(flagged[stratum])
+        new_names[stratum] = f"{names[stratum]}, drawn with {values[parts[0]]:.3g}"
+    return new_codes, np.array(new_names, dtype=object), np.array(new_flagged)

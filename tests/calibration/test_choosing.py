@@ -1,0 +1,95 @@
+"""Strata follow from graders and design alone; labels of unequal probability are kept apart, not weighted."""
+
+import numpy as np
+import pytest
+
+from calibration import estimate_rate, rate_from_counts
+from calibration.choosing import MAX_PROBABILITIES, SECOND_PAYS_FROM
+
+NAN = np.nan
+
+
+@pytest.fixture
+def campaign():
+    """Half of the labels on transcripts flagged for any harm; this harm's judge flags only some of those."""
+    rng = np.random.default_rng(11)
+    judge = rng.random(2000) < 0.05
+    any_flag = judge | (rng.random(2000) < 0.15)
+    pi = np.where(any_flag, 0.25, 0.05)
+    y = np.full(2000, NAN)
+    for flag in (True, False):
+        members = np.flatnonzero(any_flag == flag)
+        drawn = rng.choice(members, round(members.size * (0.25 if flag else 0.05)), replace=False)
+        y[drawn] = (rng.random(drawn.size) < np.where(judge[drawn], 0.6, 0.02)).astype(float)
+    return y, judge.astype(float), any_flag, pi
+
+
+def counts(y, *cells):
+    return zip(*((c.sum(), (~np.isnan(y[c])).sum(), np.nansum(y[c])) for c in cells), strict=True)
+
+
+def test_labels_of_unequal_probability_are_counted_apart(campaign):
+    y, judge, any_flag, pi = campaign
+    flagged = judge == 1
+    estimate = estimate_rate(y, judge, inclusion_probability=pi, method="likelihood-ratio")
+    by_hand = rate_from_counts(
+        *counts(y, flagged, ~flagged & ~any_flag, ~flagged & any_flag),
+        names=["flagged", "a", "b"],
+        method="likelihood-ratio",
+    )
+    assert estimate.method == "likelihood-ratio"
+    assert (estimate.rate, estimate.low, estimate.high) == pytest.approx((by_hand.rate, by_hand.low, by_hand.high))
+    assert [s.name for s in estimate.strata] == [
+        "flagged",
+        "not flagged, drawn with 0.05",
+        "not flagged, drawn with 0.25",
+    ]
+    assert not any("effective counts" in note for note in estimate.notes)
+
+
+def test_the_frozen_method_still_weights(campaign):
+    y, judge, _, pi = campaign
+    frozen = estimate_rate(y, judge, inclusion_probability=pi)
+    assert [s.name for s in frozen.strata] == ["flagged", "not flagged"]
+    assert any("effective counts" in note for note in frozen.notes)
+
+
+def test_nothing_is_split_where_a_part_holds_no_label_or_a_probability_is_unknown(campaign):
+    y, judge, any_flag, pi = campaign
+    silent = y.copy()
+    silent[(judge == 0) & any_flag] = NAN
+    whole = estimate_rate(silent, judge, inclusion_probability=pi, method="likelihood-ratio")
+    assert [s.name for s in whole.strata] == ["flagged", "not flagged"]
+    unknown = np.where(np.isnan(y), NAN, pi)
+    weighted = estimate_rate(y, judge, inclusion_probability=unknown, method="likelihood-ratio")
+    assert weighted.method == "post-stratified" and "unequal inclusion probabilities" in weighted.notes[0]
+    many = np.where(np.isnan(y), 0.1, np.linspace(0.05, 0.5, y.size))
+    assert len(np.unique(many)) > MAX_PROBABILITIES
+    assert estimate_rate(y, judge, inclusion_probability=many, method="likelihood-ratio").method == "post-stratified"
+
+
+@pytest.mark.parametrize(("share", "n_strata"), [(SECOND_PAYS_FROM - 0.02, 2), (SECOND_PAYS_FROM + 0.02, 3)])
+def test_a_second_grader_speaks_where_the_first_flags_enough(share, n_strata):
+    rng = np.random.default_rng(5)
+    n = 1000
+    judge = (np.arange(n) < share * n).astype(float)
+    second = (rng.random(n) < 0.3).astype(float)
+    y = np.full(n, NAN)
+    drawn = rng.choice(n, 150, replace=False)
+    y[drawn] = rng.random(150) < np.where(judge[drawn] == 1, 0.8, 0.05)
+    estimate = estimate_rate(y, np.c_[judge, second], method="likelihood-ratio")
+    assert len(estimate.strata) == n_strata
+    if n_strata == 3:
+        cells = judge == 1, (judge == 0) & (second == 1), (judge == 0) & (second == 0)
+        by_hand = rate_from_counts(*counts(y, *cells), names=["flagged", "b", "c"], method="likelihood-ratio")
+        assert (estimate.low, estimate.high) == pytest.approx((by_hand.low, by_hand.high))
+
+
+def test_the_choice_looks_at_no_label(campaign):
+    y, judge, _, pi = campaign
+    flipped = np.where(np.isnan(y), NAN, 1 - y)
+    names = [
+        [s.name for s in estimate_rate(v, judge, inclusion_probability=pi, method="likelihood-ratio").strata]
+        for v in (y, flipped)
+    ]
+    assert names[0] == names[1]
