@@ -1,9 +1,9 @@
 """Which strata: from what graders say and how labels were drawn, never from what the labels say.
 
-Three rules. ``frozen`` is that of the reference method: the first grader's side, or both graders' sides where harm is
+Four rules. ``frozen`` is that of the reference method: the first grader's side, or both graders' sides where harm is
 common and every cell is well labelled. ``sides`` is the first grader's side alone. ``whole-counts`` serves methods that
 count: it keeps labels of unequal inclusion probability apart instead of weighting them, and lets a second grader speak
-where that was found to pay.
+where that was found to pay; ``first-whole-counts`` is the same without the second.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from calibration.checks import FloatArray
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
-StrataRule = Literal["frozen", "sides", "whole-counts"]
+StrataRule = Literal["frozen", "sides", "whole-counts", "first-whole-counts"]
 # Code of each transcript, names and flags (1, 0, nan) of the strata.
 Strata = tuple[IntArray, NDArray[Any], FloatArray]
 
@@ -44,7 +44,7 @@ def strata_of_scores(scores: FloatArray | None, labeled: BoolArray, zero: BoolAr
         return np.zeros(len(labeled), dtype=np.int64), np.array(["all"], dtype=object), np.array([np.nan])
     judge = np.where(np.isnan(scores[:, 0]), 2, np.where(scores[:, 0] >= 0.5, 0, 1)).astype(np.int64)
     alone = judge, np.array(["flagged", "not flagged", UNSCORED], dtype=object), np.array([1.0, 0.0, np.nan])
-    if scores.shape[1] == 1 or rule == "sides":
+    if scores.shape[1] == 1 or rule in ("sides", "first-whole-counts"):
         return alone
     # A second grader that says nothing about a transcript is taken to say what the first says.
     second = np.where(np.isnan(scores[:, 1]), judge, np.where(scores[:, 1] >= 0.5, 0, 1))

@@ -205,5 +205,10 @@ METHODS: dict[Method, Callable[[StrataCounts, Settings], Answer]] = {
     **{method: _comparator(method) for method in COMPARATOR_FORMULAS},
 }
 COMPARATORS: tuple[Method, ...] = ("human-only", *COMPARATOR_FORMULAS)
-# How scores become strata, for methods that do not follow the frozen rule.
-STRATA_RULES: dict[Method, StrataRule] = {"likelihood-ratio": "whole-counts", **dict.fromkeys(COMPARATORS, "sides")}
+
+
+def rules_of(method: Method) -> tuple[StrataRule, ...]:
+    """How scores become strata; where there are several, the first that the method can use."""
+    if method == "likelihood-ratio":
+        return "whole-counts", "first-whole-counts", "frozen"
+    return ("sides",) if method in COMPARATORS else ("frozen",)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from calibration.checks import FloatArray, check_choice, check_counts, check_level, check_share
 from calibration.intervals import Upper
-from calibration.methods import COMPARATORS, METHODS, STRATA_RULES, Method, Settings, why_not_likelihood_ratio
+from calibration.methods import COMPARATORS, METHODS, Method, Settings, rules_of, why_not_likelihood_ratio
 from calibration.notes import rate_notes
 from calibration.records import RateEstimate, Stratum, Target
 from calibration.strata import KNOWN_ZERO, StrataCounts, count_strata, is_unscored
@@ -111,9 +111,11 @@ def estimate_rate(  # noqa: PLR0913
         cluster=cluster,
         known_zero=known_zero,
     )
-    counts = count(rule=STRATA_RULES.get(method, "frozen"))
-    if method == "likelihood-ratio" and why_not_likelihood_ratio(counts, settings):
-        counts = count(rule="frozen")
+    counts = count(rule=rules_of(method)[0])
+    for rule in rules_of(method)[1:]:
+        if not why_not_likelihood_ratio(counts, settings):
+            break
+        counts = count(rule=rule)
     return _estimate(counts, method, settings)
 
 

@@ -130,7 +130,7 @@ def count_strata(
     ----------
     y, score, stratum, inclusion_probability, cluster, known_zero
         As in `calibration.rates.estimate_rate`.
-    rule : {"frozen", "sides", "whole-counts"}
+    rule : {"frozen", "sides", "whole-counts", "first-whole-counts"}
         How scores make strata, see `calibration.choosing`. ``sides`` stratifies by the first grader's side even where
         `stratum` is given; its sampling fractions then become inclusion probabilities.
 
@@ -156,7 +156,7 @@ def count_strata(
         codes, names, flagged = strata_of_scores(scores, labeled, zero, rule)
     else:
         flagged = np.full(len(names), np.nan)
-    if rule == "whole-counts" and pi is not None:
+    if rule in ("whole-counts", "first-whole-counts") and pi is not None:
         codes, names, flagged = split_by_probability((codes, names, flagged), pi, labeled, zero)
     groups, n_groups = _groups(cluster, n)
     cells = codes * n_groups + groups
