@@ -28,6 +28,8 @@ MIN_LABELS_PER_CELL = 20
 # Under whole counts a second grader pays from here on, in simulations (docs/narrower-intervals.md).
 SECOND_PAYS_FROM = 0.12
 MAX_PROBABILITIES = 4
+# Of the pool, in parts that hold no label.
+MAX_SILENT_SHARE = 0.05
 
 
 def strata_of_scores(scores: FloatArray | None, labeled: BoolArray, zero: BoolArray, rule: StrataRule) -> Strata:
@@ -80,8 +82,8 @@ def _both_sides(judge: IntArray, second: IntArray, labeled: BoolArray) -> Strata
 def split_by_probability(strata: Strata, pi: FloatArray, labeled: BoolArray, zero: BoolArray) -> Strata:
     """Split strata inside which inclusion probabilities differ, so that labels of one stratum weigh the same.
 
-    A stratum stays whole where a part of it would hold no label. Nothing is split when the probability of some
-    transcript is not known, or when there are many.
+    A small part without labels joins the one of nearest probability (weights would let the others speak for it, too); a
+    stratum with a large one stays whole. Nothing is split when some probability is not known, or when there are many.
     """
     codes, names, flagged = strata
     counted = ~zero
@@ -93,12 +95,26 @@ def split_by_probability(strata: Strata, pi: FloatArray, labeled: BoolArray, zer
     new_codes, new_names, new_flagged = codes.copy(), list(names), list(flagged)
     for stratum in range(len(names)):
         inside = counted & (codes == stratum)
-        parts = np.unique(value[inside])
-        if len(parts) < 2 or not all((labeled & inside & (value == part)).any() for part in parts):
-            continue
-        for part in parts[1:]:
-            new_codes[inside & (value == part)] = len(new_names)
+        parts = _labelled_parts(value, inside, labeled, values)
+        for part, members in parts[1:]:
+            new_codes[members] = len(new_names)
             new_names.append(f"{names[stratum]}, drawn with {values[part]:.3g}")
             new_flagged.append(flagged[stratum])
-        new_names[stratum] = f"{names[stratum]}, drawn with {values[parts[0]]:.3g}"
+        if len(parts) > 1:
+            new_names[stratum] = f"{names[stratum]}, drawn with {values[parts[0][0]]:.3g}"
     return new_codes, np.array(new_names, dtype=object), np.array(new_flagged)
+
+
+def _labelled_parts(
+    value: IntArray, inside: BoolArray, labeled: BoolArray, values: FloatArray
+) -> list[tuple[int, BoolArray]]:
+    """The parts of a stratum by probability, each with labels; one part where it must stay whole."""
+    present = np.unique(value[inside])
+    counts = np.bincount(value[inside & labeled], minlength=len(values))
+    filled = present[counts[present] > 0]
+    silent = np.isin(value, present[counts[present] == 0]) & inside
+    if len(filled) < 2 or silent.sum() > MAX_SILENT_SHARE * len(value):
+        return [(int(part), inside) for part in present[:1]]
+    home = {int(part): int(filled[np.argmin(abs(values[filled] - values[part]))]) for part in present}
+    joined = np.array([home.get(v, -1) for v in range(len(values))])[value]
+    return [(int(part), inside & (joined == part)) for part in filled]

@@ -54,7 +54,24 @@ def test_the_frozen_method_still_weights(campaign):
     assert any("effective counts" in note for note in frozen.notes)
 
 
-def test_nothing_is_split_where_a_part_holds_no_label_or_a_probability_is_unknown(campaign):
+def test_a_small_part_without_labels_joins_the_nearest(campaign):
+    y, judge, _, pi = campaign
+    few = np.flatnonzero((judge == 0) & np.isnan(y))[:30]
+    third = pi.copy()
+    third[few] = 0.2
+    joined = estimate_rate(y, judge, inclusion_probability=third, method="likelihood-ratio")
+    assert [s.name for s in joined.strata] == [
+        "flagged",
+        "not flagged, drawn with 0.05",
+        "not flagged, drawn with 0.25",
+    ]
+    moved = (pi[few] == 0.05).sum()
+    before = estimate_rate(y, judge, inclusion_probability=pi, method="likelihood-ratio")
+    assert joined.strata[2].n_transcripts == before.strata[2].n_transcripts + moved
+    assert sum(s.n_transcripts for s in joined.strata) == 2000
+
+
+def test_nothing_is_split_where_a_large_part_holds_no_label_or_a_probability_is_unknown(campaign):
     y, judge, any_flag, pi = campaign
     silent = y.copy()
     silent[(judge == 0) & any_flag] = NAN
