@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from cli_options import (
+    BesideOptions,
     GateOptions,
     Json,
     JudgeOptions,
@@ -200,10 +202,11 @@ def agreement(
 
 
 @app.command()
-@shared(StudyOptions, LabelOptions, GateOptions)
+@shared(StudyOptions, LabelOptions, BesideOptions, GateOptions)
 def rate(
     study: StudyOptions,
     labels: LabelOptions,
+    beside: BesideOptions,
     gates: GateOptions,
     *,
     verdicts: VerdictFile = None,
@@ -213,7 +216,7 @@ def rate(
 ) -> None:
     """Harm rates with error bars; without labels, the grader's own rate, said to be just that."""
     sources = _sources(labels, transcripts=transcripts or (), verdicts=verdicts, metadata=metadata)
-    report = _study(sources, study, ("rates",))
+    report = _study(replace(sources, **vars(beside)), study, ("rates",))
     print_report(report, ("rates",), as_json=as_json)
     _gate(report, gates)
 

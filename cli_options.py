@@ -98,6 +98,15 @@ class LabelOptions:
 
 
 @dataclass(kw_only=True)
+class BesideOptions:
+    """What rates under an assumption rest on: shown beside the others, never instead."""
+
+    external_verdicts: Annotated[Path | None, typer.Option(help="Another campaign: verdicts of the same judge.")] = None
+    external_labels: Annotated[Path | None, typer.Option(help="Another campaign: its labels.")] = None
+    controls: Annotated[Path | None, typer.Option(help="Verdicts on planted or known harms.")] = None
+
+
+@dataclass(kw_only=True)
 class TranscriptOptions:
     """How logs are read."""
 

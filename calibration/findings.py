@@ -80,6 +80,42 @@ class ComparisonFinding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RaterFinding:
+    """One harm's rate under one rater alone, and how the rater fares against the others.
+
+    Parameters
+    ----------
+    harm, rater : str
+    estimate : RateEstimate
+        Over the whole pool, this rater's votes instead of the consensus.
+    n_votes : int
+    sensitivity, specificity : float or nan
+        Against the majority of the other raters.
+    median_seconds : float or nan
+    flags : tuple of str
+        Reasons to look: ``chance``, ``outlier``, ``fast``, ``streak``.
+    """
+
+    harm: str
+    rater: str
+    estimate: RateEstimate
+    n_votes: int
+    sensitivity: float
+    specificity: float
+    median_seconds: float
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssumedFinding:
+    """A rate that rests on an assumption about the judge, which is the first of the estimate's notes."""
+
+    harm: str
+    group: Group
+    estimate: RateEstimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """All that a study found; `calibration.report.render_report` writes it down.
 
@@ -92,6 +128,9 @@ class Report:
         Seed, versions, hashes, command: what is needed to do it again.
     notes : tuple of str
         What holds for the whole study.
+    raters : tuple of RaterFinding
+    assumed : tuple of AssumedFinding
+        Beside the rates, never instead.
     """
 
     rates: tuple[RateFinding, ...]
@@ -101,3 +140,5 @@ class Report:
     harms: tuple[str, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    raters: tuple[RaterFinding, ...] = ()
+    assumed: tuple[AssumedFinding, ...] = ()

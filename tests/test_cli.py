@@ -80,6 +80,25 @@ def test_rate_without_labels_is_the_graders(campaign):
     assert code == 0 and "not known" in out and "grader's rate, not a harm rate" in err
 
 
+def test_rates_under_an_assumption_stand_beside(campaign):
+    common = ("rate", "--verdicts", campaign.verdicts, "--labels", campaign.labels, "--design", campaign.design)
+    _, out, _ = harmrate(*common, "--json")
+    alone = json.loads(out)["rates"]
+    external = ("--external-verdicts", campaign.verdicts, "--external-labels", campaign.labels)
+    caught = [{"transcript_id": f"c{i}", "harm": HARM, "grader": "judge", "present": i < 18} for i in range(20)]
+    pd.DataFrame(caught).to_csv("controls.csv", index=False)
+    code, out, err = harmrate(*common, *external, "--controls", "controls.csv", "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["rates"] == alone
+    by_method = {f["estimate"]["method"]: f["estimate"] for f in found["assumed"]}
+    assert set(by_method) == {"lang-reiczigel", "positive-controls"}
+    assert all("assum" in e["notes"][0].lower() for e in by_method.values())
+    assert "takes both" in refused(*common, "--external-verdicts", campaign.verdicts)
+    pd.DataFrame(caught).assign(grader="other").to_csv("controls.csv", index=False)
+    assert "no verdict of 'judge'" in refused(*common, "--controls", "controls.csv")
+
+
 def test_gates_err_on_the_stated_side(campaign):
     common = ("rate", "--verdicts", campaign.verdicts, "--labels", campaign.labels, "--design", campaign.design)
     _, out, _ = harmrate(*common, "--json")
@@ -98,8 +117,11 @@ def test_agreement_and_compare_answer_in_tables_and_json(campaign):
     assert code == 0
     kinds = {(tuple(r["between"]), r["statistic"]) for r in rows}
     assert {(("human", "judge"), s) for s in ("sensitivity", "specificity", "ppv", "npv", "kappa", "ac1")} <= kinds
-    assert (("human", "human"), "alpha") in kinds
-    assert all(r["weighted"] for r in rows if r["between"] == ["human", "judge"])
+    assert {(("human", "human"), "alpha"), (("human", "judge"), "alt_test")} <= kinds
+    raters = json.loads(out)["raters"]
+    assert [r["rater"] for r in raters] == ["ana", "bo", "cy"] and all(r["estimate"]["n_labeled"] == 80 for r in raters)
+    of_judge = [r for r in rows if r["between"] == ["human", "judge"] and r["statistic"] != "alt_test"]
+    assert all(r["weighted"] for r in of_judge)
     code, out, err = harmrate("compare", *parts, "--between", "arm", "--transcripts", campaign.transcripts)
     assert code == 0 and "told apart" in out
 

@@ -9,7 +9,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from calibration.findings import AgreementFinding, ComparisonFinding, RateFinding, Report, group_name
+from calibration.findings import (
+    AgreementFinding,
+    AssumedFinding,
+    ComparisonFinding,
+    RateFinding,
+    RaterFinding,
+    Report,
+    group_name,
+)
 from calibration.report.wording import (
     TARGETS,
     comparison_sentence,
@@ -29,10 +37,12 @@ def print_parts(console: Console, report: Report, parts: Collection[str]) -> Non
     """Print the asked-for parts of a report, the rates first."""
     if "rates" in parts:
         print_rates(console, report)
+        print_assumed(console, report.assumed)
     if "comparisons" in parts:
         print_comparisons(console, report.comparisons)
     if "agreement" in parts:
         print_agreement(console, report.agreement)
+        print_raters(console, report.raters)
 
 
 def print_rates(console: Console, report: Report) -> None:
@@ -52,7 +62,7 @@ def print_notes(console: Console, report: Report) -> None:
     for coefficient in report.agreement:
         for note in coefficient.agreement.notes:
             if note.startswith(SAMPLE_ONLY):
-                said.setdefault(note, []).append(f"agreement on {coefficient.harm}")
+                said.setdefault(note, []).append(f"{coefficient.agreement.statistic} on {coefficient.harm}")
     for line in report.notes:
         console.print(_safe(line), style="dim")
     for note, places in said.items():
@@ -70,6 +80,37 @@ def print_agreement(console: Console, findings: Sequence[AgreementFinding]) -> N
     """Print all coefficients with intervals and counts."""
     columns = ("harm", "between", "statistic", "value", "interval", "items", "positive", "design")
     print_table(console, "Agreement", columns, (_agreement_cells(f) for f in findings))
+
+
+def print_raters(console: Console, findings: Sequence[RaterFinding]) -> None:
+    """Print the rate as each rater alone would have it, and reasons to look at a rater."""
+    if not findings:
+        return
+    columns = ("harm", "rater", "votes", "rate alone", "interval", "sensitivity", "specificity", "seconds", "look at")
+    rows = [
+        (
+            f.harm,
+            f.rater,
+            str(f.n_votes),
+            percent(f.estimate.rate),
+            percent_interval(f.estimate.low, f.estimate.high),
+            *(("-" if v != v else f"{v:.2f}") for v in (f.sensitivity, f.specificity)),
+            "-" if f.median_seconds != f.median_seconds else f"{f.median_seconds:.0f}",
+            ", ".join(f.flags),
+        )
+        for f in findings
+    ]
+    print_table(console, "Each rater alone, and against the others", columns, rows)
+
+
+def print_assumed(console: Console, findings: Sequence[AssumedFinding]) -> None:
+    """Print rates that rest on an assumption, each with it."""
+    for f in findings:
+        e = f.estimate
+        interval = percent_interval(e.low, e.high)
+        console.print(
+            _safe(f"{f.harm}, {group_name(f.group)}: {percent(e.rate)} ({interval}) by {e.method}. {e.notes[0]}")
+        )
 
 
 def print_truth(console: Console, report: Report, truth: Truth, held: Held, n_redraws: int) -> None:
@@ -115,6 +156,7 @@ def _agreement_cells(f: AgreementFinding) -> tuple[str, ...]:
     a = f.agreement
     value = "-" if a.value != a.value else f"{a.value:.3f}"
     interval = "-" if a.low != a.low else f"{a.low:.3f} to {a.high:.3f}"
+    interval = str(getattr(a, "outcome", interval))  # a test passes or not
     design = "weighted" if f.weighted else "as it is"
     return f.harm, " - ".join(f.between), a.statistic, value, interval, str(a.n_items), str(a.n_positive), design
 

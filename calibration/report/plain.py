@@ -31,6 +31,8 @@ def report_dict(report: Report) -> dict[str, Any]:
         "graders": [asdict(g) for g in report.graders],
         "harms": list(report.harms),
         "notes": list(report.notes),
+        "raters": [asdict(f) for f in report.raters],
+        "assumed": [asdict(f) | {"group": dict(f.group)} for f in report.assumed],
         "provenance": dict(report.provenance),
     }
     found: dict[str, Any] = plain(data)

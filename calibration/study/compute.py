@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from calibration.checks import FloatArray
-from calibration.findings import AgreementFinding, ComparisonFinding, RateFinding, Report
+from calibration.findings import (
+    AgreementFinding,
+    AssumedFinding,
+    ComparisonFinding,
+    RateFinding,
+    RaterFinding,
+    Report,
+)
 from calibration.methods import Method
 from calibration.rates import estimate_rate
 from calibration.records import RateEstimate, Target
+from calibration.study.assumed import controlled_rates, external_rates
 from calibration.study.comparing import independent_comparisons, paired_comparisons
 from calibration.study.joining import (
     BY_VERDICT,
@@ -22,6 +30,7 @@ from calibration.study.joining import (
     denominator,
     joined_table,
     known_column,
+    named_covariates,
     no_labels,
     ordered_graders,
     pool_facts,
@@ -30,6 +39,7 @@ from calibration.study.joining import (
 )
 from calibration.study.pairs import grader_agreement, human_agreement
 from calibration.study.pool import HarmTable, group_tables
+from calibration.study.rating import alternative_annotators, drift_notes, rater_findings
 from calibration.study.settings import StudySettings
 from grader.scores import grader_scores
 from labels.labelset import LabelSet
@@ -38,6 +48,22 @@ Part = Literal["rates", "agreement", "comparisons"]
 
 PARTS: tuple[Part, ...] = get_args(Part)
 SAMPLE_ONLY = "valid only for this sample: how the labelled transcripts were drawn is not known"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What rates under an assumption rest on.
+
+    Parameters
+    ----------
+    external : (verdict frame, LabelSet), optional
+        Another campaign: verdicts of the same judge, and labels.
+    controls : verdict frame, optional
+        The judge's verdicts on transcripts known to be harmful.
+    """
+
+    external: tuple[pd.DataFrame, LabelSet] | None = None
+    controls: pd.DataFrame | None = None
 
 
 def run_study(  # noqa: PLR0913
@@ -58,6 +84,7 @@ def run_study(  # noqa: PLR0913
     rng: np.random.Generator | None = None,
     provenance: Mapping[str, Any] | None = None,
     parts: Collection[Part] = PARTS,
+    beside: Beside | None = None,
 ) -> Report:
     """Compare graders with humans and calibrate the harm rates of a pool of transcripts.
 
@@ -81,6 +108,7 @@ def run_study(  # noqa: PLR0913
     rng : numpy Generator for bootstrap intervals (default: seeded with 0)
     provenance : what is needed to do it again; goes into the report
     parts : which of ``rates``, ``agreement`` and ``comparisons`` (which need rates) to compute
+    beside : another campaign or planted harms, for rates under an assumption
 
     Returns
     -------
@@ -103,7 +131,9 @@ def run_study(  # noqa: PLR0913
         confidence_level=confidence_level,
         assumed_icc=assumed_icc,
     )
-    return study(verdicts, labels, settings, pool=pool, design=design, rng=rng, provenance=provenance, parts=parts)
+    return study(
+        verdicts, labels, settings, pool=pool, design=design, rng=rng, provenance=provenance, parts=parts, beside=beside
+    )
 
 
 def study(
@@ -116,14 +146,16 @@ def study(
     rng: np.random.Generator | None = None,
     provenance: Mapping[str, Any] | None = None,
     parts: Collection[Part] = PARTS,
+    beside: Beside | None = None,
 ) -> Report:
     """`run_study` with its settings in one record."""
     rng = np.random.default_rng(0) if rng is None else rng
     scores = grader_scores(verdicts)
     facts = pool_facts(verdicts, pool)
     splitting = {key for key in (*settings.by, *settings.where) if key.startswith(BY_VERDICT)}
-    covariates = {key.removeprefix(BY_VERDICT) for key in splitting}
-    harms = common_harms(scores[~scores["harm"].isin(covariates)], labels, settings.harms)
+    covariates = {key.removeprefix(BY_VERDICT) for key in splitting} | named_covariates(verdicts)
+    wanted = scores if settings.harms is not None else scores[~scores["harm"].isin(covariates)]
+    harms = common_harms(wanted, labels, settings.harms)
     if labels is not None:
         labels.check(facts.index)
     graders = ordered_graders(scores, settings.grader)
@@ -137,14 +169,25 @@ def study(
     if labels is not None and "comparisons" in parts:
         paired = settings.pairing == "scenario"
         comparisons = tuple(paired_comparisons(tables, settings) if paired else independent_comparisons(rates))
+    agreement: list[AgreementFinding] = []
+    raters: tuple[RaterFinding, ...] = ()
+    notes = _study_notes(labels, sorted(set(scores["harm"]) - set(harms)))
+    if "agreement" in parts:
+        agreement = list(_agreement(tables, facts, labels, settings, rng))
+        if labels is not None:
+            agreement += alternative_annotators(tables, labels)
+            raters = tuple(rater_findings(tables, labels, settings))
+            notes = (*notes, *drift_notes(tables, labels))
     return Report(
         rates=rates,
-        agreement=tuple(_agreement(tables, facts, labels, settings, rng)) if "agreement" in parts else (),
+        agreement=tuple(agreement),
         comparisons=comparisons,
         graders=graders,
         harms=tuple(harms),
         provenance=dict(provenance or {}),
-        notes=_study_notes(labels, sorted(set(scores["harm"]) - set(harms))),
+        notes=notes,
+        raters=raters,
+        assumed=tuple(_assumed(tables, beside, settings)) if beside is not None and "rates" in parts else (),
     )
 
 
@@ -227,6 +270,13 @@ def _clusters(facts: pd.DataFrame, key: str) -> np.ndarray[Any, Any] | None:
     """The scenarios, where all are known."""
     column = facts.get(key)
     return None if column is None or column.isna().any() else column.astype(str).to_numpy()
+
+
+def _assumed(tables: Sequence[HarmTable], beside: Beside, settings: StudySettings) -> Iterable[AssumedFinding]:
+    if beside.external is not None:
+        yield from external_rates(tables, *beside.external, settings)
+    if beside.controls is not None:
+        yield from controlled_rates(tables, beside.controls, settings)
 
 
 def _study_notes(labels: LabelSet | None, left_out: Sequence[str]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from calibration.findings import Report
-from calibration.study.compute import PARTS, Part, study
+from calibration.study.compute import PARTS, Beside, Part, study
 from calibration.study.joining import Design
 from calibration.study.provenance import provenance
 from calibration.study.settings import StudySettings
@@ -46,6 +46,10 @@ class Sources:
         As in `labels.read_labels`.
     harms : tuple of str, optional
         Known harms beside the shipped ones.
+    external_verdicts, external_labels : path, optional
+        Another campaign, for rates that assume that the judge errs here as it did there; both or none.
+    controls : path, optional
+        Verdicts on transcripts known to be harmful, for rates that assume the sensitivity on them.
     """
 
     transcripts: Sequence[str] = ()
@@ -59,6 +63,9 @@ class Sources:
     id_field: str | None = None
     config: Path | None = None
     harms: tuple[str, ...] | None = None
+    external_verdicts: Path | None = None
+    external_labels: Path | None = None
+    controls: Path | None = None
 
     def read_transcripts(self) -> Iterable[Transcript]:
         """The transcripts, read anew at each call."""
@@ -72,11 +79,23 @@ class Sources:
 
     def read_labels(self) -> LabelSet | None:
         """The human labels, where there are any."""
-        if self.labels is None:
-            return None
+        return None if self.labels is None else self._labels_in(self.labels)
+
+    def _labels_in(self, path: Path) -> LabelSet:
         return read_labels(
-            self.labels, control_map=self.control_map, id_field=self.id_field, harms=self.harms, config=self.config
+            path, control_map=self.control_map, id_field=self.id_field, harms=self.harms, config=self.config
         )
+
+    def read_beside(self) -> Beside | None:
+        """Another campaign and planted harms, where they were named."""
+        if (self.external_verdicts is None) != (self.external_labels is None):
+            raise InputError("another campaign takes both --external-verdicts and --external-labels")
+        if self.external_verdicts is None and self.controls is None:
+            return None
+        external = None
+        if self.external_verdicts is not None and self.external_labels is not None:
+            external = read_verdicts(self.external_verdicts), self._labels_in(self.external_labels)
+        return Beside(external=external, controls=None if self.controls is None else read_verdicts(self.controls))
 
     def read_design(self) -> Design:
         """How transcripts were drawn for labelling."""
@@ -87,6 +106,8 @@ class Sources:
     def hashes(self) -> dict[str, str]:
         """SHA-256 of the files of verdicts, labels, design and metadata."""
         files = {"verdicts": self.verdicts, "labels": self.labels, "metadata": self.metadata}
+        files |= {"external_verdicts": self.external_verdicts, "external_labels": self.external_labels}
+        files |= {"controls": self.controls}
         named = files | {"design": None if self.design in (None, UNIFORM) else Path(str(self.design))}
         return {name: file_hash(path) for name, path in named.items() if path is not None}
 
@@ -124,6 +145,7 @@ def study_of(
         rng=np.random.default_rng(seed),
         provenance=told,
         parts=parts,
+        beside=sources.read_beside(),
     )
 
 

@@ -35,6 +35,12 @@ def pool_facts(verdicts: pd.DataFrame, pool: pd.DataFrame | None) -> pd.DataFram
     return facts.combine_first(known.reindex(facts.index)).reindex(facts.index)
 
 
+def named_covariates(verdicts: pd.DataFrame) -> set[str]:
+    """What was asked like a harm but is none; it splits rates and has none of its own unless asked for."""
+    kinds = (u.get("rubric_kind") if isinstance(u, dict) else None for u in verdicts["usage"])
+    return set(verdicts.loc[[kind == "covariate" for kind in kinds], "harm"])
+
+
 def with_verdict_columns(facts: pd.DataFrame, scores: pd.DataFrame, keys: Iterable[str], grader: str) -> pd.DataFrame:
     """`facts` with a column for each key ``verdict:HARM``: ``yes``, ``no`` or ``unscored``, as `grader` says.
 

@@ -13,6 +13,7 @@ from calibration import estimate_rate, run_study
 from calibration.report import report_dict
 from calibration.study.folder import complete
 from grader import InputError, read_verdicts
+from grader.verdict_frame import typed
 from labels import LabelSet, draw_sample, read_labels
 from labels.designs import read_design
 
@@ -81,11 +82,13 @@ def test_labels_of_unknown_origin_hold_for_the_sample_only(frames):
     told = run_study(verdicts, labels)
     assert any(sample_only in note for note in told.rates[0].estimate.notes)
     with_humans = [f for f in told.agreement if f.between == ("human", "judge")]
+    assert {f.agreement.statistic for f in with_humans} >= {"sensitivity", "kappa", "alt_test"}
     assert all(any(sample_only in n for n in f.agreement.notes) for f in with_humans)
     known = run_study(verdicts, labels, design=design)
     assert not any(sample_only in note for note in known.rates[0].estimate.notes)
-    assert all(f.weighted and not any(sample_only in n for n in f.agreement.notes)
-               for f in known.agreement if f.between == ("human", "judge"))  # fmt: skip
+    of_pool = [f for f in known.agreement if f.between == ("human", "judge") and f.agreement.statistic != "alt_test"]
+    assert len(of_pool) >= 8
+    assert all(f.weighted and not any(sample_only in n for n in f.agreement.notes) for f in of_pool)
 
 
 def test_weighting_undoes_the_design():
@@ -182,3 +185,32 @@ def test_the_order_in_which_verdicts_arrived_changes_nothing(frames):
         for v in (verdicts, shuffled)
     ]
     assert picks[0].sort_index().equals(picks[1].sort_index())
+
+
+def test_a_covariate_has_no_rate_of_its_own(frames):
+    verdicts, _, _ = frames
+    aware = verdicts.assign(harm="aware", usage=[{"rubric_kind": "covariate"}] * len(verdicts))
+    both = pd.concat([verdicts, aware], ignore_index=True)
+    assert {f.harm for f in run_study(both).rates} == {HARM}
+    assert {f.harm for f in run_study(both, harms=["aware"]).rates} == {"aware"}
+
+
+def test_a_rater_who_grew_stricter_is_named():
+    """Ana said what the others said in round 1, and yes to a third more in round 2."""
+    rows = [
+        (f"r{r}t{i}", HARM, who, float(i < 10 + 20 * (who == "ana" and r == 2)), "definite", r)
+        for r in (1, 2)
+        for i in range(60)
+        for who in ("ana", "bo", "cy")
+    ]
+    labels = LabelSet(frame=pd.DataFrame(rows, columns=["transcript_id", "harm", "rater", "label", "status", "round"]))
+    ids = labels.frame["transcript_id"].unique()
+    verdicts = pd.DataFrame(
+        {"transcript_id": ids, "harm": HARM, "grader": "j", "present": [int(i[3:]) < 10 for i in ids]}
+    )
+    report = run_study(typed(verdicts.assign(outcome="scored")), labels)
+    told = " ".join(report.notes)
+    assert "Rater ana grew stricter on leaking from round 1 to 2: +33 points" in told
+    alone = {f.rater: f.estimate.rate for f in report.raters}
+    assert alone["bo"] == alone["cy"] == pytest.approx(20 / 120)
+    assert alone["ana"] > alone["bo"]
