@@ -15,7 +15,7 @@ often from flagged items do not pass for the pool. The second rater must then be
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import krippendorff
 import numpy as np
@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 
 from calibration import coefficients
 from calibration.coefficients import Level, Weights, agreement_weights
-from calibration.measure import Interval, measure, measure_pairable, measure_rated
+from calibration.measure import Interval, Options, measure, measure_pairable, measure_rated
 from calibration.ratings import Ratings, encode
 from calibration.records import Agreement
 from calibration.weighting import weighting
@@ -179,14 +179,7 @@ def _pair(a: ArrayLike, b: ArrayLike) -> Ratings:
 def positive_agreement(
     a: ArrayLike,
     b: ArrayLike,
-    *,
-    inclusion_probability: ArrayLike | None = None,
-    stratum: ArrayLike | None = None,
-    cluster: ArrayLike | None = None,
-    confidence_level: float = 0.95,
-    rng: np.random.Generator | None = None,
-    n_resamples: int = 1000,
-    interval: Interval = "default",
+    **options: Unpack[Options],
 ) -> Agreement:
     """Share of the positive votes that the other rater shares: 2 x11 / (2 x11 + x10 + x01).
 
@@ -196,12 +189,8 @@ def positive_agreement(
     ----------
     a, b : arrays of shape (n_items,)
         1, 0 or NaN; where a human meets a grader, `b` is the grader.
-    inclusion_probability, stratum, cluster : arrays of shape (n_items,), optional
-        As in `cohen_kappa`.
-    confidence_level : float in (0, 1)
-    rng : numpy Generator, optional
-    n_resamples : int
-    interval : {"default", "linearised"}
+    **options
+        Design, clusters, level, rng, n_resamples and interval as in `cohen_kappa`.
 
     Returns
     -------
@@ -223,13 +212,7 @@ def positive_agreement(
     return measure_pairable(
         coefficients.positive(1),
         ratings,
-        inclusion_probability=inclusion_probability,
-        stratum=stratum,
-        cluster=cluster,
-        confidence_level=confidence_level,
-        rng=rng,
-        n_resamples=n_resamples,
-        interval=interval,
+        **options,
     )
 
 
@@ -237,13 +220,7 @@ def percent_agreement(
     reliability_data: ArrayLike,
     *,
     weights: Weights = "identity",
-    inclusion_probability: ArrayLike | None = None,
-    stratum: ArrayLike | None = None,
-    cluster: ArrayLike | None = None,
-    confidence_level: float = 0.95,
-    rng: np.random.Generator | None = None,
-    n_resamples: int = 1000,
-    interval: Interval = "default",
+    **options: Unpack[Options],
 ) -> Agreement:
     """Mean share of agreeing pairs of votes per item. Chance is not taken out: it flatters rare harms.
 
@@ -251,12 +228,9 @@ def percent_agreement(
     ----------
     reliability_data : array of shape (n_raters, n_items)
     weights : {"identity", "linear", "quadratic", "ordinal"}
-    inclusion_probability, stratum, cluster : arrays of shape (n_items,), optional
-        As in `cohen_kappa`; the second of two raters is the grader.
-    confidence_level : float in (0, 1)
-    rng : numpy Generator, optional
-    n_resamples : int
-    interval : {"default", "linearised"}
+    **options
+        Design, clusters, level, rng, n_resamples and interval as in `cohen_kappa`; the second of two raters is the
+        grader.
 
     Returns
     -------
@@ -272,27 +246,15 @@ def percent_agreement(
     return measure_pairable(
         coefficients.percent(agreement_weights(weights, ratings.values)),
         ratings,
-        inclusion_probability=inclusion_probability,
-        stratum=stratum,
-        cluster=cluster,
-        confidence_level=confidence_level,
-        rng=rng,
-        n_resamples=n_resamples,
-        interval=interval,
+        **options,
     )
 
 
 def gwet_ac1(
     reliability_data: ArrayLike,
     *,
-    inclusion_probability: ArrayLike | None = None,
-    stratum: ArrayLike | None = None,
-    cluster: ArrayLike | None = None,
     value_domain: ArrayLike | None = None,
-    confidence_level: float = 0.95,
-    rng: np.random.Generator | None = None,
-    n_resamples: int = 1000,
-    interval: Interval = "default",
+    **options: Unpack[Options],
 ) -> Agreement:
     """Gwet's AC1: chance-corrected agreement that stays informative when one value is rare.
 
@@ -300,14 +262,11 @@ def gwet_ac1(
     ----------
     reliability_data : array of shape (n_raters, n_items)
         NaN, None: missing. Without a design, items with a single vote inform the distribution of values (Gwet).
-    inclusion_probability, stratum, cluster : arrays of shape (n_items,), optional
-        As in `cohen_kappa`; the second of two raters is the grader.
     value_domain : array, optional
         All values a rater could give; by default those used. More values lower chance agreement.
-    confidence_level : float in (0, 1)
-    rng : numpy Generator, optional
-    n_resamples : int
-    interval : {"default", "linearised"}
+    **options
+        Design, clusters, level, rng, n_resamples and interval as in `cohen_kappa`; the second of two raters is the
+        grader.
 
     Returns
     -------
@@ -329,11 +288,5 @@ def gwet_ac1(
     return measure_rated(
         coefficients.gwet("ac1", agreement_weights("identity", ratings.values)),
         ratings,
-        inclusion_probability=inclusion_probability,
-        stratum=stratum,
-        cluster=cluster,
-        confidence_level=confidence_level,
-        rng=rng,
-        n_resamples=n_resamples,
-        interval=interval,
+        **options,
     )
