@@ -40,9 +40,10 @@ KISH_WARNING = (
 # Below this many labels of either kind normal approximations of a proportion fail.
 FEW_OUTCOMES = 10
 NOTHING = Limits(np.asarray(np.nan), np.asarray(0.0), np.asarray(1.0))
-# Simulations cleared up to five labelled strata (docs/narrower-intervals.md); beyond a thousand labels in three or more
-# of them the gain is 2 to 3 % and the enumeration takes seconds.
+# Simulations cleared up to five labelled strata (docs/narrower-intervals.md). The method enumerates the labels of all
+# but the two largest: beyond so many tables it takes seconds, and beyond so many labels the gain is 2 to 3 %.
 MAX_LIKELIHOOD_RATIO_STRATA = 5
+MAX_TABLES = 2000
 MANY_LABELS = 1000
 
 
@@ -122,6 +123,8 @@ def why_not_likelihood_ratio(counts: StrataCounts, settings: Settings) -> str:
     n_strata = int((n > 0).sum())
     if n_strata > MAX_LIKELIHOOD_RATIO_STRATA:
         return f"more than {MAX_LIKELIHOOD_RATIO_STRATA} labelled strata"
+    if np.prod(np.sort(n[n > 0])[:-2] + 1) > MAX_TABLES:
+        return "so many labels in so many strata"
     if n_strata > 2 and n.sum() > MANY_LABELS:
         return f"more than {MANY_LABELS} labels in three or more strata"
     return ""
