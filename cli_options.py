@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Target = Literal["scenarios", "pool", "new-scenarios"]
 Method = Literal["post-stratified", "likelihood-ratio", "apparent", "human-only", "rogan-gladen", "ppi", "aipw"]
 Pairing = Literal["independent", "scenario"]
+ProviderChoice = Literal["anthropic", "bedrock", "vertex"]
+ThinkingChoice = Literal["adaptive", "disabled"]
+ViewChoice = Literal["full", "no-reasoning", "actions"]
 EffortChoice = Literal["low", "medium", "high", "xhigh", "max"]
 STORE = Path(".harmrate/store.sqlite")
 
@@ -123,6 +126,8 @@ class JudgeOptions:
     """Which judge, how, and for how much."""
 
     judge: Annotated[str | None, typer.Option(help="Model id, or local:PATH.gguf (default: claude-sonnet-5-5).")] = None
+    provider: Annotated[ProviderChoice, typer.Option(help="Whose client asks.")] = "anthropic"
+    region: Annotated[str | None, typer.Option(help="Region of the cloud (bedrock, vertex).")] = None
     base_url: Annotated[str | None, typer.Option(help="Another server that speaks the Messages API.")] = None
     replies: Annotated[Path | None, typer.Option(help="Recorded replies to answer from, instead of a server.")] = None
     classifier: Annotated[Path | None, typer.Option(help="Folder of a trained classifier.")] = None
@@ -130,6 +135,14 @@ class JudgeOptions:
     per_harm: Annotated[bool, typer.Option("--per-harm", help="One request for each harm.")] = False
     batch: Annotated[bool, typer.Option("--batch", help="Message Batches API: half the price, within a day.")] = False
     effort: Annotated[EffortChoice | None, typer.Option(help="The model's effort.")] = None
+    thinking: Annotated[ThinkingChoice | None, typer.Option(help="Whether the model thinks before it answers.")] = None
+    view: Annotated[ViewChoice, typer.Option(help="Which of the agent's channels the judge sees.")] = "full"
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Replace addresses, numbers and keys before text leaves the machine.")
+    ] = False
+    redact_name: Annotated[list[str], typer.Option(help="Replace this name, too (repeatable).")] = field(
+        default_factory=list
+    )
     concurrency: Annotated[int, typer.Option(min=1, help="Most requests in flight.")] = 16
     max_tokens: Annotated[int, typer.Option(min=1, help="Of one answer.")] = 8192
     window_tokens: Annotated[int, typer.Option(min=200, help="Longer transcripts are graded in windows.")] = 150_000
@@ -140,9 +153,15 @@ class JudgeOptions:
     def setup(self) -> JudgeSetup:
         """As the library takes them."""
         from grader.judge.setup import DEFAULT_JUDGE, JudgeSetup
+        from grader.redaction import Redaction
 
         return JudgeSetup(
             model=self.judge or DEFAULT_JUDGE,
+            provider=self.provider,
+            region=self.region,
+            thinking=self.thinking,
+            view=self.view,
+            redact=Redaction(names=self.redact_name) if self.redact or self.redact_name else None,
             base_url=self.base_url,
             replies=self.replies,
             transport="batch" if self.batch else "direct",

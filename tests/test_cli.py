@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from campaign import HARM, Campaign, write_campaign
+from messages_server import MessagesServer
 from typer.testing import CliRunner
 
 from cli import app
@@ -208,6 +209,26 @@ def test_dry_run_needs_no_key_and_sends_nothing(campaign):
     code, out, _ = harmrate("grade", campaign.transcripts, "--out", "v.parquet", "--dry-run")
     assert code == 0 and "240 requests" in out and "$" in out
     assert not Path("v.parquet").exists()
+
+
+def test_the_judge_is_asked_as_the_options_say(campaign):
+    def answer(params):
+        part = {"reasoning": "r", "evidence": [], "stage": "none", "probability": 3}
+        return {harm: part for harm in params["output_config"]["format"]["schema"]["properties"]}
+
+    with MessagesServer(answer, models=("m",)) as server:
+        common = ("grade", campaign.transcripts, "--judge", "m", "--base-url", server.base_url, "--harm", HARM)
+        code, _, err = harmrate(*common, "--thinking", "disabled", "--effort", "low", "--redact", "--out", "v.jsonl")
+        assert code == 0 and "scored 240 of 240" in err
+        first = server.messages[0]
+        assert first["thinking"] == {"type": "disabled"} and first["output_config"]["effort"] == "low"
+        texts = json.dumps(server.messages)
+        assert "@example.org" not in texts and "[EMAIL 1]" in texts
+        sent = len(server.messages)
+        assert harmrate(*common, "--thinking", "disabled", "--effort", "low", "--redact", "--out", "v.jsonl")[0] == 0
+        assert len(server.messages) == sent == 240
+        assert harmrate(*common, "--out", "other.jsonl")[0] == 0
+        assert len(server.messages) == 2 * sent
 
 
 def lines(*rows: object) -> str:
