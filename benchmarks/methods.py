@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.outcomes import LEVEL, Outcome, likelihood_ratio_outcome, outcome_of_limits
 from benchmarks.simulate import Campaigns
-from benchmarks.tables import Tables, by_judge, either_flags, frozen_rule, judge_strata, three_strata
+from benchmarks.tables import Tables, by_agreement, by_judge, either_flags, frozen_rule, judge_strata, three_strata
 from calibration import comparators
 from calibration.checks import FloatArray
 from calibration.choosing import IntArray
@@ -137,6 +137,9 @@ METHODS: dict[str, Method] = {
     ),
     "likelihood-ratio, three strata": Method(
         run=_likelihood_ratio(three_strata, 50), claims=True, clusters=False, max_data_sets=5_000
+    ),
+    "likelihood-ratio, both/one/neither": Method(
+        run=_likelihood_ratio(by_agreement, 50), claims=True, clusters=False, uniform_only=True, max_data_sets=5_000
     ),
     "human-only": Method(run=_human_only),
     "apparent": Method(run=_comparator(comparators.apparent)),

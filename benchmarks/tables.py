@@ -67,6 +67,13 @@ def either_flags(campaigns: Campaigns) -> Tables:
     return join_empty(Tables(*(np.stack([a[:, :3].sum(1), a[:, 3]], axis=1) for a in both)), [0, 1])
 
 
+def by_agreement(campaigns: Campaigns) -> Tables:
+    """Three strata: flagged by one grader only, by both, by neither. For uniform designs only."""
+    both = by_both(campaigns)
+    cut = Tables(*(np.stack([a[:, 1] + a[:, 2], a[:, 0], a[:, 3]], axis=1) for a in both))
+    return join_empty(cut, [0, 1, 2])
+
+
 def join_empty(tables: Tables, columns: Sequence[int]) -> Tables:
     """Join those of the columns that hold no label to the largest labelled one among them.
 

@@ -25,8 +25,9 @@ UNSCORED = "unscored"
 # The frozen rule looks at the graders' sides and at label counts, never at label values.
 COMMON_APPARENT_RATE = 0.2
 MIN_LABELS_PER_CELL = 20
-# Under whole counts a second grader pays from here on, in simulations (docs/narrower-intervals.md).
-SECOND_PAYS_FROM = 0.12
+# Under whole counts a second grader speaks where it agrees with the first by more than chance: Cohen's kappa from here
+# on. Below, either harm is rare and the gain small, or one of the two is noise (docs/narrower-intervals.md).
+SECOND_SPEAKS_FROM = 0.15
 MAX_PROBABILITIES = 4
 # Of the pool, in parts that hold no label.
 MAX_SILENT_SHARE = 0.05
@@ -51,17 +52,28 @@ def strata_of_scores(scores: FloatArray | None, labeled: BoolArray, zero: BoolAr
     # A second grader that says nothing about a transcript is taken to say what the first says.
     second = np.where(np.isnan(scores[:, 1]), judge, np.where(scores[:, 1] >= 0.5, 0, 1))
     scored = ~zero & (judge < 2)
-    apparent = float((judge[scored] == 0).mean()) if scored.any() else 0.0
     if rule == "whole-counts":
-        return _second_chance(judge, second) if apparent >= SECOND_PAYS_FROM else alone
+        speaks = _kappa(judge[scored], second[scored]) >= SECOND_SPEAKS_FROM
+        return _by_agreement(judge, second) if speaks else alone
+    apparent = float((judge[scored] == 0).mean()) if scored.any() else 0.0
     return _both_sides(judge, second, labeled) if apparent >= COMMON_APPARENT_RATE else alone
 
 
-def _second_chance(judge: IntArray, second: IntArray) -> Strata:
-    """Three strata: what the first grader flags, what only the second does, the rest."""
-    codes = np.where(judge == 2, 3, np.where(judge == 0, 0, np.where(second == 0, 1, 2))).astype(np.int64)
-    names = ["flagged", "flagged by the second only", "flagged by neither", UNSCORED]
-    return codes, np.array(names, dtype=object), np.array([1.0, 0.0, 0.0, np.nan])
+def _kappa(judge: IntArray, second: IntArray) -> float:
+    """Agreement of two sides beyond chance; 0 where it is not defined."""
+    if not judge.size:
+        return 0.0
+    p, q, both = (judge == 0).mean(), (second == 0).mean(), ((judge == 0) & (second == 0)).mean()
+    spread = p + q - 2 * p * q
+    return float(2 * (both - p * q) / spread) if spread > 0 else 0.0
+
+
+def _by_agreement(judge: IntArray, second: IntArray) -> Strata:
+    """Three strata: what both graders flag, what one does, the rest."""
+    votes = (judge == 0).astype(np.int64) + (second == 0)
+    codes = np.where(judge == 2, 3, 2 - votes).astype(np.int64)
+    names = ["flagged by both", "flagged by one only", "flagged by neither", UNSCORED]
+    return codes, np.array(names, dtype=object), np.array([1.0, np.nan, 0.0, np.nan])
 
 
 def _both_sides(judge: IntArray, second: IntArray, labeled: BoolArray) -> Strata:

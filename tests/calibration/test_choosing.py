@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from calibration import estimate_rate, rate_from_counts
-from calibration.choosing import MAX_PROBABILITIES, SECOND_PAYS_FROM
+from calibration.choosing import MAX_PROBABILITIES, SECOND_SPEAKS_FROM
 
 NAN = np.nan
 
@@ -85,21 +85,25 @@ def test_nothing_is_split_where_a_large_part_holds_no_label_or_a_probability_is_
     assert estimate_rate(y, judge, inclusion_probability=many, method="likelihood-ratio").method == "post-stratified"
 
 
-@pytest.mark.parametrize(("share", "n_strata"), [(SECOND_PAYS_FROM - 0.02, 2), (SECOND_PAYS_FROM + 0.02, 3)])
-def test_a_second_grader_speaks_where_the_first_flags_enough(share, n_strata):
+@pytest.mark.parametrize(("overlap", "speaks"), [(0.9, True), (0.4, True), (0.1, False)])
+def test_a_second_grader_speaks_where_it_agrees_beyond_chance(overlap, speaks):
     rng = np.random.default_rng(5)
     n = 1000
-    judge = (np.arange(n) < share * n).astype(float)
-    second = (rng.random(n) < 0.3).astype(float)
+    judge = (np.arange(n) < 100).astype(float)
+    second = np.zeros(n)
+    second[: round(100 * overlap)] = 1
+    second[100 : 100 + round(100 * (1 - overlap))] = 1
+    kappa = (overlap - 0.1) / 0.9  # both flag a tenth
+    assert (kappa >= SECOND_SPEAKS_FROM) == speaks
     y = np.full(n, NAN)
     drawn = rng.choice(n, 150, replace=False)
-    y[drawn] = rng.random(150) < np.where(judge[drawn] == 1, 0.8, 0.05)
+    y[drawn] = rng.random(150) < np.where(judge[drawn] + second[drawn] > 0, 0.8, 0.05)
     estimate = estimate_rate(y, np.c_[judge, second], method="likelihood-ratio")
-    assert len(estimate.strata) == n_strata
-    if n_strata == 3:
-        cells = judge == 1, (judge == 0) & (second == 1), (judge == 0) & (second == 0)
-        by_hand = rate_from_counts(*counts(y, *cells), names=["flagged", "b", "c"], method="likelihood-ratio")
-        assert (estimate.low, estimate.high) == pytest.approx((by_hand.low, by_hand.high))
+    votes = judge + second
+    cells = (votes == 2, votes == 1, votes == 0) if speaks else (judge == 1, judge == 0)
+    by_hand = rate_from_counts(*counts(y, *cells), names=["a", "b", "c"][: len(cells)], method="likelihood-ratio")
+    assert len(estimate.strata) == len(cells)
+    assert (estimate.low, estimate.high) == pytest.approx((by_hand.low, by_hand.high))
 
 
 def test_the_choice_looks_at_no_label(campaign):
