@@ -43,6 +43,11 @@ def test_every_arm_holds_its_true_rate(demo):
     assert len({tuple(a["between"]) for a in report["agreement"]}) >= 4
 
 
+@pytest.mark.parametrize("name", ["report.html", "report.md", "report.json"])
+def test_every_report_says_that_it_is_simulated(demo, name):
+    assert "SIMULATED study" in (demo[0] / name).read_text()
+
+
 def test_the_files_say_that_nothing_in_it_happened():
     folder = find_study()
     assert "simulated" in (folder / "README.md").read_text().lower()

@@ -78,7 +78,6 @@ def _context(report: Report) -> dict[str, Any]:
         "percent_interval": wording.percent_interval,
         "count": wording.count,
         "outcome_words": wording.outcome_words,
-        "strata_words": wording.strata_words,
     }
 
 

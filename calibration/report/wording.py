@@ -6,7 +6,6 @@ import math
 
 from calibration import wording
 from calibration.findings import ComparisonFinding, RateFinding, group_name
-from calibration.records import RateEstimate
 
 TARGETS = {
     "pool": "the rate among exactly these transcripts",
@@ -100,11 +99,3 @@ def outcome_words(finding: RateFinding) -> str:
     total = sum(finding.outcomes.values())
     reasons = ", ".join(f"{n} {outcome}" for outcome, n in finding.outcomes.items() if outcome != "scored")
     return f"{finding.outcomes.get('scored', 0)} of {total}" + (f" ({reasons})" if reasons else "")
-
-
-def strata_words(estimate: RateEstimate) -> str:
-    """The strata with their counts, for tables."""
-    return "; ".join(
-        f"{s.name} {count(s.n_harmful)} of {count(s.n_labeled)} labelled, {s.n_transcripts} in all"
-        for s in estimate.strata
-    )

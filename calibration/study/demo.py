@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sysconfig
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ from labels.labelset import LabelSet
 # Fixed before anyone had seen an interval.
 SEED = 20261123
 JUDGE = "simulated-judge"
+SIMULATED = "SIMULATED study: no model wrote these transcripts, no judge graded them, no person labelled them."
 DESIGN = "flagged-40"
 RATES: tuple[Part, ...] = ("rates",)
 
@@ -78,6 +79,7 @@ def run_demo(out: Path, *, n_redraws: int = 200, track: Track = untracked) -> De
     settings = StudySettings(by=("arm",))
     with Store(out / "store.sqlite") as store:
         report = run(sources, graders, out, settings, store=store, seed=SEED, command=("harmrate", "demo"), track=track)
+    report = replace(report, notes=(SIMULATED, *report.notes))
     votes = pd.read_csv(folder / "votes.csv", dtype={"transcript_id": str})
     verdicts = read_verdicts(out / VERDICTS)
     truth = _truth(votes, verdicts)
