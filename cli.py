@@ -344,7 +344,7 @@ def labels_sample(
     n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many transcripts to label.")],
     out: OutFolder,
     verdicts: VerdictFile = None,
-    design: Annotated[str, typer.Option(help="uniform, flagged-10, flagged-25, stratified.")] = "uniform",
+    design: Annotated[str, typer.Option(help="uniform, flagged-10, flagged-25, disagree-25, stratified.")] = "uniform",
     round_: Annotated[int, typer.Option("--round", min=1, help="Number of the round.")] = 1,
     earlier: Annotated[Path | None, typer.Option(help="Design frame of the rounds before.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,

@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from grader.errors import InputError
 
 DESIGN_COLUMNS = ("transcript_id", "harm", "stratum", "inclusion_probability", "round", "drawn")
-DESIGNS = ("uniform", "flagged-10", "flagged-25", "stratified", "neyman", "most-unlike-training")
+DESIGNS = ("uniform", "flagged-10", "flagged-25", "disagree-25", "stratified", "neyman", "most-unlike-training")
 
 _FLAGGED = re.compile(r"flagged-(\d{1,2})")
+_DISAGREE = re.compile(r"disagree-(\d{1,2})")
+# Of the labels of a design by disagreement, on transcripts that all graders flag.
+AGREED_SHARE = 0.10
 
 
 def draw_sample(
@@ -41,6 +44,8 @@ def draw_sample(
         * ``flagged-P``: ``P`` per cent of the labels on flagged transcripts (all of them if few), the rest on the
           others, each at random. Flagged is a transcript with any row whose ``flagged``, else ``present``, is true,
           else whose ``score`` is 0.5 or more; without flag, one with an unscored row is in stratum ``unscored``.
+        * ``disagree-P``: ``P`` per cent of the labels where the graders disagree on some harm, 10 % where they agree to
+          flag one, the rest on the others. Needs ``grader`` and two of them.
         * ``stratified``: ``stratum`` (else the flags as above); every stratum by its size.
         * ``neyman``: the same strata, by size times the standard deviation that `pilot` expects.
         * ``most-unlike-training``: ``unlikeness`` (larger is more unlike what the classifier saw); takes the largest.
@@ -103,13 +108,16 @@ def _pool(candidates: pd.DataFrame, design: str, n: int) -> pd.DataFrame:
     """``transcript_id, stratum``, one row per transcript, in order of first appearance."""
     if "transcript_id" not in candidates or candidates.empty:
         raise ValueError("candidates must hold at least one transcript_id, got none.")
-    if design != "uniform" and design not in DESIGNS and not _FLAGGED.fullmatch(design):
-        raise ValueError(f"design must be flagged-P (P from 1 to 99) or one of {', '.join(DESIGNS)}, got {design!r}.")
+    if design not in DESIGNS and not _FLAGGED.fullmatch(design) and not _DISAGREE.fullmatch(design):
+        known = ", ".join(DESIGNS)
+        raise ValueError(f"design must be flagged-P or disagree-P (P from 1 to 99) or one of {known}, got {design!r}.")
     ids = candidates["transcript_id"].astype(str)
     if design == "uniform":
         strata = pd.Series("all", index=candidates.index)
     elif design == "most-unlike-training":
         return _most_unlike(candidates, ids, n)
+    elif _DISAGREE.fullmatch(design):
+        return _disagreement_strata(candidates, ids)
     elif "stratum" in candidates and not _FLAGGED.fullmatch(design):
         strata = candidates["stratum"].astype(str)
     else:
@@ -121,16 +129,34 @@ def _pool(candidates: pd.DataFrame, design: str, n: int) -> pd.DataFrame:
     return pd.DataFrame({"transcript_id": joined.index, "stratum": joined.map(lambda s: s[0]).to_numpy()})
 
 
-def _flagged_strata(candidates: pd.DataFrame, ids: pd.Series) -> pd.DataFrame:
+def _flags(candidates: pd.DataFrame) -> pd.Series:
+    """What each row says: True, False or missing."""
     if "flagged" in candidates:
-        said = candidates["flagged"]
-    elif "present" in candidates:
-        said = candidates["present"]
-    elif "score" in candidates:
-        score = candidates["score"].astype(float)
-        said = (score >= 0.5).astype(object).where(score.notna(), None)
-    else:
+        return candidates["flagged"]
+    if "present" in candidates:
+        return candidates["present"]
+    if "score" not in candidates:
         raise ValueError("candidates must hold 'flagged', 'present' or 'score' for this design, got none of them.")
+    score = candidates["score"].astype(float)
+    return (score >= 0.5).astype(object).where(score.notna(), None)
+
+
+def _disagreement_strata(candidates: pd.DataFrame, ids: pd.Series) -> pd.DataFrame:
+    """``disagree``: on some harm one grader says yes and another no; ``agreed``: all who speak say yes to one."""
+    if "grader" not in candidates or candidates["grader"].nunique() < 2:
+        raise ValueError("candidates must hold rows of at least two graders ('grader') for this design.")
+    said = _flags(candidates)
+    harm = candidates["harm"].astype(str) if "harm" in candidates else pd.Series("", index=candidates.index)
+    rows = pd.DataFrame({"id": ids, "harm": harm, "yes": said.isin([True]), "no": said.isin([False])})
+    by_harm = rows.groupby(["id", "harm"], sort=False)[["yes", "no"]].any()
+    by_harm["disagree"] = by_harm["yes"] & by_harm["no"]
+    by_id = by_harm.groupby(level="id", sort=False)[["disagree", "yes"]].any()
+    strata = np.select([by_id["disagree"], by_id["yes"]], ["disagree", "agreed"], "rest")
+    return pd.DataFrame({"transcript_id": by_id.index, "stratum": strata})
+
+
+def _flagged_strata(candidates: pd.DataFrame, ids: pd.Series) -> pd.DataFrame:
+    said = _flags(candidates)
     unscored = said.isna()
     flagged = said.isin([True]) & ~unscored
     by_id = pd.DataFrame({"flagged": flagged, "unscored": unscored}).groupby(ids, sort=False).any()
@@ -172,14 +198,11 @@ def _harms(candidates: pd.DataFrame) -> list[str]:
 
 def _allocate(sizes: pd.Series, n: int, design: str, pilot: Mapping[str, float] | None) -> dict[str, int]:
     """How many labels each stratum gets: n in all, none more than it holds, at least one each when n allows."""
-    flagged = _FLAGGED.fullmatch(design)
+    flagged, disagree = _FLAGGED.fullmatch(design), _DISAGREE.fullmatch(design)
     if flagged:
-        weight = sizes.astype(float)
-        share = int(flagged.group(1)) / 100
-        others = weight.drop("flagged", errors="ignore").sum()
-        if "flagged" in weight and others:
-            weight = weight * (1 - share) / others
-            weight["flagged"] = share
+        weight = _with_shares(sizes, {"flagged": int(flagged.group(1)) / 100})
+    elif disagree:
+        weight = _with_shares(sizes, {"disagree": int(disagree.group(1)) / 100, "agreed": AGREED_SHARE})
     elif design == "neyman":
         weight = sizes * np.sqrt([_variance(str(stratum), pilot) for stratum in sizes.index])
     elif design == "most-unlike-training":
@@ -187,6 +210,20 @@ def _allocate(sizes: pd.Series, n: int, design: str, pilot: Mapping[str, float] 
     else:
         weight = sizes.astype(float)
     return _shares(weight, sizes, n)
+
+
+def _with_shares(sizes: pd.Series, shares: Mapping[str, float]) -> pd.Series:
+    """Weights that give the named strata their shares, and the others the rest by size."""
+    if sum(shares.values()) >= 1:
+        raise ValueError(f"design must leave labels for other transcripts, got shares of {dict(shares)}.")
+    named = {name: share for name, share in shares.items() if name in sizes}
+    weight = sizes.astype(float)
+    others = weight.drop(list(named)).sum()
+    if named and others:
+        weight = weight * (1 - sum(named.values())) / others
+        for name, share in named.items():
+            weight[name] = share
+    return weight
 
 
 def _variance(stratum: str, pilot: Mapping[str, float] | None) -> float:

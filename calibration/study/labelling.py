@@ -82,10 +82,12 @@ def sample_for_labelling(
         The design needs verdicts that are not there, or more transcripts than there are.
     """
     wanted = load_rubrics(rubrics)
+    by_disagreement = design.startswith("disagree-")
     pool = metadata_frame(track(sources.read_transcripts(), "reading transcripts"))[["transcript_id"]]
+    candidates = _candidates(pool, sources, list(wanted))
     try:
         frame = draw_sample(
-            _candidates(pool, sources, list(wanted)),
+            candidates if by_disagreement else _of_the_judge(candidates),
             n,
             design=design,
             round=round,
@@ -102,13 +104,22 @@ def sample_for_labelling(
 
 
 def _candidates(pool: pd.DataFrame, sources: Sources, harms: list[str]) -> pd.DataFrame:
-    """Every transcript with what the judge (the first grader, where there is none) says of each harm."""
+    """Every transcript with what each grader says of each harm; the judge first."""
     if sources.verdicts is None:
         return pool
     scores = grader_scores(read_verdicts(sources.verdicts))
     scores = scores[scores["harm"].isin(harms)]
-    judges = scores[scores["grader_kind"] == "judge"]
-    first = judges if len(judges) else scores
-    said = first[first["grader"] == first["grader"].iloc[0]] if len(first) else first
-    flags = said.assign(flagged=said["side"].map({1.0: True, 0.0: False}).astype(object))
-    return pool.merge(flags[["transcript_id", "flagged"]], on="transcript_id", how="left")
+    said = scores.assign(flagged=scores["side"].map({1.0: True, 0.0: False}).astype(object))
+    return pool.merge(said[["transcript_id", "harm", "grader", "grader_kind", "flagged"]], how="left")
+
+
+def _of_the_judge(candidates: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the judge, or of the first grader where there is none; transcripts it said nothing of stay."""
+    if "grader" not in candidates:
+        return candidates
+    known = candidates.dropna(subset=["grader"])
+    judges = known[known["grader_kind"] == "judge"]
+    first = judges if len(judges) else known
+    own = candidates["grader"] == (first["grader"].iloc[0] if len(first) else None)
+    pool = candidates[["transcript_id"]].drop_duplicates()
+    return pool.merge(candidates.loc[own, ["transcript_id", "flagged"]], how="left")
