@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from cli_labels import labels_app
 from cli_options import (
     BesideOptions,
     GateOptions,
@@ -27,6 +28,7 @@ from cli_options import (
     shared,
 )
 from cli_output import bad_options, note, print_report, say, spending, stdout, track
+from cli_store import store_app
 
 if TYPE_CHECKING:
     from calibration.findings import Report
@@ -66,8 +68,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="How often does this agent do harm, and how sure are we?",
 )
-labels_app = typer.Typer(no_args_is_help=True, help="Labelling: the page raters see, and which transcripts to label.")
 app.add_typer(labels_app, name="labels")
+app.add_typer(store_app, name="store")
 
 
 @app.command()
@@ -315,48 +317,6 @@ def demo(
     print_truth(stdout(), found.report, found.truth, found.held, redraws)
     print_comparisons(stdout(), found.report.comparisons)
     note(f"report: {out / 'report.html'}")
-
-
-@labels_app.command("config")
-def labels_config(
-    rubrics: Annotated[Path | None, typer.Option(help="Folder of Markdown rubrics of your own.")] = None,
-    harm: Annotated[list[str] | None, typer.Option(help="Only this harm (repeatable).")] = None,
-    out: Annotated[Path | None, typer.Option(help="File to write; default: stdout.")] = None,
-) -> None:
-    """The labelling page for Label Studio, made from the rubrics."""
-    from grader.files import write_text
-    from grader.rubrics import load_rubrics
-    from labels import label_config
-
-    xml = label_config(load_rubrics(rubrics, harm or None))
-    if out is None:
-        typer.echo(xml, nl=False)
-    else:
-        write_text(out, xml)
-
-
-@labels_app.command("sample")
-@shared(TranscriptOptions)
-def labels_sample(
-    reading: TranscriptOptions,
-    *,
-    transcripts: Transcripts,
-    n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many transcripts to label.")],
-    out: OutFolder,
-    verdicts: VerdictFile = None,
-    design: Annotated[str, typer.Option(help="uniform, flagged-10, flagged-25, disagree-25, stratified.")] = "uniform",
-    round_: Annotated[int, typer.Option("--round", min=1, help="Number of the round.")] = 1,
-    earlier: Annotated[Path | None, typer.Option(help="Design frame of the rounds before.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
-) -> None:
-    """Draw which transcripts to label: blind tasks for Label Studio, and the design beside them."""
-    from calibration.study.labelling import sample_for_labelling
-
-    sources = _sources(LabelOptions(), transcripts=transcripts, verdicts=verdicts, reading=reading)
-    n_tasks = sample_for_labelling(
-        sources, n, out, design=design, round=round_, earlier=earlier, rubrics=reading.rubrics, seed=seed, track=track
-    )
-    note(f"{n_tasks} tasks in {out / 'tasks.json'}; keep {out / 'design.csv'}: every rate needs it (--design)")
 
 
 # ---- What commands share ---------------------------------------------------------------------------------------------

@@ -241,6 +241,19 @@ class Store:
             self._write("COMMIT", ())
 
 
+def open_store(path: Path | str) -> Store:
+    """A store that is there already; `Store` makes one where there is none.
+
+    Raises
+    ------
+    InputError
+        There is no such file.
+    """
+    if not Path(path).is_file():
+        raise InputError("no such store", file=path)
+    return Store(path)
+
+
 def _as_text(value: Any) -> str:
     text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
     return text.encode("utf-8", "replace").decode()  # logs do contain lone surrogates, which SQLite refuses

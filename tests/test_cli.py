@@ -13,6 +13,7 @@ from messages_server import MessagesServer
 from typer.testing import CliRunner
 
 from cli import app
+from grader.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -229,6 +230,25 @@ def test_the_judge_is_asked_as_the_options_say(campaign):
         assert len(server.messages) == sent == 240
         assert harmrate(*common, "--out", "other.jsonl")[0] == 0
         assert len(server.messages) == 2 * sent
+
+
+def test_the_store_is_listed_exported_and_pruned():
+    with Store("s.sqlite") as store:
+        for i in range(5):
+            store.put_reply(f"k{i}", {"n": i}, model="m", outcome="refused" if i < 2 else "scored")
+    code, out, _ = harmrate("store", "list", "--store", "s.sqlite", "--json")
+    listed = json.loads(out)
+    assert code == 0 and listed["counts"] == {"reply": 5, "embedding": 0} and len(listed["replies"]) == 5
+    code, out, _ = harmrate("store", "list", "--store", "s.sqlite", "--outcome", "refused")
+    assert code == 0 and "2 of 5 replies" in out
+    assert harmrate("store", "export", "all.jsonl", "--store", "s.sqlite")[0] == 0
+    assert [json.loads(line)["reply"]["n"] for line in Path("all.jsonl").read_text().splitlines()] == list(range(5))
+    assert "--everything" in refused("store", "prune", "--store", "s.sqlite")
+    code, _, err = harmrate("store", "prune", "--store", "s.sqlite", "--outcome", "refused")
+    assert code == 0 and "2 deleted" in err
+    code, _, err = harmrate("store", "prune", "--store", "s.sqlite", "--older-than-days", "1")
+    assert "0 deleted" in err
+    assert "no such store" in refused("store", "list", "--store", "nowhere.sqlite")
 
 
 def lines(*rows: object) -> str:

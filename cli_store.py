@@ -1,0 +1,90 @@
+"""``harmrate store``: what was paid for, listed, exported and pruned."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from cli_options import STORE, Json
+from cli_output import note, stdout
+
+store_app = typer.Typer(no_args_is_help=True, help="What was paid for: replies of judges, and embeddings.")
+
+StoreFile = Annotated[Path, typer.Option("--store", envvar="HARMRATE_STORE", help="The store's file.")]
+Model = Annotated[str | None, typer.Option(help="Only replies of this model.")]
+Outcome = Annotated[str | None, typer.Option(help="Only replies with this outcome: scored, refused, ...")]
+
+
+@store_app.command("list")
+def list_entries(
+    store: StoreFile = STORE, model: Model = None, outcome: Outcome = None, *, as_json: Json = False
+) -> None:
+    """How many replies and embeddings there are, and the replies, oldest first."""
+    import json
+
+    from grader.store import META, open_store
+
+    wanted = _wanted(model, outcome)
+    with open_store(store) as opened:
+        counts = opened.counts()
+        rows = [e for e in opened.entries() if all(e[name] == value for name, value in wanted.items())]
+    if as_json:
+        typer.echo(json.dumps({"counts": counts, "replies": rows}, indent=1))
+        return
+    from calibration.report.console import print_table
+
+    columns = ("when", *META)
+    cells = (
+        (_time(row["created_at"]), *("" if row[name] is None else str(row[name])[:40] for name in META)) for row in rows
+    )
+    print_table(stdout(), f"{len(rows)} of {counts['reply']} replies; {counts['embedding']} embeddings", columns, cells)
+
+
+@store_app.command("export")
+def export(
+    out: Annotated[Path, typer.Argument(help="JSON Lines to write: one reply a line.")], store: StoreFile = STORE
+) -> None:
+    """Write all replies as JSON Lines."""
+    from grader.store import open_store
+
+    with open_store(store) as opened:
+        note(f"{opened.export(out)} replies in {out}")
+
+
+@store_app.command("prune")
+def prune(
+    store: StoreFile = STORE,
+    kind: Annotated[Literal["reply", "embedding"], typer.Option(help="What to delete.")] = "reply",
+    model: Model = None,
+    outcome: Outcome = None,
+    older_than_days: Annotated[float | None, typer.Option(min=0, help="Only entries older than this.")] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--everything", help="Delete without any condition.")] = False,
+) -> None:
+    """Delete entries and give the space back; what is deleted must be paid for again."""
+    from grader.errors import InputError
+    from grader.store import open_store
+
+    wanted = _wanted(model, outcome)
+    if kind == "embedding":
+        wanted = {} if model is None else {"model_key": model}
+    if not (wanted or older_than_days is not None or everything):
+        raise InputError(
+            "prune deletes what was paid for: say which (--model, --outcome, --older-than-days) or --everything"
+        )
+    before = None
+    if older_than_days is not None:
+        before = (datetime.now(UTC) - timedelta(days=older_than_days)).timestamp()
+    with open_store(store) as opened:
+        note(f"{opened.prune(kind, before=before, **wanted)} deleted")
+
+
+def _wanted(model: str | None, outcome: str | None) -> dict[str, Any]:
+    return {name: value for name, value in (("model", model), ("outcome", outcome)) if value is not None}
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
