@@ -40,7 +40,18 @@ def start(server: MessagesServer, transcripts: Path, folder: Path) -> subprocess
     files = ["--store", str(folder / "store.sqlite"), "--out", str(folder / "verdicts.parquet")]
     command = [sys.executable, "-m", "cli", "grade", str(transcripts), "--harm", "blackmail", *options, *files]
     environment = dict(os.environ) | {"ANTHROPIC_API_KEY": "test"}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=_hears_interrupts,
+    )
+
+
+def _hears_interrupts() -> None:
+    """A shell that runs the tests in its background has interrupts ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def comparable(path: Path) -> pd.DataFrame:
