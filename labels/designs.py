@@ -58,7 +58,7 @@ def draw_sample(
     harms : sequence of str, optional
         The harms that will be labelled; default those of ``candidates["harm"]``, else the shipped rubrics'.
     pilot : mapping, optional
-        Stratum -> expected rate in [0, 1], for ``neyman`` (see `labels.campaign.pilot_rates`).
+        Stratum -> expected rate in [0, 1], for ``neyman``.
     earlier : DataFrame, optional
         The design frame of the rounds before. In a stratified design over the same strata, transcripts drawn
         before are not drawn again; otherwise the rounds are independent, and a transcript may be drawn again.
@@ -67,7 +67,7 @@ def draw_sample(
     -------
     DataFrame
         The design frame over ALL candidates: ``transcript_id, harm, stratum, inclusion_probability, round, drawn``.
-        The probability is this round's alone; `labels.campaign.combine_rounds` joins rounds.
+        The probability is this round's alone.
 
     Raises
     ------
