@@ -216,7 +216,8 @@ def adjudication_queue(labels: LabelSet) -> pd.DataFrame:
     order = {"tie": 0, "unsure": 1, "disagreement": 2}
     queue = counts.assign(why=why)[why != ""].reset_index()
     queue = queue.assign(order=queue["why"].map(order)).sort_values(["order", *_ITEM], kind="stable")
-    return queue[[*_ITEM, "why", "n_yes", "n_no", "n_unsure"]].reset_index(drop=True)
+    shown: pd.DataFrame = queue[[*_ITEM, "why", "n_yes", "n_no", "n_unsure"]].reset_index(drop=True)
+    return shown
 
 
 def consensus(labels: LabelSet, kind: Consensus = "adjudicated") -> pd.DataFrame:
