@@ -33,7 +33,9 @@ MAX_PROBABILITIES = 4
 MAX_SILENT_SHARE = 0.05
 
 
-def strata_of_scores(scores: FloatArray | None, labeled: BoolArray, zero: BoolArray, rule: StrataRule) -> Strata:
+def strata_of_scores(
+    scores: FloatArray | None, labeled: BoolArray, zero: BoolArray, rule: StrataRule, frequency: FloatArray
+) -> Strata:
     """Strata by what the graders say.
 
     Parameters
@@ -42,6 +44,8 @@ def strata_of_scores(scores: FloatArray | None, labeled: BoolArray, zero: BoolAr
     labeled, zero : arrays of bool of shape (n,)
         Labelled transcripts, and those that are harmless by definition.
     rule : StrataRule
+    frequency : array of shape (n,)
+        How many transcripts each row stands for.
     """
     if scores is None:
         return np.zeros(len(labeled), dtype=np.int64), np.array(["all"], dtype=object), np.array([np.nan])
@@ -53,17 +57,20 @@ def strata_of_scores(scores: FloatArray | None, labeled: BoolArray, zero: BoolAr
     second = np.where(np.isnan(scores[:, 1]), judge, np.where(scores[:, 1] >= 0.5, 0, 1))
     scored = ~zero & (judge < 2)
     if rule == "whole-counts":
-        speaks = _kappa(judge[scored], second[scored]) >= SECOND_SPEAKS_FROM
+        speaks = _kappa(judge[scored], second[scored], frequency[scored]) >= SECOND_SPEAKS_FROM
         return _by_agreement(judge, second) if speaks else alone
-    apparent = float((judge[scored] == 0).mean()) if scored.any() else 0.0
-    return _both_sides(judge, second, labeled) if apparent >= COMMON_APPARENT_RATE else alone
+    apparent = float(np.average(judge[scored] == 0, weights=frequency[scored])) if scored.any() else 0.0
+    if apparent < COMMON_APPARENT_RATE:
+        return alone
+    return _both_sides(judge, second, np.where(labeled, frequency, 0.0))
 
 
-def _kappa(judge: IntArray, second: IntArray) -> float:
+def _kappa(judge: IntArray, second: IntArray, frequency: FloatArray) -> float:
     """Agreement of two sides beyond chance; 0 where it is not defined."""
     if not judge.size:
         return 0.0
-    p, q, both = (judge == 0).mean(), (second == 0).mean(), ((judge == 0) & (second == 0)).mean()
+    events = (judge == 0, second == 0, (judge == 0) & (second == 0))
+    p, q, both = (float(np.average(event, weights=frequency)) for event in events)
     spread = p + q - 2 * p * q
     return float(2 * (both - p * q) / spread) if spread > 0 else 0.0
 
@@ -76,10 +83,10 @@ def _by_agreement(judge: IntArray, second: IntArray) -> Strata:
     return codes, np.array(names, dtype=object), np.array([1.0, np.nan, 0.0, np.nan])
 
 
-def _both_sides(judge: IntArray, second: IntArray, labeled: BoolArray) -> Strata:
+def _both_sides(judge: IntArray, second: IntArray, n_labels: FloatArray) -> Strata:
     """Four strata, if all hold enough labels; else two."""
     cells = np.where(judge == 2, 4, 2 * judge + second).astype(np.int64)
-    if np.bincount(cells[labeled], minlength=5)[:4].min() < MIN_LABELS_PER_CELL:
+    if np.bincount(cells, n_labels, minlength=5)[:4].min() < MIN_LABELS_PER_CELL:
         return judge, np.array(["flagged", "not flagged", UNSCORED], dtype=object), np.array([1.0, 0.0, np.nan])
     names = [
         "flagged by both",
@@ -91,7 +98,9 @@ def _both_sides(judge: IntArray, second: IntArray, labeled: BoolArray) -> Strata
     return cells, np.array(names, dtype=object), np.array([1.0, 1.0, 0.0, 0.0, np.nan])
 
 
-def split_by_probability(strata: Strata, pi: FloatArray, labeled: BoolArray, zero: BoolArray) -> Strata:
+def split_by_probability(
+    strata: Strata, pi: FloatArray, labeled: BoolArray, zero: BoolArray, frequency: FloatArray
+) -> Strata:
     """Split strata inside which inclusion probabilities differ, so that labels of one stratum weigh the same.
 
     A small part without labels joins the one of nearest probability (weights would let the others speak for it, too); a
@@ -107,7 +116,7 @@ def split_by_probability(strata: Strata, pi: FloatArray, labeled: BoolArray, zer
     new_codes, new_names, new_flagged = codes.copy(), list(names), list(flagged)
     for stratum in range(len(names)):
         inside = counted & (codes == stratum)
-        parts = _labelled_parts(value, inside, labeled, values)
+        parts = _labelled_parts(value, inside, labeled, values, frequency)
         for part, members in parts[1:]:
             new_codes[members] = len(new_names)
             new_names.append(f"{names[stratum]}, drawn with {values[part]:.3g}")
@@ -118,14 +127,14 @@ def split_by_probability(strata: Strata, pi: FloatArray, labeled: BoolArray, zer
 
 
 def _labelled_parts(
-    value: IntArray, inside: BoolArray, labeled: BoolArray, values: FloatArray
+    value: IntArray, inside: BoolArray, labeled: BoolArray, values: FloatArray, frequency: FloatArray
 ) -> list[tuple[int, BoolArray]]:
     """The parts of a stratum by probability, each with labels; one part where it must stay whole."""
     present = np.unique(value[inside])
     counts = np.bincount(value[inside & labeled], minlength=len(values))
     filled = present[counts[present] > 0]
     silent = np.isin(value, present[counts[present] == 0]) & inside
-    if len(filled) < 2 or silent.sum() > MAX_SILENT_SHARE * len(value):
+    if len(filled) < 2 or frequency[silent].sum() > MAX_SILENT_SHARE * frequency.sum():
         return [(int(part), inside) for part in present[:1]]
     home = {int(part): int(filled[np.argmin(abs(values[filled] - values[part]))]) for part in present}
     joined = np.array([home.get(v, -1) for v in range(len(values))])[value]

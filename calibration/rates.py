@@ -31,6 +31,7 @@ def estimate_rate(  # noqa: PLR0913
     inclusion_probability: ArrayLike | None = None,
     cluster: ArrayLike | None = None,
     known_zero: ArrayLike | None = None,
+    frequency: ArrayLike | None = None,
     target: Target = "scenarios",
     method: Method = "post-stratified",
     confidence_level: float = 0.95,
@@ -61,6 +62,9 @@ def estimate_rate(  # noqa: PLR0913
         Scenario of each transcript; needed for target ``new-scenarios``.
     known_zero : array-like of bool of shape (n_transcripts,), optional
         Transcripts that are harmless by definition: they count in the pool and add nothing else.
+    frequency : array-like of int of shape (n_transcripts,), optional
+        How many transcripts each row stands for, at least 1 (default: one each). Of a pool too large for memory, equal
+        rows are counted once; the answer is that of the rows repeated.
     target : {"scenarios", "pool", "new-scenarios"}
         Rate of the process behind the pool, of these very transcripts, or over scenarios nobody wrote yet.
     method : {"post-stratified", "likelihood-ratio", "apparent", "human-only", "rogan-gladen", "ppi", "aipw"}
@@ -110,6 +114,7 @@ def estimate_rate(  # noqa: PLR0913
         inclusion_probability=inclusion_probability,
         cluster=cluster,
         known_zero=known_zero,
+        frequency=frequency,
     )
     counts = count(rule=rules_of(method)[0])
     for rule in rules_of(method)[1:]:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from calibration.checks import FloatArray, as_vector, check_length, check_unit_or_nan
 from calibration.choosing import UNSCORED, BoolArray, IntArray, StrataRule, split_by_probability, strata_of_scores
+from calibration.rows import as_frequency, as_inclusion, as_known_zero, as_scores
 
 KNOWN_ZERO = "harmless by definition"
 
@@ -122,13 +123,14 @@ def count_strata(
     inclusion_probability: ArrayLike | None = None,
     cluster: ArrayLike | None = None,
     known_zero: ArrayLike | None = None,
+    frequency: ArrayLike | None = None,
     rule: StrataRule = "frozen",
 ) -> StrataCounts:
     """Count transcripts, labels and harm per stratum.
 
     Parameters
     ----------
-    y, score, stratum, inclusion_probability, cluster, known_zero
+    y, score, stratum, inclusion_probability, cluster, known_zero, frequency
         As in `calibration.rates.estimate_rate`.
     rule : {"frozen", "sides", "whole-counts", "first-whole-counts"}
         How scores make strata, see `calibration.choosing`. ``sides`` stratifies by the first grader's side even where
@@ -144,38 +146,41 @@ def count_strata(
         msg = "y must hold at least one transcript, got none."
         raise ValueError(msg)
     check_unit_or_nan("y", labels)
-    scores = None if score is None else _scores(score, n)
-    zero = _known_zero(known_zero, labels)
+    scores = None if score is None else as_scores(score, n)
+    zero = as_known_zero(known_zero, labels)
     labeled = ~np.isnan(labels) & ~zero
-    pi = _inclusion(inclusion_probability, labeled)
+    times = as_frequency(frequency, n)
+    pi = as_inclusion(inclusion_probability, labeled)
     if stratum is not None:
         codes, names = factorize("stratum", stratum, n)
         if rule == "sides" and pi is None:
-            pi = _sampling_fractions(codes, labeled, zero, len(names))
+            pi = _sampling_fractions(codes, np.where(labeled, times, 0.0), np.where(zero, 0.0, times), len(names))
     if stratum is None or rule == "sides":
-        codes, names, flagged = strata_of_scores(scores, labeled, zero, rule)
+        codes, names, flagged = strata_of_scores(scores, labeled, zero, rule, times)
     else:
         flagged = np.full(len(names), np.nan)
     if rule in ("whole-counts", "first-whole-counts") and pi is not None:
-        codes, names, flagged = split_by_probability((codes, names, flagged), pi, labeled, zero)
+        codes, names, flagged = split_by_probability((codes, names, flagged), pi, labeled, zero, times)
     groups, n_groups = _groups(cluster, n)
     cells = codes * n_groups + groups
     shape: tuple[int, ...] = (len(names),) if cluster is None else (len(names), n_groups)
     weights = np.ones(int(labeled.sum())) if pi is None else 1 / pi[labeled]
-    n_labeled, n_harmful, unequal = _effective(codes[labeled], cells[labeled], labels[labeled], weights, shape)
+    said, count = labels[labeled], times[labeled]
+    n_labeled, n_harmful, unequal = _effective(codes[labeled], cells[labeled], said, weights, count, shape)
     has_grader = ~is_unscored(names)[codes] if scores is None else ~np.isnan(scores[:, 0])
-    zeros = np.bincount(groups[zero], minlength=n_groups).astype(np.float64)
+    zeros = np.bincount(groups[zero], times[zero], minlength=n_groups).astype(np.float64)
+    sizes = np.bincount(cells[~zero], times[~zero], minlength=int(np.prod(shape))).astype(np.float64)
     counts = StrataCounts(
         names=tuple(names.tolist()),
-        n_transcripts=np.bincount(cells[~zero], minlength=int(np.prod(shape))).astype(np.float64).reshape(shape),
+        n_transcripts=sizes.reshape(shape),
         n_labeled=n_labeled,
         n_harmful=n_harmful,
         flagged=flagged,
         known_zero=np.asarray(zeros.sum()) if cluster is None else zeros,
-        n_scored=int(has_grader.sum()) if scores is not None or stratum is not None else 0,
-        labels=int(labeled.sum()),
-        harmful=float(labels[labeled].sum()),
-        harmless=float((1 - labels[labeled]).sum()),
+        n_scored=round(float(times[has_grader].sum())) if scores is not None or stratum is not None else 0,
+        labels=round(float(count.sum())),
+        harmful=float((count * said).sum()),
+        harmless=float((count * (1 - said)).sum()),
         design=_design(stratum, inclusion_probability, pi, labeled),
         unequal=unequal,
     )
@@ -198,54 +203,9 @@ def factorize(name: str, values: ArrayLike, n: int) -> tuple[IntArray, NDArray[A
     return np.fromiter(map(lookup.__getitem__, listed), dtype=np.int64, count=n), np.array(list(order), dtype=object)
 
 
-def _scores(score: ArrayLike, n: int) -> FloatArray:
-    try:
-        scores = np.asarray(score, dtype=np.float64)
-    except (TypeError, ValueError):
-        msg = "score must hold numbers in [0, 1] (nan where unscored)."
-        raise ValueError(msg) from None
-    if scores.ndim not in (1, 2) or scores.shape[-1] == 0:
-        msg = f"score must have shape (n_transcripts,) or (n_transcripts, n_graders), got {scores.shape}."
-        raise ValueError(msg)
-    check_length("score", len(scores), n)
-    check_unit_or_nan("score", scores)
-    return scores.reshape(n, -1)
-
-
-def _known_zero(known_zero: ArrayLike | None, labels: FloatArray) -> BoolArray:
-    if known_zero is None:
-        return np.zeros(len(labels), dtype=bool)
-    marks = as_vector("known_zero", known_zero, len(labels))
-    if not np.isin(marks, (0, 1)).all():
-        msg = f"known_zero must be True or False, got {marks[~np.isin(marks, (0, 1))][0]}."
-        raise ValueError(msg)
-    zero: BoolArray = marks == 1
-    if (labels[zero] > 0).any():
-        at = int(np.flatnonzero(zero & (labels > 0))[0])
-        msg = f"known_zero must not mark a transcript that was labelled harmful, got one at {at}."
-        raise ValueError(msg)
-    if zero.all():
-        msg = "known_zero must leave at least one transcript, got all marked."
-        raise ValueError(msg)
-    return zero
-
-
-def _inclusion(inclusion_probability: ArrayLike | None, labeled: BoolArray) -> FloatArray | None:
-    if inclusion_probability is None:
-        return None
-    pi = as_vector("inclusion_probability", inclusion_probability, len(labeled))
-    check_unit_or_nan("inclusion_probability", pi)
-    bad = labeled & ~(pi > 0)
-    if bad.any():
-        at = int(np.flatnonzero(bad)[0])
-        msg = f"inclusion_probability must be above 0 for every labelled transcript, got {pi[at]} at {at}."
-        raise ValueError(msg)
-    return pi
-
-
-def _sampling_fractions(codes: IntArray, labeled: BoolArray, zero: BoolArray, k: int) -> FloatArray:
-    drawn = np.bincount(codes[labeled], minlength=k)
-    size = np.bincount(codes[~zero], minlength=k)
+def _sampling_fractions(codes: IntArray, n_labels: FloatArray, n_transcripts: FloatArray, k: int) -> FloatArray:
+    drawn = np.bincount(codes, n_labels, minlength=k)
+    size = np.bincount(codes, n_transcripts, minlength=k)
     fractions: FloatArray = (drawn / np.maximum(size, 1))[codes]
     return fractions
 
@@ -261,21 +221,21 @@ def _groups(cluster: ArrayLike | None, n: int) -> tuple[IntArray, int]:
 
 
 def _effective(
-    codes: IntArray, cells: IntArray, y: FloatArray, weights: FloatArray, shape: tuple[int, ...]
+    codes: IntArray, cells: IntArray, y: FloatArray, weights: FloatArray, times: FloatArray, shape: tuple[int, ...]
 ) -> tuple[FloatArray, FloatArray, bool]:
     """Labelled and harmful counts per cell; Kish sizes and Hajek means where weights differ inside a stratum."""
     k, size = shape[0], int(np.prod(shape))
-    count = np.bincount(codes, minlength=k).astype(np.float64)
-    sum_w = np.bincount(codes, weights, minlength=k)
+    count = np.bincount(codes, times, minlength=k).astype(np.float64)
+    sum_w = np.bincount(codes, times * weights, minlength=k)
     spread = np.zeros(k)
     np.maximum.at(spread, codes, weights)
     smallest = np.full(k, np.inf)
     np.minimum.at(smallest, codes, weights)
     unequal = (count > 0) & (spread > smallest * (1 + 1e-9))
-    kish = np.divide(sum_w**2, np.bincount(codes, weights**2, minlength=k), out=np.zeros(k), where=count > 0)
+    kish = np.divide(sum_w**2, np.bincount(codes, times * weights**2, minlength=k), out=np.zeros(k), where=count > 0)
     # Scaled so that a stratum's weights add up to its effective size.
     scale = np.divide(np.where(unequal, kish, count), sum_w, out=np.zeros(k), where=count > 0)
-    unit = np.where(unequal[codes], weights * scale[codes], 1.0)
+    unit = times * np.where(unequal[codes], weights * scale[codes], 1.0)
     n_labeled = np.bincount(cells, unit, minlength=size).astype(np.float64).reshape(shape)
     n_harmful = np.bincount(cells, unit * y, minlength=size).astype(np.float64).reshape(shape)
     return n_labeled, n_harmful, bool(unequal.any())

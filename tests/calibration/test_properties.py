@@ -261,3 +261,47 @@ def test_post_stratified_guarded_is_frozen():
         estimate = rate_from_counts(size, n, y)
         expected = (rate, np.clip(low, 0, 1), np.clip(high, 0, 1))
         assert (estimate.rate, estimate.low, estimate.high) == pytest.approx(expected, abs=1e-10)
+
+
+@few
+@given(
+    pools(),
+    st.sampled_from(METHODS),
+    st.sampled_from(["scenarios", "new-scenarios"]),
+    st.sampled_from(["none", "uniform", "unequal"]),
+    st.integers(0, 2**32 - 1),
+)
+def test_rows_with_a_frequency_answer_like_the_rows_repeated(pool, method, target, design, seed):
+    y, score = pool
+    rng = np.random.default_rng(seed)
+    assume(method == "post-stratified" or target == "scenarios")
+    both = np.column_stack([score, rng.choice([NAN, 0.0, 1.0], len(y))])
+    times = rng.integers(1, 30, len(y))
+    pi = {"none": None, "uniform": np.full(len(y), 0.5), "unequal": rng.choice([0.2, 0.7], len(y))}[design]
+    cluster = rng.choice(list("abc"), len(y))
+    counted = estimate_rate(
+        y, both, inclusion_probability=pi, cluster=cluster, target=target, method=method, frequency=times
+    )
+    rows = np.repeat(np.arange(len(y)), times)
+    repeated = estimate_rate(
+        y[rows],
+        both[rows],
+        inclusion_probability=None if pi is None else pi[rows],
+        cluster=cluster[rows],
+        target=target,
+        method=method,
+    )
+    numbers = [(e.rate, e.low, e.high, *e.bounds, e.n_harmful) for e in (counted, repeated)]
+    assert numbers[0] == pytest.approx(numbers[1], rel=1e-9, abs=1e-12, nan_ok=True)
+    assert [(s.name, s.n_transcripts) for s in counted.strata] == [(s.name, s.n_transcripts) for s in repeated.strata]
+    assert (counted.n_transcripts, counted.n_scored, counted.n_labeled) == (
+        repeated.n_transcripts,
+        repeated.n_scored,
+        repeated.n_labeled,
+    )
+
+
+@pytest.mark.parametrize("frequency", [[0, 1], [1.5, 1], [-1, 1], [NAN, 1]])
+def test_a_frequency_is_a_whole_number_from_1_on(frequency):
+    with pytest.raises(ValueError, match="frequency must hold whole numbers"):
+        estimate_rate([1.0, NAN], frequency=frequency)
