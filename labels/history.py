@@ -2,14 +2,163 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pandas as pd
 
-# What one version of one label is; a second pull of the same version adds nothing.
-VERSION = ["project", "annotation", "harm", "label", "status", "source", "updated_at"]
-# What a label is, over all its versions.
-IDENTITY = ["project", "annotation", "harm"]
+from grader.errors import InputError
+from grader.files import partial_path, replace_whole
+
+# What a label is, over all its versions. `kind` is annotation, draft or prediction: each has numbers of its own.
+IDENTITY = ["project", "kind", "annotation", "harm"]
+# What a version says; a pull that finds the same again adds nothing.
+SAID = [
+    "transcript_id",
+    "rater",
+    "label",
+    "status",
+    "source",
+    "round",
+    "seconds",
+    "updated_at",
+    "result",
+    "held",
+    "gone",
+]
+COLUMNS = [
+    *IDENTITY, *SAID, "created_at", "rater_email", "task", "updated_by", "content_hash", "prelabelled", "pulled_at",
+]  # fmt: skip
+_TYPES = {"label": "float64", "seconds": "float64", "round": "int64", "gone": "bool", "prelabelled": "bool"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """What a pull added: labels never seen before, new versions of known ones, and those that vanished."""
+
+    new: int
+    changed: int
+    gone: int
+    frame: pd.DataFrame
 
 
 def current(history: pd.DataFrame) -> pd.DataFrame:
-    """The last pulled version of every label; what vanished from the server stays as it was."""
-    return history.drop_duplicates(IDENTITY, keep="last").reset_index(drop=True)
+    """The labels that count: the last pulled version of each.
+
+    A label that vanished from the server stays as it was, unless its rater gave another for the same transcript and
+    round. One that is ``held`` back (its task was edited, its transcript is not of the pool) does not count.
+    """
+    last = _typed(history).drop_duplicates(IDENTITY, keep="last")
+    last = last[last["held"] == ""]
+    place = ["project", "kind", "transcript_id", "harm", "rater", "round"]
+    alive = last.loc[~last["gone"], place].drop_duplicates().assign(alive=True)
+    replaced = last[place].merge(alive, how="left", on=place)["alive"].notna().to_numpy()
+    return last[~(last["gone"].to_numpy() & replaced)].reset_index(drop=True)
+
+
+def held_back(history: pd.DataFrame) -> dict[str, int]:
+    """Why labels do not count, and how many transcripts' labels that holds back."""
+    last = _typed(history).drop_duplicates(IDENTITY, keep="last")
+    held = last[last["held"] != ""]
+    counts = held.groupby("held")["transcript_id"].nunique()
+    return {str(why): int(n) for why, n in counts.items()}
+
+
+def grow(path: Path, rows: pd.DataFrame, *, whole: str | None = None) -> Growth:
+    """Add what is new in `rows` to the history in `path`; the file is written whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        Made when it is not there.
+    rows : DataFrame
+        Labels as they are now: the columns of `COLUMNS` but ``pulled_at`` and ``gone``; those that may be missing may
+        be left out.
+    whole : str, optional
+        The project that `rows` shows completely: labels of it that are not among them vanished.
+
+    Returns
+    -------
+    Growth
+
+    Raises
+    ------
+    InputError
+        The file is no history.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(path):
+        history = read_history(path)
+        now = _typed(rows.assign(gone=False, pulled_at=datetime.now(UTC).isoformat(timespec="seconds")))
+        last = history.drop_duplicates(IDENTITY, keep="last")
+        if whole is not None:
+            now = pd.concat([now, _vanished(last[last["project"] == whole], now)], ignore_index=True)
+        before = _versions(last)
+        added = now[[before.get(identity) != said for identity, said in _versions(now).items()]]
+        known = [tuple(row) in before for row in added[IDENTITY].itertuples(index=False, name=None)]
+        grown = pd.concat([history, added], ignore_index=True) if len(history) else added.reset_index(drop=True)
+        if len(added) or not path.exists():
+            partial = partial_path(path)
+            grown.to_parquet(partial, index=False)
+            replace_whole(partial, path)
+    n_known, n_gone = sum(known), int(added["gone"].sum())
+    return Growth(new=len(added) - n_known, changed=n_known - n_gone, gone=n_gone, frame=grown)
+
+
+def read_history(path: Path) -> pd.DataFrame:
+    """The history in `path`; empty when there is no file.
+
+    Raises
+    ------
+    InputError
+        The file is no history.
+    """
+    if not path.exists():
+        return _typed(pd.DataFrame())
+    try:
+        found = pd.read_parquet(path)
+    except (ValueError, OSError) as error:
+        raise InputError(f"cannot be read: {str(error).splitlines()[0]}", file=path) from None
+    if missing := [column for column in (*IDENTITY, "pulled_at") if column not in found]:
+        raise InputError(f"is no history of pulled labels (no {missing[0]!r}); name another file", file=path)
+    return _typed(found)
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """All columns, in order and of their types; missing text is None."""
+    empty = pd.Series(index=frame.index, dtype=object)
+    columns = {name: frame[name] if name in frame else empty for name in COLUMNS}
+    out = pd.DataFrame({n: c.astype(object).where(c.notna(), None) for n, c in columns.items()}, columns=COLUMNS)
+    defaults: dict[Hashable, object] = {"round": 1, "gone": False, "prelabelled": False, "held": ""}
+    return out.fillna(defaults).astype(_TYPES)
+
+
+def _versions(frame: pd.DataFrame) -> dict[tuple[object, ...], tuple[object, ...]]:
+    """What each label says, by its identity; NaN as None, so that equal is equal."""
+    said = frame[SAID].astype(object)
+    said = said.where(said.notna(), None)
+    identities = frame[IDENTITY].itertuples(index=False, name=None)
+    return dict(zip(identities, said.itertuples(index=False, name=None), strict=True))
+
+
+def _vanished(last: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
+    here = set(now[IDENTITY].itertuples(index=False, name=None))
+    away = [identity not in here for identity in last[IDENTITY].itertuples(index=False, name=None)]
+    when = now["pulled_at"].iloc[0] if len(now) else datetime.now(UTC).isoformat(timespec="seconds")
+    return last[away].assign(gone=True, pulled_at=when)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One at a time: of two pulls at once the later must not undo what the earlier added."""
+    try:
+        import fcntl
+    except ImportError:  # not on this system
+        yield
+        return
+    with path.with_name(f".{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

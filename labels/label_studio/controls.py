@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from grader.errors import InputError
+from labels.label_studio.answers import Answer, Export
 from labels.label_studio.config import Control, shape_of
-from labels.label_studio.export import Answer, Export
 
 ControlMap = Mapping[str, Mapping[str, Sequence[str]]]
 
@@ -85,7 +85,7 @@ def label_rows(
 
 _COLUMNS = [
     "transcript_id", "harm", "rater", "label", "status", "round", "created_at", "seconds", "source", "rater_email",
-    "task", "annotation", "updated_at", "updated_by", "content_hash", "result",
+    "task", "annotation", "updated_at", "updated_by", "content_hash", "result", "kind", "prelabelled",
 ]  # fmt: skip
 
 

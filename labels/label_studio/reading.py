@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from grader.errors import InputError
+from labels.label_studio.answers import Export
 from labels.label_studio.config import Control, read_config
 from labels.label_studio.controls import ControlMap, label_rows
-from labels.label_studio.export import Export, read_export
+from labels.label_studio.export import read_export
 from labels.labelset import LabelSet
 
 _BESIDE = "label_config.xml"

@@ -11,7 +11,8 @@ import pytest
 
 from grader.errors import InputError
 from labels import LabelSet, read_label_studio, read_labels
-from labels.label_studio.export import flat_values, parse_export
+from labels.label_studio.export import parse_export
+from labels.label_studio.values import flat_values
 from labels.labelset import COLUMNS
 
 REFUSAL = {"refusal": {"refusal": ["2_full_refusal", "3_partial_refusal"]}}

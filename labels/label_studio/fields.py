@@ -1,0 +1,94 @@
+"""Single fields of exports, each read with care: an export may be broken anywhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from grader.errors import InputError
+
+
+def transcript_id_of(task: str, data: Mapping[str, Any], id_field: str | None) -> str:
+    """The transcript's id: the field that was named, else ``transcript_id``, else ``id``, else the task's number."""
+    if id_field is not None:
+        if data.get(id_field) in (None, ""):
+            raise InputError(f"has no field {id_field!r} for the transcript's id; fields: {', '.join(map(str, data))}")
+        return _scalar(id_field, data[id_field])
+    for name in ("transcript_id", "id"):
+        if data.get(name) not in (None, ""):
+            return _scalar(name, data[name])
+    return task
+
+
+def _scalar(name: str, value: Any) -> str:
+    if isinstance(value, list | dict):
+        raise InputError(f"{name!r} must be text or a number to serve as id, got {type(value).__name__}")
+    return str(value)
+
+
+def rater_of(who: Any, username: Any, number: int) -> tuple[str, str | None]:
+    """A rater's id as text (what every format carries), and the e-mail where it is given.
+
+    ``completed_by`` is an id or an object; a draft's ``user`` an e-mail, with ``created_username`` "e-mail, id".
+    """
+    named = re.fullmatch(r"\s*(.*?),\s*(\d+)\s*", username) if isinstance(username, str) else None
+    email = named.group(1).split()[-1] if named and named.group(1).split() else None
+    if isinstance(who, Mapping):
+        email = text_or_none(who.get("email")) or email
+        who = who.get("id", email)
+    elif isinstance(who, str) and "@" in who:
+        email, who = who, (named.group(2) if named else who)
+    if who in (None, "") or isinstance(who, list | Mapping):
+        return f"unnamed {number}", email
+    return id_of(who) or f"unnamed {number}", email
+
+
+def id_of(value: Any) -> str | None:
+    """An id as text, from a number or an object that holds it."""
+    if isinstance(value, Mapping):
+        value = value.get("id")
+    if value is None or isinstance(value, list | dict):
+        return None
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def round_of(value: Any) -> int:
+    """The round of the design; 1 where none is given."""
+    if value in (None, ""):
+        return 1
+    number = number_of(value)
+    if number is None or number < 1 or number % 1:
+        raise InputError(f"round must be 1, 2, ..., got {value!r}")
+    return int(number)
+
+
+def number_of(value: Any) -> float | None:
+    """A finite number, else None."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if number == number and abs(number) != float("inf") else None
+
+
+def text_or_none(value: Any) -> str | None:
+    """Text that is not empty, else None."""
+    return value if isinstance(value, str) and value else None
+
+
+def list_of(task: Mapping[str, Any], name: str) -> list[Any]:
+    """The list under `name`, empty when it is missing."""
+    found = task.get(name) or []
+    if not isinstance(found, list):
+        raise InputError(f"{name} must be a list, got {type(found).__name__}")
+    return found
+
+
+def objects_of(task: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """The list of objects under `name`."""
+    found = list_of(task, name)
+    for part in found:
+        if not isinstance(part, Mapping):
+            raise InputError(f"{name} must hold objects, got {type(part).__name__}")
+    return found
