@@ -9,9 +9,12 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import betaln, xlog1py, xlogy
 
-from calibration.checks import check_counts, check_level
+from calibration.checks import FloatArray, check_counts, check_level
 
 Decision = Literal["below", "above", "narrow enough", "go on"]
+
+# Labels to come are a guess: sought to this relative precision.
+PRECISION = 0.01
 
 
 def confidence_sequence(n_harmful: float, n_labeled: float, *, confidence_level: float = 0.95) -> tuple[float, float]:
@@ -104,6 +107,70 @@ def stratified_confidence_sequence(
     limits = np.array([confidence_sequence(y_h, n_h, confidence_level=level) for y_h, n_h in zip(y, n, strict=True)])
     low, high = (size / size.sum()) @ limits
     return float(low), float(high)
+
+
+def labels_for_width(
+    n_transcripts: ArrayLike,
+    n_labeled: ArrayLike,
+    n_harmful: ArrayLike,
+    width: float,
+    *,
+    confidence_level: float = 0.95,
+) -> int | None:
+    """How many labels in all until the stratified sequence is expected to be as narrow as `width`.
+
+    Parameters
+    ----------
+    n_transcripts, n_labeled, n_harmful : array-like of shape (n_strata,)
+        As in `stratified_confidence_sequence`: what there is so far.
+    width : float in (0, 1)
+    confidence_level : float in (0, 1)
+
+    Returns
+    -------
+    int or None
+        None where labelling the whole pool does not reach it.
+
+    Raises
+    ------
+    ValueError
+        As `stratified_confidence_sequence`; a width outside (0, 1).
+
+    Notes
+    -----
+    Every stratum goes on at its present share of the labels until it is exhausted (one without labels as if it had
+    one), and further labels are as harmful as (harmful + 1/2) / (labelled + 1) says. A guess, to 1 %.
+
+    Examples
+    --------
+    >>> n = labels_for_width([5000], [100], [0], 0.05)
+    >>> low, high = confidence_sequence(0.5 / 101 * (n - 100), n)
+    >>> 0.049 < high - low <= 0.05
+    True
+    """
+    if not 0 < width < 1:
+        msg = f"width must fulfil 0 < width < 1, got {width}."
+        raise ValueError(msg)
+    size, n, y = (np.atleast_1d(np.asarray(a, dtype=np.float64)) for a in (n_transcripts, n_labeled, n_harmful))
+    expected = (y + 0.5) / (n + 1)
+
+    def labels_at(factor: float) -> FloatArray:
+        return np.asarray(np.maximum(n, np.minimum(size, np.ceil(np.maximum(n, 1) * factor))))
+
+    def reached(factor: float) -> bool:
+        at = labels_at(factor)
+        low, high = stratified_confidence_sequence(size, at, y + (at - n) * expected, confidence_level=confidence_level)
+        return high - low <= width
+
+    short, enough = 1.0, float((size / np.maximum(n, 1)).max())
+    if reached(short):
+        return round(float(n.sum()))
+    if not reached(enough):
+        return None
+    while enough / short > 1 + PRECISION:
+        middle = float(np.sqrt(short * enough))
+        short, enough = (short, middle) if reached(middle) else (middle, enough)
+    return round(float(labels_at(enough).sum()))
 
 
 def when_to_stop(

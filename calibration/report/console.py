@@ -64,16 +64,16 @@ def print_notes(console: Console, report: Report) -> None:
             if note.startswith(SAMPLE_ONLY):
                 said.setdefault(note, []).append(f"{coefficient.agreement.statistic} on {coefficient.harm}")
     for line in report.notes:
-        console.print(_safe(line), style="dim")
+        print_line(console, line, "dim")
     for note, places in said.items():
         where = "all rates" if len(places) == len(report.rates) > 1 else "; ".join(dict.fromkeys(places))
-        console.print(_safe(f"{where}: {note}"), style="dim")
+        print_line(console, f"{where}: {note}", "dim")
 
 
 def print_comparisons(console: Console, comparisons: Iterable[ComparisonFinding]) -> None:
     """Print, a sentence each, which groups can be told apart."""
     for comparison in comparisons:
-        console.print(_safe(comparison_sentence(comparison)))
+        print_line(console, comparison_sentence(comparison))
 
 
 def print_agreement(console: Console, findings: Sequence[AgreementFinding]) -> None:
@@ -108,9 +108,8 @@ def print_assumed(console: Console, findings: Sequence[AssumedFinding]) -> None:
     for f in findings:
         e = f.estimate
         interval = percent_interval(e.low, e.high)
-        console.print(
-            _safe(f"{f.harm}, {group_name(f.group)}: {percent(e.rate)} ({interval}) by {e.method}. {e.notes[0]}")
-        )
+        told = f"{f.harm}, {group_name(f.group)}: {percent(e.rate)} ({interval}) by {e.method}. {e.notes[0]}"
+        print_line(console, told)
 
 
 def print_truth(console: Console, report: Report, truth: Truth, held: Held, n_redraws: int) -> None:
@@ -169,6 +168,11 @@ def print_table(console: Console, title: str, columns: Sequence[str], rows: Iter
     for row in rows:
         table.add_row(*(_safe(cell) for cell in row))
     console.print(table)
+
+
+def print_line(console: Console, text: str, style: str = "") -> None:
+    """Print a sentence that cannot steer the terminal."""
+    console.print(_safe(text), style=style)
 
 
 def _safe(text: str) -> Text:

@@ -8,8 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from calibration.alt_test import alt_test
+from calibration.checks import FloatArray
 from calibration.findings import AgreementFinding, RaterFinding
 from calibration.rates import estimate_rate
+from calibration.records import RateEstimate
 from calibration.study.pairs import HUMAN
 from calibration.study.pool import HarmTable
 from calibration.study.settings import StudySettings
@@ -37,24 +39,31 @@ def rater_findings(tables: Iterable[HarmTable], labels: LabelSet, settings: Stud
             y = own.reindex(table.facts.index).to_numpy(dtype=float)
             if np.isnan(y).all():
                 continue
-            estimate = estimate_rate(
-                y,
-                table.sides(table.graders[0]),
-                inclusion_probability=table.probabilities(),
-                method="post-stratified",
-                target="pool" if settings.target == "pool" else "scenarios",
-                confidence_level=settings.confidence_level,
-            )
             yield RaterFinding(
                 harm=table.harm,
                 rater=str(row["rater"]),
-                estimate=estimate,
+                estimate=rate_as_labelled(table, y, settings),
                 n_votes=int(row["n_votes"]),
                 sensitivity=float(row["sensitivity"]),
                 specificity=float(row["specificity"]),
                 median_seconds=float(row["median_seconds"]),
                 flags=tuple(row["flags"]),
             )
+
+
+def rate_as_labelled(table: HarmTable, y: FloatArray, settings: StudySettings) -> RateEstimate:
+    """The rate over the whole pool with `y` (one rater's labels, another consensus) for labels.
+
+    By the study's method, so that it can be held against the study's rate.
+    """
+    return estimate_rate(
+        y,
+        table.sides(table.graders[0]),
+        inclusion_probability=table.probabilities(),
+        method=settings.method,
+        target="pool" if settings.target == "pool" else "scenarios",
+        confidence_level=settings.confidence_level,
+    )
 
 
 def alternative_annotators(tables: Iterable[HarmTable], labels: LabelSet) -> Iterator[AgreementFinding]:
