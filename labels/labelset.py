@@ -163,9 +163,10 @@ class LabelSet:
         """
         drawn = design.loc[design["drawn"].astype(bool), ["transcript_id", "harm"]].drop_duplicates()
         human = self.frame[self.frame["source"] != "prediction"]
-        best = human.assign(rank=human["status"].map(_RANK)).groupby(["transcript_id", "harm"])["rank"].min()
-        rank = best.reindex(pd.MultiIndex.from_frame(drawn)).fillna(_RANK["draft"]).to_numpy()
-        drawn = drawn.assign(state=np.array(["definite", "unsure", "skipped", "unlabelled"])[rank.astype(int)])
+        rank = human["status"].map(_RANK).astype(float)  # text, where there is no row
+        best = human.assign(rank=rank).groupby(["transcript_id", "harm"])["rank"].min()
+        state = best.reindex(pd.MultiIndex.from_frame(drawn)).fillna(_RANK["draft"]).to_numpy(dtype=int)
+        drawn = drawn.assign(state=np.array(["definite", "unsure", "skipped", "unlabelled"])[state])
         table = drawn.groupby(["harm", "state"]).size().unstack(fill_value=0)
         table = table.reindex(columns=["definite", "unsure", "skipped", "unlabelled"], fill_value=0)
         table.insert(0, "drawn", table.sum(axis=1))

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from scipy.special import betaln
 
 from calibration.intervals import clopper_pearson
-from calibration.sequential import confidence_sequence, stratified_confidence_sequence, when_to_stop
+from calibration.sequential import (
+    confidence_sequence,
+    labels_for_width,
+    stratified_confidence_sequence,
+    when_to_stop,
+)
 
 
 def test_golden(reference_cases):
@@ -65,6 +70,46 @@ def test_strata_share_the_error():
     assert high == pytest.approx(0.3 * first[1] + 0.7 * second[1])
     assert stratified_confidence_sequence([500], [100], [3]) == confidence_sequence(3, 100)
     assert stratified_confidence_sequence([500, 500], [0, 100], [0, 0])[1] > 0.5
+
+
+def test_strata_hold_at_every_look():
+    """300 campaigns that go on in two strata at unlike speeds and rates: at most 3 % miss at some look."""
+    rng = np.random.default_rng(4)
+    rates, speed, missed = (0.4, 0.01), (4, 16), 0
+    truth = 0.1 * rates[0] + 0.9 * rates[1]
+    for _ in range(300):
+        harmful = [np.cumsum(rng.random((20, k)) < p) for k, p in zip(speed, rates, strict=True)]
+        looks = [[int(h[k * look - 1]) for h, k in zip(harmful, speed, strict=True)] for look in range(1, 21)]
+        limits = [
+            stratified_confidence_sequence([1000, 9000], [4 * look, 16 * look], y) for look, y in enumerate(looks, 1)
+        ]
+        missed += any(not low <= truth <= high for low, high in limits)
+    assert missed <= 9
+
+
+@pytest.mark.parametrize(
+    ("size", "n", "y", "width"),
+    [([5000], [100], [3], 0.05), ([500, 4500], [50, 50], [30, 0], 0.1), ([300, 3000], [0, 60], [0, 2], 0.15)],
+)
+def test_labels_for_a_width_by_going_on(size, n, y, width):
+    """The first total that is narrow enough when every stratum goes on at its share, found one step at a time."""
+    size, n, y = (np.array(a, dtype=float) for a in (size, n, y))
+    expected, start = (y + 0.5) / (n + 1), np.maximum(n, 1)
+    factor = 1.0
+    while True:
+        at = np.maximum(n, np.minimum(size, np.ceil(start * factor)))
+        low, high = stratified_confidence_sequence(size, at, y + (at - n) * expected)
+        if high - low <= width:
+            break
+        factor *= 1.002
+    assert labels_for_width(size, n, y, width) == pytest.approx(at.sum(), rel=0.02)
+
+
+def test_labels_for_a_width_that_is_there_or_out_of_reach():
+    assert labels_for_width([1000], [400], [0], 0.1) == 400
+    assert labels_for_width([60], [30], [10], 0.1) is None
+    with pytest.raises(ValueError, match="0 < width < 1, got 0"):
+        labels_for_width([60], [30], [10], 0)
 
 
 def test_stopping():
