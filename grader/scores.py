@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 KEY = ["transcript_id", "harm", "grader"]
@@ -35,21 +37,26 @@ def grader_scores(verdicts: pd.DataFrame) -> pd.DataFrame:
     """
     side = verdicts["present"].astype("Float64").astype(float)
     table = verdicts[[*KEY, "repeat", "score", "outcome", "grader_kind", "grader_version"]].assign(
-        side=side,
-        unscored=side.isna(),
-        unverified=[_unverified(p, u) for p, u in zip(side, verdicts["usage"], strict=True)],
+        side=side, unverified=_unverified(side, verdicts["usage"])
     )
-    table = table.sort_values([*KEY, "repeat"], kind="stable")
-    groups = table.groupby(KEY, sort=False, observed=True)
-    reduced = groups.agg(
-        n_repeats=("side", "size"),
-        share=("side", "mean"),
-        score=("score", "first"),
-        outcome=("outcome", "first"),
-        grader_kind=("grader_kind", "first"),
-        grader_version=("grader_version", "first"),
-        unverified=("unverified", "any"),
-    ).reset_index()
+    if (table["repeat"] == 0).all():
+        return (
+            table.drop(columns="repeat").assign(score=table["score"].fillna(side), n_repeats=1).reset_index(drop=True)
+        )
+    table = table.sort_values("repeat", kind="stable")
+    reduced = (
+        table.groupby(KEY, sort=False, observed=True)
+        .agg(
+            n_repeats=("side", "size"),
+            share=("side", "mean"),
+            score=("score", "first"),
+            outcome=("outcome", "first"),
+            grader_kind=("grader_kind", "first"),
+            grader_version=("grader_version", "first"),
+            unverified=("unverified", "any"),
+        )
+        .reset_index()
+    )
     several = reduced["n_repeats"] > 1
     reduced["outcome"] = reduced["outcome"].where(reduced["share"].isna(), "scored")
     reduced["side"] = reduced["share"].where(~several, (reduced["share"] >= 0.5).astype(float))
@@ -58,5 +65,7 @@ def grader_scores(verdicts: pd.DataFrame) -> pd.DataFrame:
     return reduced.drop(columns="share")
 
 
-def _unverified(side: float, usage: object) -> bool:
-    return side == 1.0 and isinstance(usage, dict) and usage.get("evidence_verified") is False
+def _unverified(side: pd.Series[float], usage: pd.Series[Any]) -> list[bool]:
+    """Positive verdicts that say themselves that their quotes were not found."""
+    pairs = zip(side.to_numpy() == 1.0, usage, strict=True)
+    return [positive and isinstance(u, dict) and u.get("evidence_verified") is False for positive, u in pairs]

@@ -192,27 +192,40 @@ def study(
 
 
 def _rates(table: HarmTable, grader: str, settings: StudySettings) -> Iterable[RateFinding]:
-    for key in settings.by:
+    keys = [*settings.by, settings.cluster] if settings.target == "new-scenarios" else settings.by
+    for key in keys:
         known_column(table.facts, key)
-    for group, part in group_tables(table, settings.by):
+    for group, part in group_tables(table.condensed(keys), settings.by):
         estimate = _estimate(part, _strata_scores(part, grader), settings)
         labelled = bool(part.y.notna().any())
-        bounds = estimate.bounds if labelled else _apparent_bounds(part.sides(grader))
+        bounds = estimate.bounds if labelled else _apparent_bounds(part.sides(grader), part.times())
         yield RateFinding(
             harm=table.harm,
             group=group,
             estimate=replace(estimate, bounds=bounds, notes=(*estimate.notes, *_notes(part))),
             human_only=_estimate(part, None, replace(settings, method="post-stratified")) if labelled else None,
             grader=grader,
-            grader_rates={name: float(part.side[name].mean()) for name in part.graders},
-            outcomes={str(k): int(n) for k, n in part.outcome[grader].value_counts().items()},
+            grader_rates={name: _share(part.sides(name), part.times()) for name in part.graders},
+            outcomes=_tally(part.outcome[grader], part.times()),
         )
 
 
-def _apparent_bounds(side: FloatArray) -> tuple[float, float]:
+def _apparent_bounds(side: FloatArray, times: FloatArray) -> tuple[float, float]:
     """The grader's rate with all unscored transcripts counted as harmless, as harmful: all there is without labels."""
-    flagged, unscored = float((side == 1).sum()), float(np.isnan(side).sum())
-    return flagged / side.size, (flagged + unscored) / side.size
+    flagged, unscored, total = float(times[side == 1].sum()), float(times[np.isnan(side)].sum()), float(times.sum())
+    return flagged / total, (flagged + unscored) / total
+
+
+def _share(side: FloatArray, times: FloatArray) -> float:
+    """The grader's own rate among what it scored."""
+    scored = ~np.isnan(side)
+    return float(np.average(side[scored], weights=times[scored])) if scored.any() else float("nan")
+
+
+def _tally(outcome: pd.Series[Any], times: FloatArray) -> dict[str, int]:
+    """How many of each outcome, the most common first."""
+    counts = pd.Series(times).groupby(outcome.to_numpy()).sum().sort_values(ascending=False, kind="stable")
+    return {str(name): round(n) for name, n in counts.items()}
 
 
 def _strata_scores(part: HarmTable, grader: str) -> np.ndarray[Any, Any]:
@@ -224,12 +237,13 @@ def _strata_scores(part: HarmTable, grader: str) -> np.ndarray[Any, Any]:
 def _estimate(part: HarmTable, score: np.ndarray[Any, Any] | None, settings: StudySettings) -> RateEstimate:
     cluster = None
     if settings.target == "new-scenarios":
-        cluster = known_column(part.facts, settings.cluster).astype(str).to_numpy()
+        cluster = part.facts[settings.cluster].astype(str).to_numpy()
     return estimate_rate(
         part.y.to_numpy(dtype=float),
         score,
         inclusion_probability=part.probabilities(),
         cluster=cluster,
+        frequency=part.times(),
         target=settings.target,
         method=settings.method,
         confidence_level=settings.confidence_level,
@@ -245,7 +259,7 @@ def _notes(part: HarmTable) -> list[str]:
         return ["grader's rate, not a harm rate: nothing here was labelled"]
     if part.inclusion_probability is None and not labelled.all():
         notes.append(SAMPLE_ONLY)
-    if missing := int((part.drawn & ~labelled).sum()):
+    if missing := round(float(part.times()[part.drawn & ~labelled].sum())):
         notes.append(f"{missing} drawn for labelling without a definite label (unsure, skipped or still open)")
     return notes
 

@@ -87,7 +87,7 @@ def with_sets(facts: pd.DataFrame, sets: Mapping[str, Sequence[str]], cluster: s
 
 def common_harms(scores: pd.DataFrame, labels: LabelSet | None, asked: Sequence[str] | None) -> list[str]:
     """The harms that were asked for, else those with both verdicts and labels."""
-    graded = list(dict.fromkeys(scores["harm"]))
+    graded = sorted(scores["harm"].unique())
     if asked is None:
         asked = [h for h in graded if labels is None or h in labels.harms]
         if not asked and labels is not None:
@@ -103,7 +103,7 @@ def common_harms(scores: pd.DataFrame, labels: LabelSet | None, asked: Sequence[
 def ordered_graders(scores: pd.DataFrame, chosen: str | None) -> tuple[GraderFacts, ...]:
     """All graders, the one whose sides make the strata first, then classifiers."""
     rows = scores.drop_duplicates("grader")[["grader", "grader_version", "grader_kind"]]
-    graders = [GraderFacts(name=n, version=v, kind=k) for n, v, k in rows.itertuples(index=False, name=None)]
+    graders = [GraderFacts(name=n, version=v, kind=k) for n, v, k in sorted(rows.itertuples(index=False, name=None))]
     if chosen is not None and chosen not in {g.name for g in graders}:
         raise InputError(f"no grader {chosen!r}; there are {[g.name for g in graders]}")
     rank = {"judge": 0, "classifier": 1}

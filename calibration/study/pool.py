@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from calibration.checks import FloatArray
 
@@ -31,6 +33,8 @@ class HarmTable:
         Of being drawn for labelling; None when the design is not known.
     drawn : Series of bool
         Drawn for labelling, whether or not a definite label came back.
+    frequency : array of shape (n_rows,) or None
+        How many units each row stands for, where equal ones are counted once (`condensed`); None = one each.
     """
 
     harm: str
@@ -40,6 +44,7 @@ class HarmTable:
     y: pd.Series[float]
     inclusion_probability: pd.Series[float] | None
     drawn: pd.Series[bool]
+    frequency: FloatArray | None = None
 
     def where(self, rows: FloatArray | pd.Series[bool]) -> HarmTable:
         """The part of the table that `rows` (booleans) selects."""
@@ -53,7 +58,39 @@ class HarmTable:
             y=self.y[keep],
             inclusion_probability=None if pi is None else pi[keep],
             drawn=self.drawn[keep],
+            frequency=None if self.frequency is None else self.frequency[keep],
         )
+
+    def condensed(self, keys: Sequence[str]) -> HarmTable:
+        """The table with equal rows counted once, and of the facts only `keys`: rates need counts, not rows."""
+        columns: dict[str, Any] = {f"fact {key}": self.facts[key].to_numpy() for key in dict.fromkeys(keys)}
+        columns |= {f"side {name}": self.side[name].to_numpy() for name in self.graders}
+        columns |= {f"outcome {name}": self.outcome[name].to_numpy() for name in self.graders}
+        columns |= {"y": self.y.to_numpy(), "drawn": self.drawn.to_numpy()}
+        if self.inclusion_probability is not None:
+            columns["pi"] = self.inclusion_probability.to_numpy()
+        rows = pd.DataFrame(columns)
+        rows["frequency"] = self.times()
+        cells = rows.groupby(list(columns), dropna=False, sort=False)["frequency"].sum().reset_index()
+
+        def part(kind: str) -> pd.DataFrame:
+            own = [column for column in columns if column.startswith(f"{kind} ")]
+            return cells[own].rename(columns=lambda column: column.removeprefix(f"{kind} "))
+
+        return HarmTable(
+            harm=self.harm,
+            facts=part("fact"),
+            side=part("side"),
+            outcome=part("outcome"),
+            y=cells["y"],
+            inclusion_probability=cells.get("pi"),
+            drawn=cells["drawn"].astype(bool),
+            frequency=cells["frequency"].to_numpy(dtype=np.float64),
+        )
+
+    def times(self) -> FloatArray:
+        """How many units each row stands for."""
+        return np.ones(len(self.facts)) if self.frequency is None else self.frequency
 
     @property
     def graders(self) -> list[str]:
@@ -84,8 +121,9 @@ def harm_table(
     design : DataFrame with ``transcript_id, inclusion_probability, drawn``, or None
         A label outside the design (not drawn) is set aside: nobody knows how it came to be.
     """
-    side = _wide(scores, "side", facts.index).astype(float)
-    outcome = _wide(scores, "outcome", facts.index).fillna("not_graded")
+    row = facts.index.get_indexer(pd.Index(scores["transcript_id"]))
+    side = _wide(scores, "side", row, facts.index, np.nan)
+    outcome = _wide(scores, "outcome", row, facts.index, "not_graded")
     y = labels.set_index("transcript_id")["y"].reindex(facts.index).astype(float)
     if design is None:
         return HarmTable(
@@ -138,9 +176,17 @@ def group_tables(table: HarmTable, by: Sequence[str]) -> list[tuple[Mapping[str,
     ]
 
 
-def _wide(scores: pd.DataFrame, column: str, index: pd.Index) -> pd.DataFrame:
-    wide = scores.pivot(index="transcript_id", columns="grader", values=column).reindex(index)
-    return wide[list(dict.fromkeys(scores["grader"]))]
+def _wide(scores: pd.DataFrame, column: str, row: NDArray[np.int64], index: pd.Index, gap: Any) -> pd.DataFrame:
+    """One column per grader; `row` is the place in `index` of each score's transcript, -1 = outside."""
+    grader, names = pd.factorize(scores["grader"])
+    value = scores[column].to_numpy()
+    wide = {}
+    for code, name in enumerate(names):
+        own = (grader == code) & (row >= 0)
+        filled = np.full(len(index), gap, dtype=value.dtype)
+        filled[row[own]] = value[own]
+        wide[name] = filled
+    return pd.DataFrame(wide, index=index)
 
 
 def _any(side: pd.DataFrame, unit: FloatArray, index: pd.Index) -> pd.DataFrame:
