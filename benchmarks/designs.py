@@ -1,9 +1,9 @@
 """Every sampling design, checked by simulation: is the weighted estimate unbiased, does the interval hold.
 
-Two graders look at every pool; labels are drawn in one or two rounds (`labels.draw_sample`), rounds are combined, and the
-rate is estimated as `harmrate rate` does. `bias of 1/pi` is that of the plain weighted mean, which is unbiased when the
-inclusion probabilities are true; `bias of rate` is that of the printed rate. Both are against each pool's own rate, in
-points and (in brackets) in standard errors.
+Two graders look at every pool; labels are drawn in one or two rounds (`labels.draw_sample`), rounds are combined, and
+the rate is estimated as `harmrate rate` does. `bias of 1/pi` is that of the plain weighted mean, which is unbiased when
+the inclusion probabilities are true; `bias of rate` is that of the printed rate. Both are against each pool's own rate,
+in points and (in brackets) in standard errors.
 
     python -m benchmarks.designs [--data-sets 1000] [--rates 0.03 0.15] [--workers 1] [--seed 20261125]
 """
