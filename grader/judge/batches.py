@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from grader.judge.batch_api import BatchApi
 from grader.judge.batch_journal import Batch, BatchJournal
 from grader.judge.budget import Budget, Reservation
 from grader.judge.client import Reply, Request, RunStopped, SendError, SpendLimitReached
-from grader.judge.courier import Answer, Keep
-from grader.judge.reading import reply_outcome
+from grader.judge.courier import Answer
+from grader.judge.keeping import Keeper
 from grader.store import Store
-from grader.transcript import Transcript, canonical_json
-
-if TYPE_CHECKING:
-    from grader.judge.llm_judge import LLMJudge
+from grader.transcript import canonical_json
 
 # The API takes 100,000 requests or 256 MB; smaller batches end earlier and lose less when one fails.
 MAX_REQUESTS = 10_000
@@ -43,8 +40,8 @@ class BatchCourier:
     client : Anthropic or AsyncAnthropic
     store : Store
         Keeps the ids of batches, so that a run that was killed finds its batches again instead of sending them twice.
-    keep : callable
-        Called with every reply before anybody else sees it (it stores the reply); False asks the question again.
+    keeper : Keeper
+        Stores replies before anybody else sees them.
     attempts : int, at least 1
         How often a request is put into a batch.
     budget : Budget, optional
@@ -58,7 +55,7 @@ class BatchCourier:
         client: Any,
         *,
         store: Store,
-        keep: Keep,
+        keeper: Keeper,
         attempts: int = 3,
         budget: Budget | None = None,
         max_requests: int = MAX_REQUESTS,
@@ -67,7 +64,7 @@ class BatchCourier:
     ) -> None:
         self._api = BatchApi(client)
         self._store, self._journal = store, BatchJournal(store)
-        self._keep, self._attempts, self._budget = keep, attempts, budget
+        self._keeper, self._attempts, self._budget = keeper, attempts, budget
         self._max_requests, self._max_bytes = max_requests, max_bytes
         self._poll_seconds = poll_seconds
         self._asked: dict[str, Request] = {}
@@ -230,10 +227,11 @@ class BatchCourier:
         again = self._tries[request.key] < self._attempts
         if result["type"] == "succeeded":
             reply = Reply(message=dict(result["message"]), request_id=result["message"]["id"])
-            if self._keep(request, reply, again):
-                self._answer(request, reply)
-            else:
+            if again and not self._keeper.is_readable(request, reply):
                 self._to_send.append(request)
+                return
+            self._keeper.keep([(request, reply)])
+            self._answer(request, reply)
             return
         failure = _failure(result, self._tries[request.key])
         if again and failure.retry == "later":
@@ -269,65 +267,3 @@ def _failure(result: Result, tries: int) -> SendError:
         request_id=request_id,
         retry="later" if error["type"] in _PASSING_ERRORS else "never",
     )
-
-
-def grade_by_batch(judge: LLMJudge, transcripts: Iterable[Transcript], client: Any, **options: Any) -> Failures:
-    """Ask by batch what `judge` would ask of `transcripts`, and keep the replies in its store.
-
-    Afterwards ``judge.grade`` finds them there and sends nothing more; give it the result of this as its client, so
-    that what failed in its batch is told as such.
-
-    Parameters
-    ----------
-    judge : LLMJudge
-        With a store.
-    transcripts : iterable of Transcript
-    client : Anthropic or AsyncAnthropic
-    **options
-        Of `BatchCourier`: ``attempts``, ``budget``, ``max_requests``, ``max_bytes``, ``poll_seconds``.
-
-    Returns
-    -------
-    Failures
-        A `JudgeClient` that knows why a request has no reply.
-
-    Raises
-    ------
-    ValueError
-        The judge has no store.
-    RunStopped
-        No further request can succeed; a rerun continues.
-    """
-    if judge.store is None:
-        raise ValueError("judge must have a store to grade by batch, got None.")
-
-    def keep(request: Request, reply: Reply, may_ask_again: bool) -> bool:  # noqa: FBT001 - see courier.Keep
-        if may_ask_again and reply_outcome(reply, request.harms) == "unparseable":
-            return False
-        judge.keep(request, reply)
-        if judge.watch is not None:
-            judge.watch(request, reply)
-        return True
-
-    failures = Failures()
-    with BatchCourier(client, store=judge.store, keep=keep, **options) as courier:
-        outstanding = 0
-        for request in judge.requests(transcripts):
-            courier.submit(request)
-            outstanding += 1
-        for _ in range(outstanding):
-            request, answer = courier.next_answer()
-            if isinstance(answer, SendError):
-                failures.reasons[request.key] = answer
-    return failures
-
-
-class Failures:
-    """A `JudgeClient` that asks nobody: every request fails as it failed in its batch."""
-
-    def __init__(self) -> None:
-        self.reasons: dict[str, SendError] = {}
-
-    def send(self, request: Request) -> Reply:
-        """Raise the failure of `request`."""
-        raise self.reasons.get(request.key) or SendError("the request was in no batch")

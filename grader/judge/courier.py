@@ -8,7 +8,8 @@ import os
 import queue
 import random
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections import deque
+from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,15 +17,16 @@ from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
 from grader.judge.client import JudgeClient, Reply, Request, SendError
+from grader.judge.keeping import Keeper
 from grader.judge.throttle import Throttle
 
 _OVERRUN = frozenset({429, 529})
 # How long replies already paid for may still arrive after a run was stopped.
 _LAST_REPLIES_SECONDS = 30.0
+# How long an arrived reply waits for others to be stored with; short against the seconds that a model takes.
+_GATHER_SECONDS = 0.01
 
 Answer = tuple[Request, "Reply | SendError"]
-# Keeps a reply (the argument says whether another attempt is allowed); False asks the same question again.
-Keep = Callable[[Request, Reply, bool], bool]
 
 
 class Carrier(Protocol):
@@ -88,16 +90,21 @@ class Courier:
     concurrency : int, at least 1
         Most requests in flight.
     retries : Retries
-    keep : callable
-        Called in the courier's thread with every reply before anybody else sees it (it stores the reply).
+    keeper : Keeper
+        Called in the courier's thread: stores replies before anybody else sees them. A request counts as in flight,
+        and holds its slot, until its reply is stored.
     """
 
-    def __init__(self, client: JudgeClient, *, concurrency: int, retries: Retries, keep: Keep) -> None:
+    def __init__(self, client: JudgeClient, *, concurrency: int, retries: Retries, keeper: Keeper) -> None:
         self._client = client
         self._is_async = bool(getattr(client, "is_async", hasattr(client, "asend")))
         self._retries = retries
-        self._keep = keep
-        self._answers: queue.SimpleQueue[Answer | BaseException] = queue.SimpleQueue()
+        self._keeper = keeper
+        self._submitted: deque[Request] = deque()
+        self._is_told = False
+        self._arrived: list[tuple[Request, Reply, asyncio.Future[None]]] = []
+        self._answers: queue.SimpleQueue[Sequence[Answer] | BaseException] = queue.SimpleQueue()
+        self._heard: deque[Answer] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._threads = None if self._is_async else ThreadPoolExecutor(concurrency, "harmrate-judge")
         self.throttle = Throttle(concurrency)
@@ -114,7 +121,10 @@ class Courier:
 
     def submit(self, request: Request) -> None:
         """Have `request` sent as soon as there is a slot."""
-        _loop().call_soon_threadsafe(self._start, request)
+        self._submitted.append(request)
+        if not self._is_told:  # to wake the loop costs more than to hand it a request
+            self._is_told = True
+            _loop().call_soon_threadsafe(self._start)
 
     def next_answer(self) -> Answer:
         """The next reply or failure, whichever request it belongs to; waits for it.
@@ -124,10 +134,12 @@ class Courier:
         RunStopped, InputError
             No further request can succeed.
         """
-        answer = self._answers.get()
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
+        while not self._heard:
+            answers = self._answers.get()
+            if isinstance(answers, BaseException):
+                raise answers
+            self._heard.extend(answers)
+        return self._heard.popleft()
 
     def count_tokens(self, params: Mapping[str, Any]) -> int | None:
         """The server's count of a prompt's tokens; None when it has none to give."""
@@ -140,32 +152,35 @@ class Courier:
             return counted
         return None
 
-    def _start(self, request: Request) -> None:
-        task = asyncio.get_running_loop().create_task(self._carry(request))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _start(self) -> None:
+        self._is_told = False  # before the queue is emptied: what comes later tells again
+        loop = asyncio.get_running_loop()
+        while self._submitted:
+            task = loop.create_task(self._carry(self._submitted.popleft()))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _carry(self, request: Request) -> None:
         try:
-            self._answers.put((request, await self._answer(request)))
+            await self._answer(request)
         except SendError as failure:
-            self._answers.put((request, failure))
+            self._answers.put([(request, failure)])
         except asyncio.CancelledError:
             raise
         except BaseException as error:
             self._answers.put(error)
 
-    async def _answer(self, request: Request) -> Reply:
+    async def _answer(self, request: Request) -> None:
         failed = unreadable = 0
         while True:
             async with self.throttle.slot():
                 outcome = await self._attempt(request)
                 if isinstance(outcome, Reply):
                     self.throttle.succeeded()
-                    if self._keep(request, outcome, unreadable < self._retries.unreadable):
-                        return outcome
-                    unreadable += 1
-                    continue
+                    if unreadable < self._retries.unreadable and not self._keeper.is_readable(request, outcome):
+                        unreadable += 1
+                        continue
+                    return await self._kept(request, outcome)
                 pause = self._retries.pause(failed, outcome.retry_after)
                 if outcome.status in _OVERRUN:
                     self.throttle.slow_down(outcome.retry_after if outcome.retry_after is not None else pause)
@@ -173,6 +188,33 @@ class Courier:
             if outcome.retry == "never" or failed >= self._retries.attempts:
                 raise outcome
             await asyncio.sleep(pause)
+
+    async def _kept(self, request: Request, reply: Reply) -> None:
+        """Wait until the reply is stored, with the others that arrive now."""
+        loop = asyncio.get_running_loop()
+        stored = loop.create_future()
+        self._arrived.append((request, reply, stored))
+        if len(self._arrived) >= self.throttle.in_flight:  # nobody else to wait for
+            self._keep_arrived()
+        elif len(self._arrived) == 1:
+            loop.call_later(_GATHER_SECONDS, self._keep_arrived)
+        await stored
+
+    def _keep_arrived(self) -> None:
+        """Store what has arrived and hand it over."""
+        arrived, self._arrived = self._arrived, []
+        if not arrived:
+            return
+        replies = [(request, reply) for request, reply, _ in arrived]
+        try:
+            self._keeper.keep(replies)
+        except BaseException as error:
+            self._answers.put(error)
+        else:
+            self._answers.put(replies)
+        for *_, stored in arrived:
+            if not stored.done():
+                stored.set_result(None)
 
     async def _attempt(self, request: Request) -> Reply | SendError:
         try:
@@ -188,6 +230,7 @@ class Courier:
         deadline = asyncio.get_running_loop().time() + seconds
         while self.throttle.in_flight and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.02)
+        self._keep_arrived()
         tasks = set(self._tasks)
         for task in tasks:
             task.cancel()

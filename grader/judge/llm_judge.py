@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Any, Self
 
 from grader.judge.client import Reply, Request
-from grader.judge.courier import Carrier, Courier, Keep, Retries
+from grader.judge.courier import Carrier, Courier, Retries
+from grader.judge.keeping import Keeper
 from grader.judge.prompt import PROMPT_VERSION
 from grader.judge.questions import Calls, Effort, Job, Order, Settings
-from grader.judge.reading import reply_outcome
 from grader.judge.rendering import View, render
 from grader.judge.run import FailureBudget, Run, missing_requests
 from grader.judge.sdk import MAX_TOKENS_LIMIT, as_judge_client
@@ -70,7 +70,7 @@ class LLMJudge:
     max_failed : float in [0, 1]
         Largest share of failed verdicts (errors, refusals, unreadable answers) that a run survives.
     carrier : callable, optional
-        Keep -> Carrier: who carries the requests instead of `Courier` (batches); then all questions are asked at once.
+        Keeper -> Carrier: carries the requests instead of `Courier` (batches); all questions are then asked at once.
     look_ahead : int, optional
         How many requests may wait for answers before the next transcript is read; default twice `concurrency`.
     watch : callable, optional
@@ -110,7 +110,7 @@ class LLMJudge:
         name: str | None = None,
         retries: Retries | None = None,
         max_failed: float = 1.0,
-        carrier: Callable[[Keep], Carrier] | None = None,
+        carrier: Callable[[Keeper], Carrier] | None = None,
         look_ahead: int | None = None,
         watch: Callable[[Request, Reply], None] | None = None,
         nonce: Callable[[], str] | None = None,
@@ -230,35 +230,21 @@ class LLMJudge:
         """Put a reply that came another way (a batch) into the store."""
         if self.store is None:
             raise ValueError("store must be given to keep a reply, got None.")
-        self.store.put_reply(
-            request.key,
-            reply.to_dict(),
-            model=self.model,
-            transcript_id=request.transcript_id,
-            content_hash=request.content_hash,
-            harms=request.harms,
-            repeat=request.repeat,
-            outcome=reply_outcome(reply, request.harms),
-            request_id=reply.request_id,
-        )
+        Keeper(model=self.model, store=self.store).keep([(request, reply)])
 
-    def _keep(self, request: Request, reply: Reply, may_ask_again: bool) -> bool:  # noqa: FBT001 - see courier.Keep
-        if may_ask_again and reply_outcome(reply, request.harms) == "unparseable":
-            return False
-        if self.store is not None:
-            self.keep(request, reply)
-        if self.watch is not None:
-            self.watch(request, reply)
-        return True
+    def keeper(self) -> Keeper:
+        """What stores this judge's replies."""
+        return Keeper(model=self.model, store=self.store, watch=self.watch)
 
     def _stored(self, key: str) -> Reply | None:
         record = None if self.store is None else self.store.get_reply(key)
         return None if record is None else Reply.from_dict(record)
 
     def _new_carrier(self) -> Carrier:
+        keeper = self.keeper()
         if self.carrier is not None:
-            return self.carrier(self._keep)
-        return Courier(self.client, concurrency=self.concurrency, retries=self.retries, keep=self._keep)
+            return self.carrier(keeper)
+        return Courier(self.client, concurrency=self.concurrency, retries=self.retries, keeper=keeper)
 
     def _open_job(self, transcript: Transcript, count: CountTokens | None) -> Job:
         groups = [self.rubrics] if self.calls == "together" else [(rubric,) for rubric in self.rubrics]

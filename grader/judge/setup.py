@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from grader.errors import InputError
-from grader.judge.batches import BatchCourier, Failures
+from grader.judge.batches import BatchCourier
 from grader.judge.budget import Budget, BudgetClient
-from grader.judge.client import Reply, Request
+from grader.judge.client import Reply, Request, SendError
 from grader.judge.estimate import Estimate, estimate
 from grader.judge.llm_judge import WINDOW_TOKENS, LLMJudge
 from grader.judge.local import PREFIX, local_client
@@ -132,7 +132,7 @@ def open_judge(
     if setup.transport == "batch":
         if store is None:
             raise ValueError("store must be given for transport 'batch', got None.")
-        more["carrier"] = lambda keep: BatchCourier(client, store=store, keep=keep, budget=budget)
+        more["carrier"] = lambda keeper: BatchCourier(client, store=store, keeper=keeper, budget=budget)
     elif budget is not None:
         client = BudgetClient(client, budget)
     judge = LLMJudge(client, rubrics=rubrics, **settings | more)
@@ -145,7 +145,7 @@ def estimate_judge(
     setup: JudgeSetup, rubrics: Mapping[str, Rubric], transcripts: Iterable[Transcript], *, store: Store | None = None
 ) -> Estimate:
     """What grading `transcripts` would ask and cost; nothing is sent, and no key is needed."""
-    judge = LLMJudge(Failures(), rubrics=rubrics, store=store, **setup.settings())
+    judge = LLMJudge(_Nobody(), rubrics=rubrics, store=store, **setup.settings())
     service: Literal["batch", "standard"] = "batch" if setup.transport == "batch" else "standard"
     return estimate(judge.requests(transcripts), load_prices(setup.prices), service=service)
 
@@ -158,3 +158,10 @@ def _client(setup: JudgeSetup, rubrics: Mapping[str, Rubric]) -> tuple[Any, dict
         local = local_client(setup.model)
         return local, local.settings(rubrics.values())
     return provider_client(setup.provider, base_url=setup.base_url, region=setup.region), {}
+
+
+class _Nobody:
+    """A client for judges that are only asked what they would ask."""
+
+    def send(self, request: Request) -> Reply:
+        raise SendError("nobody is asked")

@@ -13,10 +13,11 @@ from messages_server import MessagesServer, by_text
 
 from grader.judge import LLMJudge
 from grader.judge.batch_journal import BatchJournal
-from grader.judge.batches import BatchCourier, grade_by_batch
+from grader.judge.batches import BatchCourier
 from grader.judge.budget import Budget
 from grader.judge.client import Reply, Request, RunStopped, SendError, SpendLimitReached
 from grader.judge.courier import _in_loop
+from grader.judge.keeping import Keeper
 from grader.judge.ledger import Ledger
 from grader.judge.prices import load_prices
 from grader.rubrics import load_rubrics
@@ -53,12 +54,15 @@ def client(server: MessagesServer) -> Iterator[anthropic.Anthropic]:
         yield connected
 
 
-def courier(client: Any, store: Store, **more: Any) -> BatchCourier:
-    def keep(request: Request, reply: Reply, again: bool) -> bool:
-        store.put_reply(request.key, reply.message)
+class Indifferent(Keeper):
+    """Takes any text for an answer."""
+
+    def is_readable(self, request: Request, reply: Reply) -> bool:
         return True
 
-    options: dict[str, Any] = {"keep": keep, "poll_seconds": (0.01, 0.02)} | more
+
+def courier(client: Any, store: Store, **more: Any) -> BatchCourier:
+    options: dict[str, Any] = {"keeper": Indifferent(model=MODEL, store=store), "poll_seconds": (0.01, 0.02)} | more
     return BatchCourier(client, store=store, **options)
 
 
@@ -123,15 +127,13 @@ def test_always_expired_is_named(server: MessagesServer, client: Any, store: Sto
     assert isinstance(answer, SendError) and answer.reason == "the request was expired in each of 2 batches"
 
 
-def test_a_reply_that_is_not_kept_is_asked_again(server: MessagesServer, client: Any, store: Store) -> None:
-    seen: list[bool] = []
-
-    def keep(request: Request, reply: Reply, again: bool) -> bool:
-        seen.append(again)
-        return not again
-
-    ask(courier(client, store, keep=keep, attempts=3), [request(0)])
-    assert seen == [True, True, False] and sizes(server) == [1, 1, 1]
+def test_an_unreadable_reply_is_asked_again_and_the_last_one_kept(
+    server: MessagesServer, client: Any, store: Store
+) -> None:
+    keeper = Keeper(model=MODEL, store=store)
+    (answer,) = ask(courier(client, store, keeper=keeper, attempts=3), [request(0)]).values()
+    assert isinstance(answer, Reply) and sizes(server) == [1, 1, 1]
+    assert [e["outcome"] for e in store.entries() if e["key"] == request(0).key] == ["unparseable"]
 
 
 def test_spend_limit_stops_the_run(server: MessagesServer, client: Any, store: Store) -> None:
@@ -250,7 +252,7 @@ def test_budget_lets_batches_follow_each_other_and_then_stops(
     assert sizes(server) == [2, 2]
 
 
-def test_judge_by_batch_then_from_the_store(server: MessagesServer, client: Any, store: Store) -> None:
+def test_a_judge_by_batch_then_from_the_store(server: MessagesServer, client: Any, store: Store) -> None:
     rubrics = load_rubrics(names=["blackmail", "leaking"])
     said = {"reasoning": "r", "evidence": [], "stage": "none", "probability": 3}
     server.reply = lambda params: {name: said for name in rubrics}
@@ -260,21 +262,17 @@ def test_judge_by_batch_then_from_the_store(server: MessagesServer, client: Any,
         for name in ("fine", "broken", "refused")
     ]
     ledger = Ledger(load_prices())
-    judge = LLMJudge(client, MODEL, rubrics=rubrics, store=store, watch=ledger.watch)
-    failures = grade_by_batch(judge, transcripts, client, poll_seconds=(0.01, 0.02))
+    judge = LLMJudge(
+        client, MODEL, rubrics=rubrics, store=store, watch=ledger.watch,
+        carrier=lambda keeper: BatchCourier(client, store=store, keeper=keeper, poll_seconds=(0.01, 0.02)),
+    )  # fmt: skip
+    outcomes = {(v.transcript_id, v.harm): (v.outcome, v.present) for v in judge.grade(transcripts)}
     assert sizes(server) == [3] and server.messages == []
-    again = LLMJudge(failures, MODEL, rubrics=rubrics, store=store)
-    outcomes = {(v.transcript_id, v.harm): (v.outcome, v.present) for v in again.grade(transcripts)}
-    assert server.messages == []
     assert outcomes == {
         (name, harm): {"fine": ("scored", False), "broken": ("api_error", None), "refused": ("refused", None)}[name]
         for name in ("fine", "broken", "refused")
         for harm in rubrics
     }
+    kept = {v.transcript_id: v.outcome for v in judge.grade([t for t in transcripts if t.id != "broken"])}
+    assert kept == {"fine": "scored", "refused": "refused"} and sizes(server) == [3], "what was answered is not asked"
     assert ledger.n_messages == 2 and ledger.batch_saving == pytest.approx(ledger.known_cost)
-
-
-def test_a_store_is_needed(client: Any) -> None:
-    judge = LLMJudge(client, MODEL, rubrics=load_rubrics(names=["leaking"]))
-    with pytest.raises(ValueError, match="judge must have a store"):
-        grade_by_batch(judge, [], client)
