@@ -1,0 +1,55 @@
+"""What becomes of a reply before anybody reads it: it is stored, for it is paid for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from grader.judge.client import Reply, Request
+from grader.judge.reading import reply_outcome
+from grader.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeper:
+    """Keeps the replies of one judge.
+
+    Parameters
+    ----------
+    model : str
+        Recorded with every reply.
+    store : Store, optional
+    watch : callable, optional
+        Called with every (request, reply) after it is stored; may raise `RunStopped`.
+    """
+
+    model: str
+    store: Store | None = None
+    watch: Callable[[Request, Reply], None] | None = None
+
+    def is_readable(self, request: Request, reply: Reply) -> bool:
+        """Whether a reply is what was asked for; if not, the same question may be asked again."""
+        return reply_outcome(reply, request.harms) != "unparseable"
+
+    def keep(self, replies: Sequence[tuple[Request, Reply]]) -> None:
+        """Store `replies` in one transaction (writing each by itself costs more than all else a judge does)."""
+        if self.store is not None:
+            self._put(self.store, replies)
+        if self.watch is not None:
+            for request, reply in replies:
+                self.watch(request, reply)
+
+    def _put(self, store: Store, replies: Iterable[tuple[Request, Reply]]) -> None:
+        with store._transaction():
+            for request, reply in replies:
+                store.put_reply(
+                    request.key,
+                    reply.to_dict(),
+                    model=self.model,
+                    transcript_id=request.transcript_id,
+                    content_hash=request.content_hash,
+                    harms=request.harms,
+                    repeat=request.repeat,
+                    outcome=reply_outcome(reply, request.harms),
+                    request_id=reply.request_id,
+                )
