@@ -29,6 +29,7 @@ from cli_options import (
 )
 from cli_output import bad_options, note, print_report, say, spending, stdout, track
 from cli_store import store_app
+from cli_study import StudyFile, init
 
 if TYPE_CHECKING:
     from calibration.findings import Report
@@ -70,11 +71,12 @@ app = typer.Typer(
 )
 app.add_typer(labels_app, name="labels")
 app.add_typer(store_app, name="store")
+app.command()(init)
 
 
 @app.command()
 @shared(StudyOptions, LabelOptions, TranscriptOptions, JudgeOptions, GateOptions)
-def run(
+def run(  # noqa: PLR0913 - five records of options, and what is this command's own
     study: StudyOptions,
     labels: LabelOptions,
     reading: TranscriptOptions,
@@ -84,6 +86,7 @@ def run(
     transcripts: Transcripts,
     out: OutFolder,
     verdicts: VerdictFile = None,
+    study_file: StudyFile = None,
     train: Annotated[
         Literal["when-possible", "never"], typer.Option(help="Whether to train a classifier on the labels.")
     ] = "when-possible",
@@ -112,6 +115,7 @@ def run(
             store=store,
             seed=study.seed,
             command=sys.argv,
+            study_file=study_file,
             track=track,
             watch=watch,
         )
@@ -194,6 +198,7 @@ def agreement(
     labels: LabelOptions,
     *,
     verdicts: VerdictFile = None,
+    study_file: StudyFile = None,
     metadata: MetadataFile = None,
     transcripts: OfTranscripts = None,
     as_json: Json = False,
@@ -212,6 +217,7 @@ def rate(
     gates: GateOptions,
     *,
     verdicts: VerdictFile = None,
+    study_file: StudyFile = None,
     metadata: MetadataFile = None,
     transcripts: OfTranscripts = None,
     as_json: Json = False,
@@ -235,6 +241,7 @@ def compare(
         typer.Option(help="Calibrated rates as they are, or labels only, scenario by scenario."),
     ] = "independent",
     verdicts: VerdictFile = None,
+    study_file: StudyFile = None,
     metadata: MetadataFile = None,
     transcripts: OfTranscripts = None,
     as_json: Json = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,8 @@ def _load(path: Path) -> pd.DataFrame | None:
             case ".parquet":
                 return pd.read_parquet(path)
             case ".jsonl" | ".ndjson":
-                return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
+                with path.open(encoding="utf-8") as lines:
+                    return pd.DataFrame([json.loads(line) for line in lines if line.strip()])
             case ".csv" | ".tsv" | ".txt":
                 separator = "," if path.suffix.lower() == ".csv" else "\t"
                 return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")

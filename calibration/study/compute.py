@@ -172,6 +172,7 @@ def study(
     agreement: list[AgreementFinding] = []
     raters: tuple[RaterFinding, ...] = ()
     notes = _study_notes(labels, sorted(set(scores["harm"]) - set(harms)))
+    notes = (*notes, *(provenance or {}).get("decisions", ()))
     if "agreement" in parts:
         agreement = list(_agreement(tables, facts, labels, settings, rng))
         if labels is not None:

@@ -15,6 +15,7 @@ from calibration.study.compute import study
 from calibration.study.folder import CLASSIFIER, DESIGN, LABELS, POOL, VERDICTS, complete, pool_hash, write_pool
 from calibration.study.inputs import Sources, check_labels
 from calibration.study.provenance import provenance
+from calibration.study.registration import Registered, decisions, register
 from calibration.study.settings import StudySettings
 from grader.classifier import EmbeddingClassifier
 from grader.errors import InputError
@@ -63,6 +64,7 @@ def run(
     store: Store,
     seed: int = 0,
     command: Sequence[str] = (),
+    study_file: Path | None = None,
     track: Track = untracked,
     watch: Callable[[Request, Reply], None] | None = None,
 ) -> Report:
@@ -79,6 +81,8 @@ def run(
         Keeps replies and embeddings, so that a second run pays for nothing.
     seed : int
     command : the command line, for the report
+    study_file : path, optional
+        Whose options are followed; the decisions go into the history beside it, and what that says into the report.
     track : Track
     watch : callable, optional
         Called with every new reply of the judge.
@@ -109,14 +113,19 @@ def run(
     if isinstance(classifier, EmbeddingClassifier) and graders.classifier is None:
         classifier.save(out / CLASSIFIER)
     write_pool(pool, out / POOL)
+    hashes = {harm: rubric.hash for harm, rubric in graders.rubrics.items()}
     told = provenance(
         settings,
         seed=seed,
         command=command,
         inputs={"transcripts": pool_hash(pool)} | sources.hashes(),
         design=design if isinstance(design, str) else None,
-        rubrics={harm: rubric.hash for harm, rubric in graders.rubrics.items()},
+        rubrics=hashes,
     )
+    if study_file is not None:
+        n_labels = 0 if labels is None else len(labels.votes())
+        entry = Registered.now(decisions(settings, seed=seed), n_labels)
+        told["decisions"] = register(study_file.parent, entry)
     return study(
         read_verdicts(out / VERDICTS),
         labels,
