@@ -1,16 +1,88 @@
-"""``harmrate labels``: the page raters see, and which transcripts to label."""
+"""``harmrate labels``: the page raters see, which transcripts to label, and what they said."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli_options import OutFolder, TranscriptOptions, Transcripts, VerdictFile, shared
 from cli_output import note, track
 
-labels_app = typer.Typer(no_args_is_help=True, help="Labelling: the page raters see, and which transcripts to label.")
+if TYPE_CHECKING:
+    from calibration.study.sampling import SamplePlan
+    from labels.label_studio.connect import Studio
+    from labels.label_studio.pull import Pulled
+    from labels.label_studio.push import Pushed
+
+KEY = "LABEL_STUDIO_API_KEY"
+
+labels_app = typer.Typer(no_args_is_help=True, help="Labelling campaigns: sample, push, pull, import, adjudicate.")
+
+CampaignFolder = Annotated[Path, typer.Argument(help="Folder that `labels sample` wrote.")]
+
+
+@dataclass(kw_only=True)
+class ServerOptions:
+    """Where Label Studio is; the token comes from the environment alone."""
+
+    url: Annotated[
+        str, typer.Option(envvar="LABEL_STUDIO_URL", help=f"Address of Label Studio; its token is taken from {KEY}.")
+    ] = "http://localhost:8080"
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for one answer.")] = 120.0
+
+    def connect(self) -> Studio:
+        """As the library takes it."""
+        import os
+
+        from labels.label_studio.connect import connect
+
+        return connect(self.url, os.environ.get(KEY, ""), timeout=self.timeout)
+
+
+@dataclass(kw_only=True)
+class MapOptions:
+    """What controls mean."""
+
+    map: Annotated[list[str], typer.Option(help="CONTROL:HARM=VALUE|VALUE (repeatable).")] = field(default_factory=list)
+    id_field: Annotated[str | None, typer.Option(help="Field of the task that holds the transcript's id.")] = None
+
+
+@dataclass(kw_only=True)
+class DrawOptions:
+    """Which transcripts, and for whom."""
+
+    design: Annotated[
+        str,
+        typer.Option(help="uniform, flagged-10, flagged-25, disagree-25, stratified, neyman, most-unlike-training."),
+    ] = "uniform"
+    raters: Annotated[str, typer.Option(help="Who labels, comma-separated: ana,bo,cy.")] = ""
+    overlap: Annotated[int, typer.Option(min=1, help="How many raters read each transcript.")] = 1
+    round: Annotated[int, typer.Option(min=1, help="Number of the round.")] = 1
+    earlier: Annotated[Path | None, typer.Option(help="Design frame of the rounds before.")] = None
+    labels: Annotated[Path | None, typer.Option(help="Labels of the rounds before: the pilot of `neyman`.")] = None
+    unlikeness: Annotated[
+        Path | None, typer.Option(help="Table of transcript_id, unlikeness, for `most-unlike-training`.")
+    ] = None
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0
+
+    def plan(self, n: int, rubrics: Path | None) -> SamplePlan:
+        """As the library takes them."""
+        from calibration.study.sampling import SamplePlan
+
+        return SamplePlan(
+            n=n,
+            design=self.design,
+            round=self.round,
+            raters=tuple(name.strip() for name in self.raters.split(",") if name.strip()),
+            overlap=self.overlap,
+            earlier=self.earlier,
+            unlikeness=self.unlikeness,
+            rubrics=rubrics,
+            seed=self.seed,
+        )
 
 
 @labels_app.command("config")
@@ -32,30 +104,138 @@ def labels_config(
 
 
 @labels_app.command("sample")
-@shared(TranscriptOptions)
+@shared(DrawOptions, TranscriptOptions)
 def labels_sample(
+    drawing: DrawOptions,
     reading: TranscriptOptions,
     *,
     transcripts: Transcripts,
     n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many transcripts to label.")],
     out: OutFolder,
     verdicts: VerdictFile = None,
-    design: Annotated[str, typer.Option(help="uniform, flagged-10, flagged-25, disagree-25, stratified.")] = "uniform",
-    round_: Annotated[int, typer.Option("--round", min=1, help="Number of the round.")] = 1,
-    earlier: Annotated[Path | None, typer.Option(help="Design frame of the rounds before.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
 ) -> None:
     """Draw which transcripts to label: blind tasks for Label Studio, and the design beside them."""
     from calibration.study.inputs import Sources
-    from calibration.study.labelling import sample_for_labelling
+    from calibration.study.sampling import sample_for_labelling
 
     sources = Sources(
         transcripts=transcripts,
         format=reading.format,
         scenario_from=reading.scenario_from,
         verdicts=verdicts,
+        labels=drawing.labels,
     )
-    n_tasks = sample_for_labelling(
-        sources, n, out, design=design, round=round_, earlier=earlier, rubrics=reading.rubrics, seed=seed, track=track
-    )
+    n_tasks = sample_for_labelling(sources, drawing.plan(n, reading.rubrics), out, track=track)
     note(f"{n_tasks} tasks in {out / 'tasks.json'}; keep {out / 'design.csv'}: every rate needs it (--design)")
+
+
+@labels_app.command("push")
+@shared(ServerOptions)
+def labels_push(
+    server: ServerOptions,
+    *,
+    folder: CampaignFolder,
+    title: Annotated[str | None, typer.Option(help="Of the project (default: the folder's name).")] = None,
+    prelabel: Annotated[bool, typer.Option("--prelabel", help="Show raters the verdicts; blind without.")] = False,
+    verdicts: VerdictFile = None,
+    grader: Annotated[str | None, typer.Option(help="Whose verdicts to show (default: the judge's).")] = None,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Replace addresses, numbers and keys before tasks leave the machine.")
+    ] = False,
+    redact_name: Annotated[list[str] | None, typer.Option(help="Replace this name, too (repeatable).")] = None,
+) -> None:
+    """Push the sampled tasks to Label Studio; a second push adds only what is not there yet."""
+    from grader.errors import InputError
+    from grader.redaction import Redaction
+    from grader.verdict_files import read_verdicts
+    from labels.label_studio.folder import push_campaign
+
+    if prelabel and verdicts is None:
+        raise InputError("--prelabel shows raters the verdicts of --verdicts FILE; none was named")
+    record, pushed = push_campaign(
+        server.connect(),
+        folder,
+        title=title,
+        redaction=Redaction(names=redact_name or ()) if redact or redact_name else None,
+        verdicts=read_verdicts(verdicts) if prelabel and verdicts is not None else None,
+        grader=grader,
+    )
+    if record.redacted:
+        note("replaced: " + ", ".join(f"{n} {kind}" for kind, n in record.redacted.items()))
+    note(f"project {record.project} ({record.title}, {record.marking}): {_pushed(pushed)}")
+
+
+@labels_app.command("pull")
+@shared(ServerOptions, MapOptions)
+def labels_pull(
+    server: ServerOptions,
+    meaning: MapOptions,
+    *,
+    folder: CampaignFolder,
+    project: Annotated[int | None, typer.Option(help="Number of a project that was set up by hand.")] = None,
+    out: Annotated[Path | None, typer.Option(help="History to add to (default: labels.parquet in the folder).")] = None,
+) -> None:
+    """Add what raters did since the last pull to labels.parquet; nothing that was pulled is ever lost."""
+    from calibration.study.inputs import parse_map
+    from labels.label_studio.folder import pull_campaign
+
+    pulled = pull_campaign(
+        server.connect(),
+        folder,
+        project=project,
+        out=out,
+        control_map=parse_map(meaning.map),
+        id_field=meaning.id_field,
+    )
+    _tell(pulled)
+
+
+@labels_app.command("adjudicate")
+@shared(ServerOptions)
+def labels_adjudicate(server: ServerOptions, *, folder: CampaignFolder) -> None:
+    """Pull, then push what raters could not settle; the answers come back as ground truth."""
+    from labels.label_studio.folder import adjudicate_campaign
+
+    pulled, pushed = adjudicate_campaign(server.connect(), folder)
+    _tell(pulled)
+    note(f"to adjudicate: {_pushed(pushed)}")
+
+
+def _tell(pulled: Pulled) -> None:
+    for line in pulled.notes:
+        note(line)
+    growth = pulled.growth
+    gone = f", {growth.gone} gone from the server (kept)" if growth.gone else ""
+    note(f"{pulled.n_tasks} tasks: {growth.new} new labels, {growth.changed} changed{gone}")
+
+
+def _pushed(pushed: Pushed) -> str:
+    doubles = f", {pushed.doubles} doubles removed" if pushed.doubles else ""
+    return f"{pushed.new} tasks added, {pushed.there} were there{doubles}"
+
+
+@labels_app.command("import")
+@shared(MapOptions)
+def labels_import(
+    meaning: MapOptions,
+    *,
+    export: Annotated[Path, typer.Argument(help="Label Studio export: JSON, JSON_MIN, CSV, TSV or a snapshot.")],
+    out: Annotated[Path, typer.Option(help="History of labels to add to (Parquet).")] = Path("labels.parquet"),
+    project: Annotated[str, typer.Option(help="Name of the project that was exported.")] = "import",
+    label_config: Annotated[Path | None, typer.Option(help="The project's labelling configuration (XML).")] = None,
+) -> None:
+    """Add an export to a history of labels; importing it again, or a later one, adds only what is new."""
+    from calibration.study.inputs import parse_map
+    from labels.label_studio.importing import import_labels
+
+    growth, notes = import_labels(
+        export,
+        out,
+        project=project,
+        control_map=parse_map(meaning.map),
+        id_field=meaning.id_field,
+        config=label_config,
+    )
+    for line in notes:
+        note(line)
+    note(f"{growth.new} new labels, {growth.changed} changed, in {out}")

@@ -75,12 +75,12 @@ def _aligned(designs: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
     for frame in designs:
         if missing := [column for column in DESIGN_COLUMNS if column not in frame]:
             raise ValueError(f"designs must have the columns {', '.join(DESIGN_COLUMNS)}, got no {missing[0]!r}.")
+    seen = [int(number) for frame in designs for number in frame["round"].unique()]
+    if len(set(seen)) < len(seen):
+        raise ValueError(f"designs must hold one frame per round, got rounds {seen}.")
     rounds = [part for frame in designs for part in _rounds(frame)]
     if not rounds:
         raise ValueError("designs must hold at least one design frame, got none.")
-    numbers = [int(part["round"].iloc[0]) for part in rounds]
-    if len(set(numbers)) < len(numbers):
-        raise ValueError(f"designs must hold one frame per round, got rounds {numbers}.")
     ordered = [p.sort_values(_ITEM, kind="stable").reset_index(drop=True)[list(DESIGN_COLUMNS)] for p in rounds]
     for part in ordered:
         if not part[_ITEM].equals(ordered[0][_ITEM]):

@@ -250,12 +250,39 @@ def _shares(weight: pd.Series, sizes: pd.Series, n: int) -> dict[str, int]:
 
 
 def read_design(path: Path | str) -> pd.DataFrame:
-    """Read a design frame that was written beside tasks (CSV or Parquet).
+    """Read a design frame that was written beside tasks (CSV or Parquet), its rounds joined.
 
     Returns
     -------
     DataFrame
-        As `draw_sample` made it: one row per candidate, harm and round.
+        As `draw_sample` made it: one row per candidate and harm, several rounds joined by
+        `labels.campaign.combine_rounds`. Other columns stay.
+
+    Raises
+    ------
+    InputError
+        As `read_rounds`; rounds that do not fit together.
+    """
+    frame = read_rounds(path)
+    item = [column for column in ("transcript_id", "harm") if column in frame]
+    if not frame.duplicated(item).any():
+        return frame
+    from labels.campaign import combine_rounds
+
+    others = [column for column in frame if column not in DESIGN_COLUMNS]
+    try:
+        return combine_rounds(frame).merge(frame[[*item, "round", *others]], how="left", on=[*item, "round"])
+    except ValueError as error:
+        raise InputError(str(error), file=path) from None
+
+
+def read_rounds(path: Path | str) -> pd.DataFrame:
+    """Read a design frame as it stands in its file.
+
+    Returns
+    -------
+    DataFrame
+        One row per candidate, harm and round.
 
     Raises
     ------

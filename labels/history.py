@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from grader.errors import InputError
@@ -97,7 +98,8 @@ def grow(path: Path, rows: pd.DataFrame, *, whole: str | None = None) -> Growth:
         if whole is not None:
             now = pd.concat([now, _vanished(last[last["project"] == whole], now)], ignore_index=True)
         before = _versions(last)
-        added = now[[before.get(identity) != said for identity, said in _versions(now).items()]]
+        fresh = np.array([before.get(identity) != said for identity, said in _versions(now).items()], dtype=bool)
+        added = now[fresh]
         known = [tuple(row) in before for row in added[IDENTITY].itertuples(index=False, name=None)]
         grown = pd.concat([history, added], ignore_index=True) if len(history) else added.reset_index(drop=True)
         if len(added) or not path.exists():
@@ -146,7 +148,8 @@ def _versions(frame: pd.DataFrame) -> dict[tuple[object, ...], tuple[object, ...
 
 def _vanished(last: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
     here = set(now[IDENTITY].itertuples(index=False, name=None))
-    away = [identity not in here for identity in last[IDENTITY].itertuples(index=False, name=None)]
+    identities = last[IDENTITY].itertuples(index=False, name=None)
+    away = np.array([identity not in here for identity in identities], dtype=bool)
     when = now["pulled_at"].iloc[0] if len(now) else datetime.now(UTC).isoformat(timespec="seconds")
     return last[away].assign(gone=True, pulled_at=when)
 

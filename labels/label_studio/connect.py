@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -95,6 +96,8 @@ def refusals(url: str, doing: str | None = None) -> Iterator[None]:
         yield
     except ApiError as error:
         raise InputError(_refusal(error.status_code, error.body), file=url, record=doing) from None
+    except json.JSONDecodeError:
+        raise InputError(_refusal(None, None), file=url, record=doing) from None
     except httpx.TimeoutException:
         raise InputError(
             "no answer in time; nothing is lost, run the same command again", file=url, record=doing

@@ -70,6 +70,22 @@ def read_label_studio(
     [['t1', '7', 1.0]]
     """
     path = Path(path)
+    rows, notes = read_rows(path, control_map=control_map, id_field=id_field, harms=harms, config=config)
+    try:
+        return LabelSet(frame=_shown_columns(rows), notes=notes)
+    except InputError as error:
+        raise InputError(error.reason, file=path, record=error.record) from None
+
+
+def read_rows(
+    path: Path,
+    *,
+    control_map: ControlMap | None = None,
+    id_field: str | None = None,
+    harms: Sequence[str] | None = None,
+    config: Path | str | None = None,
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The rows of `read_label_studio` with all that an export tells of each, and notes."""
     export = read_export(path, id_field=id_field)
     try:
         controls = _config_for(path, export, config)
@@ -77,9 +93,9 @@ def read_label_studio(
         rows, notes = label_rows(export, control_map=control_map, harms=known, config=controls)
         if rows.empty:
             raise InputError(f"{export.n_tasks} tasks, and nobody annotated any")
-        return LabelSet(frame=_shown_columns(rows), notes=notes)
     except InputError as error:
         raise InputError(error.reason, file=error.file or path, record=error.record) from None
+    return rows, notes
 
 
 def known_harms() -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from grader.errors import InputError
+from grader.files import write_text
 from grader.transcript import Message, Transcript
 from labels.label_studio.config import DIALOGUE
 
@@ -118,7 +119,7 @@ def write_tasks(
     Blind: neither metadata nor verdicts nor strata are in it. Parameters and errors: see `tasks`.
     """
     made = list(tasks(transcripts, design, redact=redact, purpose=purpose, assigned=assigned))
-    Path(path).write_text(json.dumps(made, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_text(Path(path), json.dumps(made, ensure_ascii=False, indent=1) + "\n")
     return len(made)
 
 
