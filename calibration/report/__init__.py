@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from calibration.findings import Report, group_name
 from calibration.report import wording
 from calibration.report.plain import report_dict, report_json
+from calibration.report.sections import written
 
 if TYPE_CHECKING:
     import jinja2
@@ -31,7 +32,9 @@ def render_report(report: Report, folder: str | Path) -> None:
 
 def markdown(report: Report) -> str:
     """The report as Markdown."""
-    return _environment().get_template("report.md.j2").render(_context(report))
+    environment, context = _environment(), _context(report)
+    sections = list(written(environment, context, "md"))
+    return environment.get_template("report.md.j2").render(context | {"sections": sections})
 
 
 def html(report: Report) -> str:
@@ -47,7 +50,9 @@ def html(report: Report) -> str:
         figure = forest([f for f in report.rates if f.harm == harm])
         drawn[harm] = markupsafe.Markup(svg(figure, title=f"Rates of {harm} with error bars"))
     style = markupsafe.Markup((Path(__file__).parent / "templates" / "report.css").read_text(encoding="utf-8"))
-    return environment.get_template("report.html.j2").render(_context(report) | {"figures": drawn, "style": style})
+    context = _context(report) | {"figures": drawn, "style": style}
+    sections = [s._replace(text=markupsafe.Markup(s.text)) for s in written(environment, context, "html")]
+    return environment.get_template("report.html.j2").render(context | {"sections": sections})
 
 
 def _environment() -> jinja2.Environment:
