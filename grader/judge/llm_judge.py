@@ -13,7 +13,7 @@ from grader.judge.client import Reply, Request
 from grader.judge.courier import Carrier, Courier, Retries
 from grader.judge.keeping import Keeper
 from grader.judge.prompt import PROMPT_VERSION
-from grader.judge.questions import Calls, Effort, Job, Order, Settings
+from grader.judge.questions import Calls, Effort, Job, Order, Settings, rubrics_told
 from grader.judge.rendering import View, render
 from grader.judge.run import FailureBudget, Run, missing_requests
 from grader.judge.sdk import MAX_TOKENS_LIMIT, as_judge_client
@@ -170,7 +170,7 @@ class LLMJudge:
     def version(self) -> str:
         """Model id and a hash of rubrics, prompt and settings."""
         told = [
-            [(rubric.name, rubric.hash) for rubric in self.rubrics],
+            rubrics_told(self.rubrics),
             PROMPT_VERSION,
             self.settings.told(),
             self.calls,

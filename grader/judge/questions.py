@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, fields, replace
+from functools import cache, cached_property
 from typing import Any, Literal
 
 from grader.judge.client import Reply, Request, SendError
@@ -37,14 +37,17 @@ class Settings:
 
     def params(self) -> dict[str, Any]:
         """Those of ``messages.create``."""
-        return {name: value for name, value in asdict(self).items() if name not in ("view", "redaction")}
+        return {name: value for name, value in self._named().items() if name not in ("view", "redaction")}
 
     def told(self) -> dict[str, Any]:
         """What keys and versions are made of; no redaction is not told, so that older keys stay what they were."""
-        named = asdict(self)
+        named = self._named()
         if self.redaction is None:
             del named["redaction"]
         return named
+
+    def _named(self) -> dict[str, Any]:
+        return {part.name: getattr(self, part.name) for part in fields(self)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,12 @@ class Question:
     def harms(self) -> tuple[str, ...]:
         """Names of the harms asked."""
         return tuple(rubric.name for rubric in self.rubrics)
+
+
+@cache
+def rubrics_told(rubrics: tuple[Rubric, ...]) -> list[tuple[str, str]]:
+    """What keys and versions are made of: names and hashes. A run asks the same rubrics of every transcript."""
+    return [(rubric.name, rubric.hash) for rubric in rubrics]
 
 
 def content_key(
@@ -78,8 +87,7 @@ def content_key(
     repeat : int
     """
     pieces = None if window is None else [(p.message, p.start, p.end) for p in window]
-    asked = [(rubric.name, rubric.hash) for rubric in rubrics]
-    told = [content_hash, pieces, asked, PROMPT_VERSION, settings.told(), repeat]
+    told = [content_hash, pieces, rubrics_told(tuple(rubrics)), PROMPT_VERSION, settings.told(), repeat]
     return hashlib.sha256(canonical_json(told).encode()).hexdigest()
 
 
