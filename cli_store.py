@@ -1,7 +1,9 @@
-"""``harmrate store``: what was paid for, listed, exported and pruned."""
+"""``harmrate store``: what was paid for, listed, exported, pruned, joined and mended."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,8 +25,6 @@ def list_entries(
     store: StoreFile = STORE, model: Model = None, outcome: Outcome = None, *, as_json: Json = False
 ) -> None:
     """How many replies and embeddings there are, and the replies, oldest first."""
-    import json
-
     from grader.store import META, open_store
 
     wanted = _wanted(model, outcome)
@@ -80,6 +80,58 @@ def prune(
         before = (datetime.now(UTC) - timedelta(days=older_than_days)).timestamp()
     with open_store(store) as opened:
         note(f"{opened.prune(kind, before=before, **wanted)} deleted")
+
+
+@store_app.command("merge")
+def merge(
+    destination: Annotated[Path, typer.Argument(help="The store to add to; made when absent.")],
+    sources: Annotated[list[Path], typer.Argument(help="The stores to add, in order of precedence.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Join stores by content; where two hold different answers to one question, the first stays and is named."""
+    from dataclasses import asdict
+
+    from grader.store_care import merge_stores
+
+    merged = merge_stores(destination, sources)
+    if as_json:
+        typer.echo(json.dumps(asdict(merged), indent=1))
+        return
+    for conflict in merged.conflicts:
+        note(f"kept the first: {conflict}")
+    note(
+        f"new: {_counted(merged.added)}; {merged.n_same} there already, {len(merged.conflicts)} there with another content: {destination}"
+    )
+
+
+@store_app.command("verify")
+def verify(
+    store: StoreFile = STORE,
+    repair: Annotated[Path | None, typer.Option(help="New store to write all that is sound into.")] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Look for damage and name it; exit 1 when there is any, unless what is sound was saved with --repair."""
+    from dataclasses import asdict
+
+    from grader.store_care import verify_store
+
+    found = verify_store(store, repair=repair)
+    if as_json:
+        typer.echo(json.dumps(asdict(found), indent=1))
+    else:
+        for line in found.damage:
+            typer.echo(line)
+        note(f"{store}: {'sound' if found.is_sound else 'DAMAGED'}; as they were put: {_counted(found.n_sound)}")
+    if repair is not None:
+        note(f"what is sound is in {repair}")
+    elif not found.is_sound:
+        raise typer.Exit(1)
+
+
+def _counted(counts: Mapping[Any, int]) -> str:
+    return f"{counts['reply']} replies, {counts['embedding']} embeddings"
 
 
 def _wanted(model: str | None, outcome: str | None) -> dict[str, Any]:

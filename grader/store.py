@@ -10,29 +10,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from grader.errors import InputError
+from grader.store_schema import COLUMNS, META, SCHEMA, SCHEMA_VERSION, Kind, checksum
 
-Kind = Literal["reply", "embedding"]
+__all__ = ["META", "Store", "open_store"]
 
-# What is told of a reply beside its text; `entries` lists it, `prune` selects by it.
-META = ("model", "transcript_id", "content_hash", "harms", "repeat", "outcome", "request_id")
 
-_SCHEMA_VERSION = 1
-_SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS reply (
-    key TEXT PRIMARY KEY, reply TEXT NOT NULL, created_at REAL NOT NULL, {", ".join(f"{name} TEXT" for name in META)}
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS reply_age ON reply (created_at, key);
-CREATE TABLE IF NOT EXISTS embedding (
-    model_key TEXT, text_hash TEXT, vector BLOB NOT NULL, created_at REAL NOT NULL, PRIMARY KEY (model_key, text_hash)
-) WITHOUT ROWID;
-PRAGMA user_version = {_SCHEMA_VERSION};
-"""
 # SQLite allows at most 32,766 placeholders in one statement.
 _CHUNK = 5_000
 
@@ -51,7 +39,8 @@ class Store:
     Raises
     ------
     InputError
-        The file is not such a store, was written by a newer version, or cannot be opened.
+        The file is not such a store, was written by a newer version, or cannot be opened; a reply that is asked for
+        is damaged (every entry carries a checksum; `grader.store_care` finds and mends).
 
     Examples
     --------
@@ -70,6 +59,8 @@ class Store:
             self._db = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
             self._open()
         except (sqlite3.Error, OSError) as error:
+            if "malformed" in str(error):
+                raise self._damaged(str(error)) from None
             raise InputError(f"cannot be used as a store: {error}", file=self.path) from None
 
     def _open(self) -> None:
@@ -85,14 +76,27 @@ class Store:
 
     def _prepare(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version > _SCHEMA_VERSION:
+        if version > SCHEMA_VERSION:
             raise InputError(f"was written by a newer version (schema {version})", file=self.path)
         # A write-ahead log survives the death of the process at any moment; only a power cut can
         # take the last commits, and never the file.
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
-        if version == 0:
-            self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+        if version < SCHEMA_VERSION:
+            self._upgrade()
+
+    def _upgrade(self) -> None:
+        """Make the tables, or give those of version 1 their checksums."""
+        self._db.create_function("checksum", -1, checksum, deterministic=True)
+        with self._transaction():
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if version == 1:
+                for kind, columns in COLUMNS.items():
+                    self._db.execute(f"ALTER TABLE {kind} ADD COLUMN checksum TEXT")
+                    self._db.execute(f"UPDATE {kind} SET checksum = checksum({', '.join(columns)})")
+            for statement in SCHEMA.split(";"):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def __reduce__(self) -> tuple[type[Store], tuple[str]]:
         return Store, (self.path,)
@@ -110,9 +114,14 @@ class Store:
 
     def get_reply(self, key: str) -> dict[str, Any] | None:
         """The reply put under `key`, or None."""
-        with self._lock:
-            row = self._db.execute("SELECT reply FROM reply WHERE key = ?", (key,)).fetchone()
-        return None if row is None else json.loads(row[0])
+        rows = self._read(f"SELECT {', '.join(COLUMNS['reply'])}, checksum FROM reply WHERE key = ?", (key,))
+        if not rows:
+            return None
+        *values, told = rows[0]
+        if checksum(*values) != told:
+            raise self._damaged(f"reply {key} is not what was put")
+        found: dict[str, Any] = json.loads(values[1])
+        return found
 
     def put_reply(self, key: str, reply: Mapping[str, Any], **meta: Any) -> None:
         """Keep `reply` under `key`, unless there is one already.
@@ -134,19 +143,19 @@ class Store:
             raise ValueError(f"meta must be among {META}, got {sorted(unknown)}.")
         told = [None if meta.get(name) is None else _as_text(meta[name]) for name in META]
         row = (key, json.dumps(reply, separators=(",", ":")), time.time(), *told)
-        self._write(f"INSERT OR IGNORE INTO reply VALUES ({', '.join('?' * len(row))})", row)
+        self.put_rows("reply", [(*row, checksum(*row))])
 
     def get_embeddings(self, model_key: str, text_hashes: Iterable[str]) -> dict[str, npt.NDArray[np.float32]]:
-        """The vectors there are: a dict from text hash to float32 array (n_dimensions,)."""
+        """The sound vectors there are: a dict from text hash to float32 array (n_dimensions,)."""
         wanted = list(dict.fromkeys(text_hashes))
         found: dict[str, npt.NDArray[np.float32]] = {}
         for start in range(0, len(wanted), _CHUNK):
             chunk = wanted[start : start + _CHUNK]
             marks = ", ".join("?" * len(chunk))
-            query = f"SELECT text_hash, vector FROM embedding WHERE model_key = ? AND text_hash IN ({marks})"
-            with self._lock:
-                rows = self._db.execute(query, (model_key, *chunk)).fetchall()
-            found.update((name, np.frombuffer(vector, dtype=np.float32)) for name, vector in rows)
+            query = f"SELECT {', '.join(COLUMNS['embedding'])}, checksum FROM embedding"
+            rows = self._read(f"{query} WHERE model_key = ? AND text_hash IN ({marks})", (model_key, *chunk))
+            sound = (row for row in rows if checksum(*row[:-1]) == row[-1])
+            found.update((name, np.frombuffer(vector, dtype=np.float32)) for _, name, vector, *_ in sound)
         return found
 
     def put_embeddings(self, model_key: str, vectors: Mapping[str, npt.ArrayLike]) -> None:
@@ -154,7 +163,16 @@ class Store:
         now = time.time()
         rows = [(model_key, name, np.asarray(v, dtype=np.float32).tobytes(), now) for name, v in vectors.items()]
         with self._transaction():
-            self._db.executemany("INSERT OR IGNORE INTO embedding VALUES (?, ?, ?, ?)", rows)
+            self.put_rows("embedding", [(*row, checksum(*row)) for row in rows])
+
+    def put_rows(self, kind: Kind, rows: Sequence[Sequence[Any]]) -> int:
+        """Keep rows as they are in another store (`COLUMNS`, then the checksum); how many were not there yet."""
+        marks = ", ".join("?" * (len(COLUMNS[kind]) + 1))
+        with self._lock:
+            try:
+                return self._db.executemany(f"INSERT OR IGNORE INTO {kind} VALUES ({marks})", rows).rowcount
+            except sqlite3.DatabaseError as error:
+                raise self._unwritable(error) from None
 
     def entries(self, *, with_reply: bool = False) -> Iterator[dict[str, Any]]:
         """Yield the replies' keys, times (seconds since 1970) and `META`, oldest first, a page at a time."""
@@ -163,8 +181,7 @@ class Store:
         query = f"SELECT {', '.join(columns)} FROM reply WHERE (created_at, key) > (?, ?)"
         query += " ORDER BY created_at, key LIMIT 500"
         while True:
-            with self._lock:
-                rows = self._db.execute(query, last).fetchall()
+            rows = self._read(query, last)
             if not rows:
                 return
             for row in rows:
@@ -176,10 +193,8 @@ class Store:
 
     def counts(self) -> dict[Kind, int]:
         """How many entries there are of each kind."""
-        with self._lock:
-            (replies,) = self._db.execute("SELECT count(*) FROM reply").fetchone()
-            (embeddings,) = self._db.execute("SELECT count(*) FROM embedding").fetchone()
-        return {"reply": replies, "embedding": embeddings}
+        found: dict[Kind, int] = {kind: self._read(f"SELECT count(*) FROM {kind}")[0][0] for kind in COLUMNS}
+        return found
 
     def export(self, path: Path | str) -> int:
         """Write all replies as JSON Lines (one entry with its reply per line); the number written."""
@@ -222,8 +237,24 @@ class Store:
         with self._lock:
             try:
                 return self._db.execute(query, values).rowcount
-            except sqlite3.OperationalError as error:  # the disk is full, the file read-only
-                raise InputError(f"cannot be written: {error}", file=self.path) from None
+            except sqlite3.DatabaseError as error:
+                raise self._unwritable(error) from None
+
+    def _read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        with self._lock:
+            try:
+                return self._db.execute(query, values).fetchall()
+            except sqlite3.DatabaseError as error:
+                raise self._damaged(str(error)) from None
+
+    def _damaged(self, reason: str) -> InputError:
+        told = f"is damaged ({reason}); see `harmrate store verify --store {self.path}`"
+        return InputError(told, file=self.path)
+
+    def _unwritable(self, error: sqlite3.DatabaseError) -> InputError:
+        if isinstance(error, sqlite3.OperationalError):  # the disk is full, the file read-only
+            return InputError(f"cannot be written: {error}", file=self.path)
+        return self._damaged(str(error))
 
     def _shrink(self) -> None:
         with self._lock, suppress(sqlite3.OperationalError):  # another process reads: the space stays, to be used again
