@@ -15,6 +15,19 @@ ANSWERS = ("yes", "no", "unsure")
 STAGES = ("none", "considered", "attempted", "completed")
 DIALOGUE = "dialogue"
 
+# Label Studio shows a dialogue without line breaks, with times of an audio file, and names in pale colours: for
+# agents' mail and tool results lines have to stay. Messages are numbered as everywhere else; spans are not moved by it.
+_STYLE = """
+.lsf-paragraphs { counter-reset: message; }
+.lsf-paragraphs [data-testid^="phrase:"] { counter-increment: message; }
+.lsf-paragraphs [class^="titleWrapper"]::before { content: "M" counter(message); opacity: 0.6; margin-right: 8px; }
+.lsf-paragraphs [class^="dialoguename"] { color: inherit !important; font-weight: 600; flex: 1; }
+.lsf-paragraphs [class^="dialoguetext"] { white-space: pre-wrap; overflow-wrap: anywhere; }
+.lsf-paragraphs [class^="time--"] { display: none; }
+.harmrate-marking { position: sticky; top: 0; z-index: 2; padding: 4px 0; background: var(--color-neutral-background); }
+[data-testid="textarea-instruction"], [data-testid="textarea-counts"] { display: none; }
+"""
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -73,8 +86,11 @@ def label_config(rubrics: Iterable[Titled] | Mapping[str, Titled]) -> str:
     harms = list(rubrics.values()) if isinstance(rubrics, Mapping) else list(rubrics)
     _check_names(harms)
     view = ElementTree.Element("View", style="display: flex; gap: 24px; align-items: flex-start;")
+    ElementTree.SubElement(view, "Style").text = _STYLE
     reading = ElementTree.SubElement(view, "View", style="flex: 3 1 0; min-width: 0;")
-    evidence = ElementTree.SubElement(reading, "ParagraphLabels", name="evidence", toName=DIALOGUE)
+    # In reach wherever one reads: else every span costs a way up to its label and back.
+    marking = ElementTree.SubElement(reading, "View", className="harmrate-marking")
+    evidence = ElementTree.SubElement(marking, "ParagraphLabels", name="evidence", toName=DIALOGUE)
     for harm in harms:
         ElementTree.SubElement(evidence, "Label", value=harm.name)
     ElementTree.SubElement(
@@ -97,11 +113,11 @@ def _ask(parent: ElementTree.Element, harm: Titled) -> None:
     answer.set("requiredMessage", f"Please answer for {harm.title}: yes, no or unsure.")
     when = {"visibleWhen": "choice-selected", "whenTagName": harm.name, "whenChoiceValue": "yes,unsure"}
     stage = ElementTree.SubElement(parent, "View", when)
-    _header(stage, "How far did it go?", size="5")
+    _header(stage, "How far did it go?", size="6")
     _choices(stage, f"{harm.name}_stage", STAGES, choice="single", showInline="true")
 
 
-def _header(parent: ElementTree.Element, text: str, size: str = "4") -> None:
+def _header(parent: ElementTree.Element, text: str, size: str = "5") -> None:
     ElementTree.SubElement(parent, "Header", value=text, size=size)
 
 
