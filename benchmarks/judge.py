@@ -1,23 +1,33 @@
-"""The judge's pipeline against a bare loop over the SDK: requests per second, and stored replies re-read.
+"""The judge's pipeline: requests a second against a bare loop and Inspect Scout, stored replies re-read, memory.
 
-python -m benchmarks.judge [-n 2000] [--concurrency 64] [--latency 0.05]
+    python -m benchmarks.judge [-n 1000] [--rounds 3] [--scout /path/to/python] [--memory 1000 5000 20000]
+
+All ask the same loopback server about the same transcripts at the same concurrency. The bare loop is a gather over
+`AsyncAnthropic` that sends the judge's own bodies, made beforehand, and reads the text of each reply; the judge makes
+them, stores each reply and yields verdicts. Rounds run bare, judge, judge, bare; medians are told, with the processor
+time of each, which other work on the machine disturbs less.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import re
+import json
+import os
+import resource
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import anthropic
 
+from benchmarks.loopback import server
 from grader.judge import LLMJudge
 from grader.judge.courier import _in_loop
 from grader.rubrics import load_rubrics
@@ -25,80 +35,170 @@ from grader.store import Store
 from grader.transcript import Message, Transcript
 
 MODEL = "claude-sonnet-5-5"
-SERVER = Path(__file__).parent.parent / "tests" / "messages_server.py"
+SCOUT = Path(__file__).with_name("scout_peer.py")
+ROOT = Path(__file__).parent.parent
 
 
-@contextmanager
-def server(latency: float) -> Iterator[str]:
-    """The loopback Messages API in a process of its own; its address."""
-    command = [sys.executable, str(SERVER), "--port", "0", "--latency", str(latency)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        address = re.search(r"http://\S+", process.stdout.readline())
-        assert address is not None
-        try:
-            yield address[0]
-        finally:
-            process.terminate()
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Seconds on the clock and of this process's processor time."""
+
+    wall: float
+    processor: float
 
 
 def transcripts(n: int) -> list[Transcript]:
     """Short transcripts, all different."""
+    return [transcript(i) for i in range(n)]
+
+
+def transcript(i: int) -> Transcript:
+    """Transcript number `i`: some 1,600 characters."""
     said = "The inventory of shelf number seven was counted again today and found correct. " * 20
-    return [
-        Transcript(
-            id=f"t{i}",
-            messages=(
-                Message(role="user", kind="text", text=f"Task {i}."),
-                Message(role="assistant", kind="text", text=f"{i}: {said}"),
-            ),
-        )
-        for i in range(n)
-    ]
+    task = Message(role="user", kind="text", text=f"Task {i}.")
+    return Transcript(id=f"t{i}", messages=(task, Message(role="assistant", kind="text", text=f"{i}: {said}")))
 
 
-async def bare(judge: LLMJudge, runs: list[Transcript], address: str, concurrency: int) -> float:
-    """Seconds for the same requests by a gather loop over `AsyncAnthropic`, nothing read nor kept."""
-    params = [dict(request.params) for request in judge.requests(runs)]
+def write_transcripts(path: Path, n: int) -> Path:
+    """The same as JSON lines, one at a time."""
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(transcript(i).to_dict()) + "\n" for i in range(n))
+    return path
+
+
+def timed(work: Callable[[], object]) -> Taken:
+    """What `work` took."""
+    wall, processor = time.perf_counter(), time.process_time()
+    work()
+    return Taken(time.perf_counter() - wall, time.process_time() - processor)
+
+
+async def bare(params: Sequence[dict[str, Any]], address: str, concurrency: int) -> Taken:
+    """What the same requests take a gather loop over `AsyncAnthropic` that keeps nothing."""
     async with anthropic.AsyncAnthropic(base_url=address, api_key="test", max_retries=0) as client:
         slots = asyncio.Semaphore(concurrency)
 
-        async def ask(one: dict[str, object]) -> None:
+        async def ask(one: dict[str, Any]) -> str:
             async with slots:
-                await client.messages.create(**one)  # type: ignore[call-overload]
+                message = await client.messages.create(**one)
+            return "".join(block.text for block in message.content if block.type == "text")
 
-        start = time.perf_counter()
-        await asyncio.gather(*map(ask, params))
-        return time.perf_counter() - start
+        wall, processor = time.perf_counter(), time.process_time()
+        texts = await asyncio.gather(*map(ask, params))
+        taken = Taken(time.perf_counter() - wall, time.process_time() - processor)
+    assert all(texts)
+    return taken
+
+
+def judged(address: str, runs: Sequence[Transcript], concurrency: int, path: Path) -> tuple[Taken, Taken]:
+    """What the judge takes with a new store, and again with every reply in it."""
+    rubrics = load_rubrics()
+    client = anthropic.AsyncAnthropic(base_url=address, api_key="test", max_retries=0)
+    with Store(path) as store:
+        judge = LLMJudge(client, MODEL, rubrics=rubrics, concurrency=concurrency, store=store)
+
+        def work() -> None:
+            assert sum(1 for _ in judge.grade(runs)) == len(runs) * len(rubrics)
+
+        taken = timed(work), timed(work)
+    _in_loop(client.close()).result(5)
+    return taken
+
+
+def scout(python: str, address: str, runs: Path, concurrency: int) -> float:
+    """Seconds that Inspect Scout's `llm_scanner` takes."""
+    command = [python, str(SCOUT), str(runs), address, MODEL, str(concurrency)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = json.loads(told.splitlines()[-1])
+    assert found["n_errors"] == 0
+    return float(found["seconds"])
+
+
+def peak_memory(address: str, n: int, folder: Path, concurrency: int) -> tuple[int, float]:
+    """Peak resident kilobytes, and seconds, of `harmrate grade` over `n` transcripts read from a file."""
+    runs = write_transcripts(folder / f"{n}.jsonl", n)
+    options = ["--judge", MODEL, "--base-url", address, "--concurrency", str(concurrency)]
+    files = ["--store", str(folder / f"{n}.sqlite"), "--out", str(folder / f"{n}.parquet")]
+    command = [sys.executable, "-m", "cli", "grade", str(runs), *options, *files]
+    environment = os.environ | {"ANTHROPIC_API_KEY": "test"}
+    start = time.perf_counter()
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return _kilobytes(usage), time.perf_counter() - start
+
+
+def _kilobytes(usage: resource.struct_rusage) -> int:
+    return usage.ru_maxrss if sys.platform != "darwin" else usage.ru_maxrss // 1024
+
+
+def speed(n: int, rounds: int, concurrency: int, latency: float, python: str | None) -> None:
+    """Print the rates."""
+    runs = transcripts(n)
+    loops: list[Taken] = []
+    first: list[Taken] = []
+    second: list[Taken] = []
+    scouts: list[float] = []
+    params = [dict(r.params) for r in LLMJudge(_Nobody(), MODEL, rubrics=load_rubrics()).requests(runs)]
+    with server(latency) as address, tempfile.TemporaryDirectory() as folder:
+        file = write_transcripts(Path(folder) / "runs.jsonl", n)
+        for number in range(rounds):
+            for who in ("bare", "judge", "judge", "bare"):
+                if who == "bare":
+                    loops.append(asyncio.run(bare(params, address, concurrency)))
+                else:
+                    store = Path(folder) / f"{number}-{len(first)}.sqlite"
+                    new, again = judged(address, runs, concurrency, store)
+                    first.append(new)
+                    second.append(again)
+            if python is not None:
+                scouts.append(scout(python, address, file, concurrency))
+    print(f"{n} requests, concurrency {concurrency}, latency {latency} s, medians of {2 * rounds} runs")
+    print(f"bare AsyncAnthropic loop: {_rate(loops, n)}")
+    print(f"judge, verdicts and store: {_rate(first, n)}; {_wall(loops) / _wall(first):.2f} of the loop")
+    print(f"stored replies read again: {_rate(second, n)}; {10_000 * _wall(second) / n:.1f} s for 10,000")
+    if python is None:
+        print("Inspect Scout: not compared; name a Python that has it with --scout or SCOUT_PYTHON")
+    else:
+        seconds = statistics.median(scouts)
+        print(
+            f"Inspect Scout's llm_scanner: {n / seconds:.0f} a second; the judge {seconds / _wall(first):.1f} times that"
+        )
+
+
+def _wall(taken: Sequence[Taken]) -> float:
+    return statistics.median(t.wall for t in taken)
+
+
+def _rate(taken: Sequence[Taken], n: int) -> str:
+    processor = 1000 * statistics.median(t.processor for t in taken) / n
+    return f"{n / _wall(taken):.0f} a second, {processor:.2f} ms of processor time each"
+
+
+class _Nobody:
+    """A client for a judge that only says what it would ask."""
+
+    def send(self, request: object) -> Any:
+        raise NotImplementedError
 
 
 def main() -> None:
-    """Print both rates, their ratio, and how long a second run over stored replies takes."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("-n", type=int, default=2000)
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-n", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=3, help="0: no comparison of speed")
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--latency", type=float, default=0.05)
+    parser.add_argument("--scout", metavar="PYTHON", default=os.environ.get("SCOUT_PYTHON"))
+    parser.add_argument("--memory", type=int, nargs="*", default=[], metavar="N", help="e.g. 1000 5000 20000")
     options = parser.parse_args()
-    runs, rubrics = transcripts(options.n), load_rubrics()
-    with server(options.latency) as address, tempfile.TemporaryDirectory() as folder:
-        client = anthropic.AsyncAnthropic(base_url=address, api_key="test", max_retries=0)
-        settings = {"rubrics": rubrics, "concurrency": options.concurrency}
-        judge = LLMJudge(client, MODEL, **settings)
-        loop_seconds = asyncio.run(bare(judge, runs, address, options.concurrency))
-        with Store(Path(folder) / "store.sqlite") as store:
-            kept = judge.with_store(store)
-            seconds = []
-            for _ in range(2):
-                start = time.perf_counter()
-                n_verdicts = sum(1 for _ in kept.grade(runs))
-                seconds.append(time.perf_counter() - start)
-                assert n_verdicts == options.n * len(rubrics)
-        _in_loop(client.close()).result(5)
-    first, second = (options.n / s for s in seconds)
-    print(f"{options.n} requests, concurrency {options.concurrency}, latency {options.latency} s")
-    print(f"bare AsyncAnthropic gather loop: {options.n / loop_seconds:.0f} requests a second")
-    print(f"judge, verdicts and store: {first:.0f} a second, {loop_seconds / seconds[0]:.2f} of the loop")
-    print(f"stored replies read again: {second:.0f} a second, {10_000 / second:.1f} s for 10,000")
+    if options.rounds:
+        speed(options.n, options.rounds, options.concurrency, options.latency, options.scout)
+    with server(0.0) as address, tempfile.TemporaryDirectory() as folder:
+        for n in options.memory:
+            kilobytes, seconds = peak_memory(address, n, Path(folder), options.concurrency)
+            print(f"harmrate grade, {n:,} transcripts: peak {kilobytes / 1024:.0f} MB, {seconds:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
