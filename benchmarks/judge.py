@@ -162,9 +162,8 @@ def speed(n: int, rounds: int, concurrency: int, latency: float, python: str | N
         print("Inspect Scout: not compared; name a Python that has it with --scout or SCOUT_PYTHON")
     else:
         seconds = statistics.median(scouts)
-        print(
-            f"Inspect Scout's llm_scanner: {n / seconds:.0f} a second; the judge {seconds / _wall(first):.1f} times that"
-        )
+        told = f"{n / seconds:.0f} a second; the judge {seconds / _wall(first):.1f} times that"
+        print(f"Inspect Scout's llm_scanner: {told}")
 
 
 def _wall(taken: Sequence[Taken]) -> float:
