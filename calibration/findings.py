@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from calibration.probability import Reliability
 from calibration.records import Agreement, RateDifference, RateEstimate
 
 Group = Mapping[str, str]
@@ -116,6 +117,74 @@ class AssumedFinding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReliabilityFinding:
+    """Whether one grader's scores of one harm mean what they say."""
+
+    harm: str
+    grader: str
+    result: Reliability
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrossRow:
+    """How many transcripts the graders see in this one way, by what humans say of them.
+
+    Parameters
+    ----------
+    sides : tuple of {"yes", "no", "unscored"}
+        One per grader of the `CrossFinding`.
+    counts : mapping of {"yes", "no", "tie", "not labelled"} to count
+    differ : bool
+        Whether graders contradict each other, or the labels contradict one of them.
+    """
+
+    sides: tuple[str, ...]
+    counts: Mapping[str, int]
+    differ: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrossFinding:
+    """One harm: every combination of what graders and humans say, the most common first."""
+
+    harm: str
+    graders: tuple[str, ...]
+    rows: tuple[CrossRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoverageFinding:
+    """How much of one group the labels of one harm cover.
+
+    Parameters
+    ----------
+    harm : str
+    group : mapping
+    n_transcripts, n_drawn, n_labeled : int
+        `n_labeled` have a definite label.
+    n_scenarios, n_scenarios_labeled : int or None
+        Clusters in the group, and those of them with a labelled transcript; None where no cluster is known.
+    """
+
+    harm: str
+    group: Group
+    n_transcripts: int
+    n_drawn: int
+    n_labeled: int
+    n_scenarios: int | None
+    n_scenarios_labeled: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZeroLimit:
+    """The rate that `n_labeled` transcripts drawn at random, none of them harmful, cannot exclude."""
+
+    n_labeled: int
+    high: float
+    confidence_level: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """All that a study found; `calibration.report.render_report` writes it down.
 
@@ -131,6 +200,9 @@ class Report:
     raters : tuple of RaterFinding
     assumed : tuple of AssumedFinding
         Beside the rates, never instead.
+    reliability, crosses, coverage : tuples of findings
+    zeros : tuple of ZeroLimit
+        What seeing no harm at all would mean.
     """
 
     rates: tuple[RateFinding, ...]
@@ -142,3 +214,7 @@ class Report:
     notes: tuple[str, ...] = ()
     raters: tuple[RaterFinding, ...] = ()
     assumed: tuple[AssumedFinding, ...] = ()
+    reliability: tuple[ReliabilityFinding, ...] = ()
+    crosses: tuple[CrossFinding, ...] = ()
+    coverage: tuple[CoverageFinding, ...] = ()
+    zeros: tuple[ZeroLimit, ...] = ()

@@ -20,8 +20,7 @@ def report_dict(report: Report) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``schema``, ``rates``, ``agreement``, ``comparisons``, ``graders``, ``harms``, ``notes`` and ``provenance``;
-        see docs for each field.
+        ``schema``, then one key per field of `Report`, in its order; see docs for each.
     """
     data = {
         "schema": SCHEMA,
@@ -33,6 +32,10 @@ def report_dict(report: Report) -> dict[str, Any]:
         "notes": list(report.notes),
         "raters": [asdict(f) for f in report.raters],
         "assumed": [asdict(f) | {"group": dict(f.group)} for f in report.assumed],
+        "reliability": [asdict(f) for f in report.reliability],
+        "crosses": [asdict(f) for f in report.crosses],
+        "coverage": [asdict(f) | {"group": dict(f.group)} for f in report.coverage],
+        "zeros": [asdict(f) for f in report.zeros],
         "provenance": dict(report.provenance),
     }
     found: dict[str, Any] = plain(data)

@@ -37,6 +37,7 @@ from calibration.study.joining import (
     with_sets,
     with_verdict_columns,
 )
+from calibration.study.looking import looked_at
 from calibration.study.pairs import grader_agreement, human_agreement
 from calibration.study.pool import HarmTable, group_tables
 from calibration.study.rating import alternative_annotators, drift_notes, rater_findings
@@ -179,6 +180,8 @@ def study(
             agreement += alternative_annotators(tables, labels)
             raters = tuple(rater_findings(tables, labels, settings))
             notes = (*notes, *drift_notes(tables, labels))
+    # Last, so that it takes no random number from another.
+    seen = looked_at(tables, scores, settings, rng) if labels is not None and set(PARTS) <= set(parts) else {}
     return Report(
         rates=rates,
         agreement=tuple(agreement),
@@ -189,6 +192,7 @@ def study(
         notes=notes,
         raters=raters,
         assumed=tuple(_assumed(tables, beside, settings)) if beside is not None and "rates" in parts else (),
+        **seen,
     )
 
 
