@@ -100,9 +100,8 @@ def merge(
         return
     for conflict in merged.conflicts:
         note(f"kept the first: {conflict}")
-    note(
-        f"new: {_counted(merged.added)}; {merged.n_same} there already, {len(merged.conflicts)} there with another content: {destination}"
-    )
+    told = f"{merged.n_same} there already, {len(merged.conflicts)} there with another content"
+    note(f"{destination}: new: {_counted(merged.added)}; {told}")
 
 
 @store_app.command("verify")
