@@ -120,7 +120,7 @@ def make_pool(rate: float, rng: np.random.Generator, *, size: int = POOL, judge:
         pd.DataFrame({"transcript_id": ids, "harm": HARM, "grader": name, "flagged": side == 1, "unlikeness": unlike})
         for name, side in zip(("judge", "classifier"), said, strict=True)
     ]
-    return Pool(truth, *said, pd.concat(frames, ignore_index=True))
+    return Pool(truth, said[0], said[1], pd.concat(frames, ignore_index=True))
 
 
 def draw(rounds: Rounds, pool: Pool, rng: np.random.Generator) -> Drawn:

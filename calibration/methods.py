@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from calibration.checks import FloatArray
 from calibration.choosing import StrataRule
 from calibration.clusters import new_scenarios
 from calibration.comparators import aipw, apparent, human_only_weighted, ppi, rogan_gladen
@@ -119,7 +120,11 @@ def why_not_likelihood_ratio(counts: StrataCounts, settings: Settings) -> str:
         return "unequal inclusion probabilities inside a stratum"
     if not counts.whole_counts:
         return "soft labels"
-    n = counts.marginal().n_labeled
+    return too_many_labels(counts.marginal().n_labeled)
+
+
+def too_many_labels(n: FloatArray) -> str:
+    """Why the likelihood-ratio interval does not take these labels per stratum; empty when it does."""
     n_strata = int((n > 0).sum())
     if n_strata > MAX_LIKELIHOOD_RATIO_STRATA:
         return f"more than {MAX_LIKELIHOOD_RATIO_STRATA} labelled strata"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -11,12 +10,21 @@ import numpy as np
 from scipy.special import ndtri
 
 from calibration.checks import check_choice, check_level, check_share
-from calibration.expected import AssumedPool, PlanMethod, PlanTarget, allocate, assumed_pool, expected_limits
+from calibration.expected import (
+    AssumedPool,
+    PlanMethod,
+    PlanTarget,
+    assumed_pool,
+    expected_limits,
+    planned_sample,
+)
+from calibration.plan_designs import PlannedDesign, labels_by_cell, planned_design
 from calibration.wording import clean_labels_needed
 
 __all__ = ["DesignPlan", "LabelPlan", "clean_labels_needed", "plan_labels", "scenarios_to_compare"]
 
 DESIGNS = ("uniform", "flagged-10", "flagged-25")
+DISAGREE = "disagree-25"
 # A plan is a guess about a rate: label counts are sought to this relative precision.
 PRECISION = 0.01
 MIN_LABELS = 10
@@ -29,9 +37,9 @@ class DesignPlan:
     Parameters
     ----------
     design : str
-        ``uniform`` or ``flagged-P``, as in `labels.draw_sample`.
+        ``uniform``, ``flagged-P`` or ``disagree-P``, as in `labels.draw_sample`.
     n_labels, n_flagged : int or None
-        Labels in all, and on flagged transcripts; None where labelling the whole pool does not reach the width.
+        Labels in all, and on transcripts that some grader flags; None where no number of labels reaches the width.
     low, high, width : float
         Means over simulated campaigns; nan where `n_labels` is None.
     """
@@ -54,6 +62,8 @@ class LabelPlan:
     n_transcripts : int
     confidence_level : float in (0, 1)
     target, method : str
+    classifier : (float, float) or None
+        Sensitivity and specificity of the second grader.
     designs : tuple of DesignPlan
     clean_labels : (int, int) or None
         Labels that, all harmless, show a rate below `rate`: one-sided, two-sided claim. None for a rate of 0 or 1.
@@ -68,6 +78,7 @@ class LabelPlan:
     method: PlanMethod
     designs: tuple[DesignPlan, ...]
     clean_labels: tuple[int, int] | None
+    classifier: tuple[float, float] | None = None
 
     @property
     def best(self) -> DesignPlan:
@@ -84,7 +95,8 @@ def plan_labels(  # noqa: PLR0913
     n_transcripts: int = 5000,
     sensitivity: float = 0.8,
     specificity: float = 0.95,
-    designs: Sequence[str] = DESIGNS,
+    classifier: tuple[float, float] | None = None,
+    designs: Sequence[str] | None = None,
     target: PlanTarget = "scenarios",
     method: PlanMethod = "likelihood-ratio",
     confidence_level: float = 0.95,
@@ -103,8 +115,13 @@ def plan_labels(  # noqa: PLR0913
         Size of the pool.
     sensitivity, specificity : float in [0, 1]
         The judge's, as far as known; they decide how much the judge narrows the interval, never whether it holds.
-    designs : sequence of str
-        ``uniform`` or ``flagged-P``: P per cent of the labels on flagged transcripts (all of them if few).
+    classifier : (float, float), optional
+        Sensitivity and specificity of a second grader that errs independently of the judge; it makes strata with the
+        judge where `estimate_rate` would let it.
+    designs : sequence of str, optional
+        ``uniform`` or ``flagged-P``: P per cent of the labels on what the judge flags (all of it if little); with a
+        classifier also ``disagree-P``: P per cent where the two disagree, 10 % where both flag. Default: uniform,
+        flagged-10, flagged-25, and disagree-25 with a classifier.
     target : {"scenarios", "pool"}
     method : {"likelihood-ratio", "post-stratified"}
     confidence_level : float in (0, 1)
@@ -138,8 +155,13 @@ def plan_labels(  # noqa: PLR0913
     check_choice("method", method, PlanMethod)
     for name, value in (("rate", rate), ("sensitivity", sensitivity), ("specificity", specificity)):
         check_share(name, value)
+    for value in classifier or ():
+        check_share("classifier", value)
     _check_wish(width, n_labels, n_transcripts)
-    pool = assumed_pool(rate, n_transcripts, sensitivity, specificity, target, method, confidence_level)
+    judge = (sensitivity, specificity)
+    pool = assumed_pool(rate, n_transcripts, judge, target, method, confidence_level, classifier)
+    if designs is None:
+        designs = DESIGNS if classifier is None or method == "post-stratified" else (*DESIGNS, DISAGREE)
     seed = 0 if rng is None else int(rng.integers(2**32))
     clean = None
     if 0 < rate < 1:
@@ -152,8 +174,9 @@ def plan_labels(  # noqa: PLR0913
         confidence_level=confidence_level,
         target=target,
         method=method,
-        designs=tuple(_plan(design, _flagged_share(design), pool, width, n_labels, seed) for design in designs),
+        designs=tuple(_plan(design, pool, width, n_labels, seed) for design in designs),
         clean_labels=clean if clean is None else (clean[0], clean[1]),
+        classifier=classifier,
     )
 
 
@@ -223,43 +246,46 @@ def _check_wish(width: float | None, n_labels: int | None, n_transcripts: int) -
         raise ValueError(msg)
 
 
-def _flagged_share(design: str) -> float | None:
-    """Share of labels that go to flagged transcripts; None for a uniform design."""
-    found = re.fullmatch(r"flagged-(\d{1,2})", design)
-    if design != "uniform" and (found is None or int(found.group(1)) == 0):
-        msg = f"designs must be 'uniform' or 'flagged-P' with P from 1 to 99, got {design!r}."
-        raise ValueError(msg)
-    return None if found is None else int(found.group(1)) / 100
+def _plan(name: str, pool: AssumedPool, width: float | None, n_labels: int | None, seed: int) -> DesignPlan:
+    design = planned_design(name, pool.size, whole_counts=pool.method == "likelihood-ratio")
 
-
-def _plan(
-    design: str, share: float | None, pool: AssumedPool, width: float | None, n_labels: int | None, seed: int
-) -> DesignPlan:
-    def expect(n: int) -> DesignPlan:
-        labels = allocate(n, share, pool)
-        low, high = expected_limits(labels, pool, seed)
-        return DesignPlan(design=design, n_labels=n, n_flagged=int(labels[0]), low=low, high=high, width=high - low)
-
-    if n_labels is not None:
-        return expect(n_labels)
-    found = _fewest(expect, width or 0.0, pool.n_transcripts)
-    nothing = DesignPlan(
-        design=design, n_labels=None, n_flagged=None, low=float("nan"), high=float("nan"), width=float("nan")
-    )
-    return found or nothing
-
-
-def _fewest(expect: Callable[[int], DesignPlan], width: float, n_transcripts: int) -> DesignPlan | None:
-    """The fewest labels that reach the width, to 1 %: doubled until they do, then bisected."""
-    short, n = 0, min(MIN_LABELS, n_transcripts)
-    while (plan := expect(n)).width > width:
-        if n == n_transcripts:
+    def expect(n: int) -> DesignPlan | None:
+        sample = planned_sample(n, design, pool)
+        if sample is None:
             return None
-        short, n = n, min(2 * n, n_transcripts)
+        low, high = expected_limits(sample, pool, seed)
+        flagged = round(float(labels_by_cell(n, design, pool.size)[:-1].sum()))
+        return DesignPlan(design=name, n_labels=n, n_flagged=flagged, low=low, high=high, width=high - low)
+
+    most = _most(design, pool)
+    found = expect(n_labels) if n_labels is not None else _fewest(expect, width or 0.0, most)
+    nan = float("nan")
+    return found or DesignPlan(design=name, n_labels=None, n_flagged=None, low=nan, high=nan, width=nan)
+
+
+def _most(design: PlannedDesign, pool: AssumedPool) -> int:
+    """The most labels that the method takes in the strata of this design."""
+    taken, too_many = 0, pool.n_transcripts + 1
+    while too_many - taken > 1:
+        middle = (taken + too_many) // 2
+        if planned_sample(middle, design, pool) is None:
+            too_many = middle
+        else:
+            taken = middle
+    return taken
+
+
+def _fewest(expect: Callable[[int], DesignPlan | None], width: float, most: int) -> DesignPlan | None:
+    """The fewest labels that reach the width, to 1 %: doubled until they do, then bisected."""
+    short, n = 0, min(MIN_LABELS, most)
+    while (plan := expect(n)) is not None and plan.width > width:
+        if n == most:
+            return None
+        short, n = n, min(2 * n, most)
     while n - short > max(1, PRECISION * n):
         middle = (short + n) // 2
         trial = expect(middle)
-        if trial.width > width:
+        if trial is None or trial.width > width:
             short = middle
         else:
             n, plan = middle, trial

@@ -30,6 +30,8 @@ from labels.raters import rater_report
 NOBODY = "nobody"
 PRE_ANNOTATED = "Pre-annotated: raters saw a machine's answer before they gave theirs."
 
+SAME_SCENARIOS = "Confidence sequences and labels to a width are for fresh runs of these same scenarios."
+
 
 def campaign_status(
     labels: LabelSet,
@@ -105,6 +107,8 @@ def campaign_status(
     said = [note for _, notes in found for note in notes]
     if (labels.frame["source"] == "prediction").any():
         said.append(PRE_ANNOTATED)
+    if settings.target == "new-scenarios":
+        said.append(SAME_SCENARIOS)
     return CampaignStatus(
         n_transcripts=len(pool),
         n_drawn=int(design.loc[design["drawn"], "transcript_id"].nunique()),

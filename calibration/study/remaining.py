@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ import pandas as pd
 from calibration.checks import FloatArray
 from calibration.expected import PlanMethod, PlanTarget
 from calibration.findings import AgreementFinding, RateFinding
-from calibration.plan import DESIGNS, plan_labels
+from calibration.plan import DESIGNS, DISAGREE, plan_labels
 from calibration.sequential import labels_for_width, stratified_confidence_sequence
 from calibration.status import LabelsToWidth
 from calibration.study.pairs import HUMAN
@@ -20,8 +19,10 @@ from calibration.study.pool import HarmTable
 from calibration.study.settings import StudySettings
 
 AS_SO_FAR = "as so far"
-# Sensitivity and specificity of no judge at all: nothing is flagged.
+ACCURACY = ("sensitivity", "specificity")
+# Those of no judge at all: nothing is flagged.
 NO_JUDGE = (0.0, 1.0)
+UNIFORM = DESIGNS[:1]
 OUTSIDE = "no candidate of any round"
 
 
@@ -77,18 +78,19 @@ def labels_to_width(
     if counts is not None:
         n = counts.labels_for(width, settings.confidence_level)
         yield LabelsToWidth(interval="sequence", design=AS_SO_FAR, n_labels=n, n_more=_more(n, have))
-    target, method = (
-        next((choice for choice in get_args(kind) if choice == value), get_args(kind)[0])
-        for kind, value in ((PlanTarget, settings.target), (PlanMethod, rate.estimate.method))
-    )
-    sensitivity, specificity = _judge(rate, agreement)
+    target: PlanTarget = "pool" if settings.target == "pool" else "scenarios"
+    method: PlanMethod = "post-stratified" if settings.method == "post-stratified" else "likelihood-ratio"
+    judge, classifier = _graders(rate, agreement)
+    sensitivity, specificity = judge or NO_JUDGE
+    by_both = classifier is not None and method == "likelihood-ratio"
     plan = plan_labels(
         _expected_rate(rate),
         width=width,
         n_transcripts=rate.estimate.n_transcripts,
         sensitivity=sensitivity,
         specificity=specificity,
-        designs=DESIGNS[:1] if (sensitivity, specificity) == NO_JUDGE else DESIGNS,
+        classifier=classifier,
+        designs=UNIFORM if judge is None else (*UNIFORM, DISAGREE) if by_both else DESIGNS,
         target=target,
         method=method,
         confidence_level=settings.confidence_level,
@@ -111,8 +113,14 @@ def _expected_rate(rate: RateFinding) -> float:
     return float(np.clip(point, least, 1 - least))
 
 
-def _judge(rate: RateFinding, agreement: Sequence[AgreementFinding]) -> tuple[float, float]:
-    """Sensitivity and specificity of the judge as measured here; no judge where either is not known."""
-    own = [f.agreement for f in agreement if f.between == (HUMAN, rate.grader)]
-    values = [next((a.value for a in own if a.statistic == s), np.nan) for s in ("sensitivity", "specificity")]
-    return NO_JUDGE if np.isnan(values).any() else (values[0], values[1])
+def _graders(
+    rate: RateFinding, agreement: Sequence[AgreementFinding]
+) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+    """Sensitivity and specificity, as measured here, of the judge and of a second grader; None where not known."""
+    found: dict[str, dict[str, float]] = {}
+    for f in agreement:
+        if f.between[0] == HUMAN and f.agreement.statistic in ACCURACY and not np.isnan(f.agreement.value):
+            found.setdefault(f.between[1], {})[f.agreement.statistic] = f.agreement.value
+    known = {name: (a[ACCURACY[0]], a[ACCURACY[1]]) for name, a in found.items() if len(a) == len(ACCURACY)}
+    judge = known.pop(rate.grader, None)
+    return judge, next(iter(known.values()), None) if judge else None

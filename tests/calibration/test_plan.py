@@ -4,11 +4,16 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from calibration import plan_labels
-from calibration.expected import allocate, assumed_pool
+from benchmarks.designs import draw, make_pool
+from calibration import estimate_rate, plan_designs, plan_labels
+from calibration.expected import assumed_pool, planned_sample
 from calibration.intervals import post_stratified
 from calibration.plan import clean_labels_needed, scenarios_to_compare
+from calibration.plan_designs import labels_by_cell, planned_design
+from labels import designs
 
 
 def test_miller_sample_sizes(reference_cases):
@@ -81,12 +86,17 @@ def test_unreachable_width_is_said():
 
 
 def test_allocation():
-    pool = assumed_pool(0.01, 1000, 0.8, 0.95, "scenarios", "post-stratified", 0.95)
+    size = assumed_pool(0.01, 1000, (0.8, 0.95), "scenarios", "post-stratified", 0.95).size
     flagged = round(1000 * (0.008 + 0.99 * 0.05))
-    assert allocate(200, None, pool).tolist() == [round(200 * flagged / 1000), 200 - round(200 * flagged / 1000)]
-    assert allocate(200, 0.1, pool).tolist() == [20, 180]
-    assert allocate(400, 0.5, pool).tolist() == [flagged, 400 - flagged]
-    assert allocate(1000, 0.1, pool).tolist() == [flagged, 1000 - flagged]
+    assert size.tolist() == [flagged, 1000 - flagged]
+
+    def labels(n, name):
+        return labels_by_cell(n, planned_design(name, size, whole_counts=False), size).tolist()
+
+    assert labels(200, "uniform") == pytest.approx([0.2 * flagged, 200 - 0.2 * flagged])
+    assert labels(200, "flagged-10") == [20, 180]
+    assert labels(400, "flagged-50") == [flagged, 400 - flagged]
+    assert labels(1000, "flagged-10") == [flagged, 1000 - flagged]
 
 
 def test_a_judge_that_flags_nothing_or_everything():
@@ -131,3 +141,67 @@ def test_bad_input(options, message):
 def test_bad_comparisons(difference, options):
     with pytest.raises(ValueError, match="difference must not be 0|power must fulfil"):
         scenarios_to_compare(difference, **({"between_variance": 0.1} | options))
+
+
+def test_cells_of_two_graders_by_enumeration():
+    """Every combination of truth, judge and classifier, weighted by its probability."""
+    pool = assumed_pool(0.1, 10_000, (0.8, 0.95), "scenarios", "likelihood-ratio", 0.95, (0.7, 0.9))
+    for cell, (judge, classifier) in enumerate(((1, 1), (1, 0), (0, 1), (0, 0))):
+        harmful = 0.1 * (0.8 if judge else 0.2) * (0.7 if classifier else 0.3)
+        harmless = 0.9 * (0.05 if judge else 0.95) * (0.1 if classifier else 0.9)
+        assert pool.size[cell] == pytest.approx(10_000 * (harmful + harmless), abs=2)
+        assert pool.p[cell] == pytest.approx(harmful / (harmful + harmless))
+    assert pool.size.sum() == 10_000
+
+
+@given(
+    n=st.integers(1, 1000),
+    design=st.sampled_from(["uniform", "flagged-10", "flagged-60", "disagree-25", "disagree-80"]),
+    judge=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    classifier=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+)
+def test_labels_are_all_spent_and_none_twice(n, design, judge, classifier):
+    pool = assumed_pool(0.05, 1000, judge, "scenarios", "likelihood-ratio", 0.95, classifier)
+    planned = planned_design(design, pool.size, whole_counts=True)
+    cells = labels_by_cell(n, planned, pool.size)
+    assert cells.sum() == pytest.approx(n)
+    assert (cells <= pool.size + 1e-9).all() and (cells >= 0).all()
+    sample = planned_sample(n, planned, pool)
+    if sample is not None:
+        assert sample.n.sum() == n and (sample.n <= sample.size).all() and (sample.n > 0).all()
+        assert sample.size.sum() == 1000
+        assert sample.size @ sample.p == pytest.approx(pool.size @ pool.p)
+
+
+def test_shares_are_those_of_the_draw():
+    assert plan_designs.AGREED_SHARE == designs.AGREED_SHARE
+
+
+@pytest.mark.parametrize(
+    ("design", "rate"), [("uniform", 0.15), ("flagged-25", 0.03), ("disagree-25", 0.03), ("disagree-25", 0.15)]
+)
+def test_two_graders_are_planned_as_campaigns_are_computed(design, rate):
+    """Mean width of 25 whole campaigns: drawn by `draw_sample`, estimated by `estimate_rate`."""
+    rng, widths = np.random.default_rng(8), []
+    for _ in range(25):
+        pool = make_pool(rate, rng, size=2000)
+        y, pi = draw(((design, 200),), pool, rng)
+        scores = np.c_[pool.judge, pool.classifier]
+        e = estimate_rate(y, scores, inclusion_probability=pi, method="likelihood-ratio")
+        widths.append(e.high - e.low)
+    plan = plan_labels(rate, n_labels=200, n_transcripts=2000, classifier=(0.8, 0.95), designs=[design])
+    error = np.std(widths) / np.sqrt(len(widths))
+    assert plan.best.width == pytest.approx(np.mean(widths), abs=4 * error + 0.03 * plan.best.width)
+
+
+def test_many_labels_in_three_strata_are_not_planned():
+    """The interval is not computed for them."""
+    options = {"n_transcripts": 20_000, "classifier": (0.8, 0.95), "designs": ["disagree-25"]}
+    assert plan_labels(0.03, n_labels=1000, **options).best.n_labels == 1000
+    assert plan_labels(0.03, n_labels=1001, **options).best.n_labels is None
+
+
+@pytest.mark.parametrize("options", [{}, {"classifier": (0.8, 0.9), "method": "post-stratified"}])
+def test_disagreement_takes_two_graders_and_whole_counts(options):
+    with pytest.raises(ValueError, match="must have a classifier, method 'likelihood-ratio'"):
+        plan_labels(0.1, n_labels=50, designs=["disagree-25"], **options)

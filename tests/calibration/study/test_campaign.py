@@ -303,3 +303,23 @@ def test_names_cannot_steer_the_terminal():
     print_status(Console(file=out, width=200), campaign_status(labels, [design]))
     assert "\x1b" not in out.getvalue()
     assert "[red]bo" in out.getvalue()
+
+
+def test_a_second_grader_opens_the_design_by_disagreement(parts):
+    labels, design, verdicts = parts
+    second = verdicts.assign(grader="classifier", grader_kind="classifier")
+    both = pd.concat([verdicts, second], ignore_index=True)
+    (harm,) = campaign_status(labels, [design], both, width=0.15).harms
+    assert [w.design for w in harm.to_width if w.interval == "fixed-n"] == ["uniform", "disagree-25"]
+
+
+def test_ties_and_new_scenarios_are_planned_for_all_the_same(parts):
+    labels, design, verdicts = parts
+    tied = LabelSet(frame=labels.frame[labels.frame["rater"] != "cy"])
+    settings = StudySettings(target="new-scenarios")
+    verdicts = verdicts.assign(scenario=[f"s{int(i[1:]) % 12}" for i in verdicts["transcript_id"]])
+    status = campaign_status(tied, [design], verdicts, settings=settings, width=0.15)
+    assert status.harms[0].rate.estimate.target == "new-scenarios"
+    assert status.harms[0].rate.estimate.n_harmful % 1 == 0.5
+    assert len(status.harms[0].to_width) == 4
+    assert any("these same scenarios" in note for note in status.notes)
