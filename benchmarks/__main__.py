@@ -13,7 +13,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import alpha, coverage, rates
+from benchmarks import alpha, coverage, designs, efficiency, rates
 from benchmarks.cells import BLOCKS
 from benchmarks.methods import METHODS
 from benchmarks.peers import installed_peers
@@ -48,6 +48,8 @@ def results(*, quick: bool = False, workers: int = 1, seed: int = coverage.SEED,
         # Peers work on rows and take their time: the regimes are enough to see what they do.
         here = replace(plan, methods=(*METHODS, *there)) if name == "regimes" else plan
         rows += coverage.with_progress(coverage.run_cells(cells, here, workers), len(cells))
+    drawn = list(designs.rows(data_sets=QUICK_DATA_SETS if quick else 1_000, workers=workers))
+    needed = list(efficiency.rows(efficiency.RATES[-1:] if quick else efficiency.RATES))
     if rows_file:
         coverage.write_rows(rows, rows_file)
     text = [
@@ -63,6 +65,14 @@ def results(*, quick: bool = False, workers: int = 1, seed: int = coverage.SEED,
         f"`python -m benchmarks.coverage --cells all --seed {seed} {size}`, peers in the regimes only."
         + (f" Peers that were not installed: {', '.join(absent)}." if absent else ""),
         coverage.report(rows),
+        "",
+        "## Sampling designs",
+        "",
+        designs.report(drawn),
+        "",
+        "## Labels needed",
+        "",
+        efficiency.report(needed),
         "",
     ]
     return "\n".join(text)

@@ -213,6 +213,8 @@ def _measure_cell(cell: tuple[str, float], *, data_sets: int, seed: int) -> Desi
 def report(found: Sequence[DesignRow]) -> str:
     """The rows as a Markdown table."""
     lines = [
+        f"{found[0].data_sets} campaigns a row, pool {POOL}, judge and classifier (.8, .95).",
+        "",
         "| design | rate | labels | answered | bias of 1/pi | bias of rate | coverage | above | width |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
@@ -243,7 +245,6 @@ def main() -> None:
     options = parser.parse_args()
     start = time.perf_counter()
     found = list(rows(options.rates, data_sets=options.data_sets, workers=options.workers, seed=options.seed))
-    print(f"{options.data_sets} campaigns a row, pool {POOL}, judge and classifier (.8, .95), seed {options.seed}\n")
     print(report(found))
     print(f"\n{time.perf_counter() - start:.0f} s")
 
