@@ -54,7 +54,7 @@ def build_transcript(id_: str, messages: Iterable[Message], metadata: Mapping[st
         When a value is nested more than `MAX_DEPTH` levels deep.
     """
     parts = tuple(_clean_message(message) for message in messages)
-    facts = dict(_clean(metadata, 0))
+    facts = dict(clean(metadata))
     if "source" in facts:
         facts["log_source"] = facts.pop("source")
     prefilled = [index for index, part in enumerate(parts) if part.role == "assistant" and part.name == PREFILL]
@@ -111,24 +111,12 @@ def is_plain(value: Any) -> bool:
     return isinstance(value, (str, int, float))
 
 
-def check_depth(value: Any, *, depth: int = 0) -> None:
-    """Raise `InputError` when `value` is nested more than `MAX_DEPTH` levels deep."""
-    if depth > MAX_DEPTH:
-        raise InputError(f"nested more than {MAX_DEPTH} levels deep")
-    if isinstance(value, dict):
-        for item in value.values():
-            check_depth(item, depth=depth + 1)
-    elif isinstance(value, list):
-        for item in value:
-            check_depth(item, depth=depth + 1)
-
-
 def _clean_message(message: Message) -> Message:
     text = _clean_text(message.text)
     name = None if message.name is None else _clean_text(message.name)
     if message.arguments is None and text is message.text and name is message.name:
         return message
-    arguments = None if message.arguments is None else _clean(message.arguments, 0)
+    arguments = None if message.arguments is None else clean(message.arguments)
     return replace(message, text=text, name=name, arguments=arguments)
 
 
@@ -143,7 +131,8 @@ def _clean_text(text: str) -> str:
     return text
 
 
-def _clean(value: Any, depth: int) -> Any:
+def clean(value: Any, depth: int = 0) -> Any:
+    """A JSON value that every file can carry: whole characters, finite numbers; refused when bottomless."""
     if depth > MAX_DEPTH:
         raise InputError(f"nested more than {MAX_DEPTH} levels deep")
     match value:
@@ -152,9 +141,9 @@ def _clean(value: Any, depth: int) -> Any:
         case float():
             return value if math.isfinite(value) else None
         case Mapping():
-            return {_clean_text(str(k)): _clean(v, depth + 1) for k, v in value.items()}
+            return {_clean_text(str(k)): clean(v, depth + 1) for k, v in value.items()}
         case list() | tuple():
-            return [_clean(v, depth + 1) for v in value]
+            return [clean(v, depth + 1) for v in value]
         case None | bool() | int():
             return value
     return _clean_text(str(value))  # dates and the like, from tables

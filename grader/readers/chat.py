@@ -40,7 +40,7 @@ def is_message(value: Any) -> bool:
         return False
     if "role" in value and value.get("object") is None and value.get("type") in (None, "message"):
         return "content" in value or "tool_calls" in value
-    return value.get("type") in _ITEMS
+    return isinstance(kind := value.get("type"), str) and kind in _ITEMS
 
 
 def _one_conversation(first: Record, rest: Iterator[Record]) -> Transcript:

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from grader.errors import InputError
-from grader.readers.build import check_depth, read_each
+from grader.readers.build import clean, read_each
 from grader.readers.records import Record
 from grader.transcript import Transcript
 
 
 def parse_native(records: Iterator[Record]) -> Iterator[Transcript]:
-    """The transcripts of `records`; nothing is added, so that writing and reading is the identity."""
+    """The transcripts of `records`; nothing is added, so that writing and reading is the identity.
+
+    Only what no JSON file can carry is changed: NaN and infinities to None, halves of characters to U+FFFD.
+    """
     return read_each(records, _read)
 
 
 def _read(record: Record) -> Iterator[Transcript]:
     if not isinstance(record.value, Mapping):
         raise InputError(f"no transcript but {type(record.value).__name__}")
-    check_depth(record.value)
-    yield Transcript.from_dict(record.value)
+    yield Transcript.from_dict(clean(record.value))

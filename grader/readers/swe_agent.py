@@ -34,7 +34,8 @@ def _read(record: Record) -> Iterator[Transcript]:
     if not is_trajectory(record.value):
         raise InputError("no SWE-agent trajectory: neither 'history' nor 'trajectory' is a list of steps")
     value = record.value
-    parts = list(_history(value["history"]) if value.get("history") else _steps(value["trajectory"]))
+    history, trajectory = value.get("history"), value.get("trajectory")
+    parts = list(_history(history) if isinstance(history, list) and history else _steps(trajectory))
     if not parts:
         raise InputError("holds no message")
     metadata = {key: item for key, item in value.items() if key not in ("history", "trajectory")}
@@ -65,7 +66,9 @@ def _call_id(message: Mapping[str, Any]) -> dict[str, Any]:
     return {"tool_call_id": ids[0]} if isinstance(ids, list) and ids else {}
 
 
-def _steps(steps: list[Any]) -> Iterator[Message]:
+def _steps(steps: Any) -> Iterator[Message]:
+    if not isinstance(steps, list):
+        raise InputError("neither 'history' nor 'trajectory' is a list of steps")
     for number, step in enumerate(steps, 1):
         if not isinstance(step, Mapping):
             raise InputError(f"step {number} is no object")

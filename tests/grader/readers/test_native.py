@@ -14,7 +14,9 @@ from grader.errors import InputError
 from grader.readers import read_transcripts
 from grader.transcript import KINDS, ROLES, Message, Transcript
 
-plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
+plain = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8)
+)
 values = st.recursive(plain, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(max_size=4), v, max_size=3))
 objects = st.dictionaries(st.text(max_size=6), values, max_size=4)
 messages = st.builds(
