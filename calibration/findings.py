@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from calibration.diagnosis import CardFinding
 from calibration.probability import Reliability
 from calibration.records import Agreement, RateDifference, RateEstimate
 
@@ -203,6 +204,8 @@ class Report:
     reliability, crosses, coverage : tuples of findings
     zeros : tuple of ZeroLimit
         What seeing no harm at all would mean.
+    judge_card : CardFinding, optional
+        How easily the judge's verdicts flip; None where nobody probed it.
     """
 
     rates: tuple[RateFinding, ...]
@@ -218,3 +221,4 @@ class Report:
     crosses: tuple[CrossFinding, ...] = ()
     coverage: tuple[CoverageFinding, ...] = ()
     zeros: tuple[ZeroLimit, ...] = ()
+    judge_card: CardFinding | None = None

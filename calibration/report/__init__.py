@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calibration.findings import Report, group_name
-from calibration.report import wording
+from calibration.report import doctor, wording
 from calibration.report.plain import report_dict, report_json
 from calibration.report.sections import written
 
@@ -76,6 +76,7 @@ def _context(report: Report) -> dict[str, Any]:
         "targets": {t: wording.TARGETS[t] for t in dict.fromkeys(f.estimate.target for f in report.rates)},
         "provenance": json.dumps(report_dict(report)["provenance"], indent=1, ensure_ascii=False),
         "number": _number,
+        "card": None if report.judge_card is None else doctor.card_tables(report.judge_card, report.graders),
         "rate_sentence": wording.rate_sentence,
         "comparison_sentence": wording.comparison_sentence,
         "group_name": group_name,

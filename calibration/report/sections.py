@@ -28,6 +28,7 @@ SECTIONS: tuple[Section, ...] = (
     Section("agreement", "Who agrees with whom"),
     Section("raters", "Each rater alone"),
     Section("outcomes", "What was scored, and why not"),
+    Section("judge_card", "Judge card"),
     Section("provenance", "How to do it again"),
 )
 

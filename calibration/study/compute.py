@@ -42,6 +42,7 @@ from calibration.study.pairs import grader_agreement, human_agreement
 from calibration.study.pool import HarmTable, group_tables
 from calibration.study.rating import alternative_annotators, drift_notes, rater_findings
 from calibration.study.settings import StudySettings
+from calibration.study.versions import other_versions
 from grader.scores import grader_scores
 from labels.labelset import LabelSet
 
@@ -165,7 +166,10 @@ def study(
     consensus = no_labels() if labels is None else labels.consensus()
     tables = [joined_table(harm, facts, scores, consensus, design, [g.name for g in graders]) for harm in harms]
     tables = [denominator(table, settings.where) for table in tables]
-    rates = tuple(f for table in tables for f in _rates(table, graders[0].name, settings)) if "rates" in parts else ()
+    old = () if labels is None else tuple(other_versions(verdicts, design))
+    rates: tuple[RateFinding, ...] = ()
+    if "rates" in parts:
+        rates = tuple(f for table in tables for f in _rates(table, graders[0].name, settings, old))
     comparisons: tuple[ComparisonFinding, ...] = ()
     if labels is not None and "comparisons" in parts:
         paired = settings.pairing == "scenario"
@@ -196,7 +200,7 @@ def study(
     )
 
 
-def _rates(table: HarmTable, grader: str, settings: StudySettings) -> Iterable[RateFinding]:
+def _rates(table: HarmTable, grader: str, settings: StudySettings, notes: tuple[str, ...]) -> Iterable[RateFinding]:
     keys = [*settings.by, settings.cluster] if settings.target == "new-scenarios" else settings.by
     for key in keys:
         known_column(table.facts, key)
@@ -207,7 +211,7 @@ def _rates(table: HarmTable, grader: str, settings: StudySettings) -> Iterable[R
         yield RateFinding(
             harm=table.harm,
             group=group,
-            estimate=replace(estimate, bounds=bounds, notes=(*estimate.notes, *_notes(part))),
+            estimate=replace(estimate, bounds=bounds, notes=(*estimate.notes, *_notes(part), *notes)),
             human_only=_estimate(part, None, replace(settings, method="post-stratified")) if labelled else None,
             grader=grader,
             grader_rates={name: _share(part.sides(name), part.times()) for name in part.graders},

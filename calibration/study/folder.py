@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ import pandas as pd
 
 from calibration.findings import Report
 from calibration.study.compute import study
+from calibration.study.doctor_card import read_card
 from calibration.study.provenance import provenance
 from calibration.study.settings import StudySettings
 from grader.errors import InputError
@@ -24,6 +26,8 @@ from labels.labelset import LabelSet
 # Beside those that `calibration.report` writes.
 VERDICTS, LABELS, DESIGN, POOL = "verdicts.parquet", "labels.parquet", "design.csv", "pool.parquet"
 CLASSIFIER = "classifier"
+# What `harmrate doctor --out` may have left there.
+CARD = "judge_card.json"
 
 
 def study_again(folder: Path, settings: StudySettings | None = None) -> Report:
@@ -53,7 +57,14 @@ def study_again(folder: Path, settings: StudySettings | None = None) -> Report:
     )  # fmt: skip
     rng = np.random.default_rng(seed)
     verdicts = read_verdicts(folder / VERDICTS)
-    return study(verdicts, labels, settings, pool=pool, design=design, rng=rng, provenance=told)
+    found = study(verdicts, labels, settings, pool=pool, design=design, rng=rng, provenance=told)
+    return with_card(found, folder)
+
+
+def with_card(report: Report, folder: Path) -> Report:
+    """The report with the judge's card that lies in its folder, if there is one."""
+    card = folder / CARD
+    return replace(report, judge_card=read_card(card)) if card.is_file() else report
 
 
 def complete(verdicts: pd.DataFrame, pool: pd.DataFrame) -> pd.DataFrame:

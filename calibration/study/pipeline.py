@@ -12,7 +12,17 @@ import pandas as pd
 
 from calibration.findings import Report
 from calibration.study.compute import study
-from calibration.study.folder import CLASSIFIER, DESIGN, LABELS, POOL, VERDICTS, complete, pool_hash, write_pool
+from calibration.study.folder import (
+    CLASSIFIER,
+    DESIGN,
+    LABELS,
+    POOL,
+    VERDICTS,
+    complete,
+    pool_hash,
+    with_card,
+    write_pool,
+)
 from calibration.study.inputs import Sources, check_labels
 from calibration.study.provenance import provenance
 from calibration.study.registration import Registered, decisions, register
@@ -126,7 +136,7 @@ def run(
         n_labels = 0 if labels is None else len(labels.votes())
         entry = Registered.now(decisions(settings, seed=seed), n_labels)
         told["decisions"] = register(study_file.parent, entry)
-    return study(
+    report = study(
         read_verdicts(out / VERDICTS),
         labels,
         settings,
@@ -135,6 +145,7 @@ def run(
         rng=np.random.default_rng(seed),
         provenance=told,
     )
+    return with_card(report, out)
 
 
 def _classifier(
