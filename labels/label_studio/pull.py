@@ -84,9 +84,7 @@ def pull_labels(
         raise InputError(error.reason, file=studio.url, record=record) from None
     held = held_tasks(records, id_field=id_field, pool=pool)
     growth = grow(path, history_rows(rows, project.key, held=held, people=people), whole=project.key)
-    back = [
-        f"labels of {n} transcripts are kept, but do not count: {why}" for why, n in held_back(growth.frame).items()
-    ]
+    back = [f"{why}: labels of {n} are kept and do not count" for why, n in held_back(growth.frame).items()]
     return Pulled(growth=growth, n_tasks=export.n_tasks, notes=(*notes, *back, *_shared_addresses(growth.frame)))
 
 
@@ -130,9 +128,9 @@ def held_tasks(
     for task in records:
         data, name = task["data"], str(task["id"])
         if SHOWN_HASH in data and data[SHOWN_HASH] != shown_hash(data):
-            held[name] = "the task was edited on the server"
+            held[name] = "tasks that were edited on the server"
         elif known is not None and transcript_id_of(name, data, id_field) not in known:
-            held[name] = "the transcript is not of this campaign"
+            held[name] = "transcripts that are not of this campaign"
     return held
 
 
