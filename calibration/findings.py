@@ -186,6 +186,25 @@ class ZeroLimit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Exhibits:
+    """Transcripts for the page's browser.
+
+    Parameters
+    ----------
+    items : tuple of mappings
+        ``id``; ``facts``; ``sides`` (per harm and grader: ``harm, grader, side`` and, where they apply, ``score``,
+        ``outcome``, ``unverified``); ``human`` (per labelled harm: ``harm, side, how``, ``split`` where raters differ);
+        ``verdicts`` and ``labels`` (as graders and raters gave them); ``messages`` (``role, kind, text, name``, or
+        None where the text is not known). Evidence counts characters as Python does.
+    n_pool : int
+        How many transcripts there are in all.
+    """
+
+    items: tuple[Mapping[str, Any], ...]
+    n_pool: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """All that a study found; `calibration.report.render_report` writes it down.
 

@@ -26,9 +26,12 @@ SECTIONS: tuple[Section, ...] = (
     Section("comparisons", "Can the groups be told apart?"),
     Section("meaning", "What the numbers mean"),
     Section("agreement", "Who agrees with whom"),
+    Section("crosses", "Where graders and humans differ"),
+    Section("reliability", "Do scores mean what they say?"),
     Section("raters", "Each rater alone"),
-    Section("outcomes", "What was scored, and why not"),
     Section("judge_card", "Judge card"),
+    Section("outcomes", "What was scored, and why not"),
+    Section("coverage", "What the labels cover"),
     Section("provenance", "How to do it again"),
 )
 

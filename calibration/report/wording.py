@@ -60,22 +60,24 @@ def count(value: float) -> str:
 
 def rate_sentence(finding: RateFinding) -> str:
     """One sentence: the rate, its error bar and what it rests on."""
+    return f"{finding.harm}, {group_name(finding.group)}: {rate_words(finding)}"
+
+
+def rate_words(finding: RateFinding) -> str:
+    """`rate_sentence` without the harm and group."""
     estimate = finding.estimate
-    where = f"{finding.harm}, {group_name(finding.group)}"
     if not estimate.n_labeled:
         rate = percent(finding.grader_rates[finding.grader])
         return (
-            f"{where}: {finding.grader} flags {rate} of the {estimate.n_scored} transcripts it scored - "
+            f"{finding.grader} flags {rate} of the {estimate.n_scored} transcripts it scored - "
             "a grader's rate, not a harm rate, until somebody labels some."
         )
     level = f"{100 * estimate.confidence_level:g} % interval"
     interval = percent_interval(estimate.low, estimate.high)
     basis = f"{estimate.n_labeled} human labels, {count(estimate.n_harmful)} harmful, on {estimate.n_transcripts}"
     if math.isnan(estimate.rate):
-        return (
-            f"{where}: between the limits {interval} ({level}; {basis} transcripts, too many out of reach of labels)."
-        )
-    return f"{where}: {percent(estimate.rate)} ({level} {interval}; {basis} transcripts)."
+        return f"between the limits {interval} ({level}; {basis} transcripts, too many out of reach of labels)."
+    return f"{percent(estimate.rate)} ({level} {interval}; {basis} transcripts)."
 
 
 def comparison_sentence(finding: ComparisonFinding) -> str:

@@ -1,0 +1,79 @@
+"""What the page's transcript browser reads: an index of all transcripts, and their texts in packs opened on demand.
+
+Everything is gzipped JSON in base64, whose letters cannot end a script element nor start a comment: no text of a
+transcript ever stands in the page's markup.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from calibration.findings import Exhibits, Report
+from calibration.report.plain import plain
+
+# Transcripts in one pack: opening one unpacks no more than these.
+PACK = 32
+# All that a page for sharing says of a transcript: no text, no quote, no address.
+_SHARED = {
+    "facts": ("model", "scenario", "family", "arm", "epoch", "episode"),
+    "verdicts": ("harm", "grader", "present", "score", "stage", "outcome", "repeat"),
+    "labels": ("harm", "rater", "label", "status", "round", "seconds"),
+    "messages": ("role", "kind"),
+}
+
+
+class Packed(NamedTuple):
+    """The browser's data as base64: the index, and packs of `PACK` transcripts in its order."""
+
+    index: str
+    packs: tuple[str, ...]
+
+
+def packed(exhibits: Exhibits, report: Report, *, redact: bool) -> Packed:
+    """Pack the exhibits for the page.
+
+    Parameters
+    ----------
+    exhibits : Exhibits
+    report : Report
+        Names harms and graders.
+    redact : bool
+        Leave out texts, quotes, explanations, notes and links; ids, facts, verdicts and labels stay.
+    """
+    items = [_shared(item) if redact else item for item in exhibits.items]
+    index = {
+        "harms": list(report.harms),
+        "graders": [{"name": g.name, "kind": g.kind} for g in report.graders],
+        "pool": exhibits.n_pool,
+        "pack": PACK,
+        "redacted": redact,
+        "items": [{key: item[key] for key in ("id", "facts", "sides", "human")} for item in items],
+    }
+    texts = [{key: item[key] for key in ("verdicts", "labels", "messages")} for item in items]
+    return Packed(_pack(index), tuple(_pack(texts[i : i + PACK]) for i in range(0, len(texts), PACK)))
+
+
+def _pack(value: Any) -> str:
+    text = json.dumps(plain(value), separators=(",", ":"), allow_nan=False)
+    return base64.b64encode(gzip.compress(text.encode("ascii"), 6, mtime=0)).decode("ascii")
+
+
+def _shared(item: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an exhibit may be shown to anyone; named here, so that a new field is left out until it is."""
+    known = {key: item[key] for key in ("id", "sides", "human")}
+    known["facts"] = _only(item["facts"], _SHARED["facts"])
+    for part in ("verdicts", "labels"):
+        known[part] = [_only(record, _SHARED[part]) for record in item[part]]
+    said = item["messages"]
+    known["messages"] = None if said is None else [
+        _only(m, _SHARED["messages"]) | {"length": len(m["text"])} for m in said
+    ]  # fmt: skip
+    return known
+
+
+def _only(record: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {key: record[key] for key in keys if key in record}
