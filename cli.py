@@ -21,6 +21,7 @@ from cli_options import (
     OfTranscripts,
     OutFolder,
     Pairing,
+    RedactReport,
     StudyOptions,
     TranscriptOptions,
     Transcripts,
@@ -90,10 +91,10 @@ def run(  # noqa: PLR0913 - five records of options, and what is this command's 
     train: Annotated[
         Literal["when-possible", "never"], typer.Option(help="Whether to train a classifier on the labels.")
     ] = "when-possible",
+    redact_report: RedactReport = False,
     as_json: Json = False,
 ) -> None:
     """Grade, compare with humans, calibrate and report: the whole job."""
-    from calibration.report import render_report
     from calibration.study.pipeline import Graders
     from calibration.study.pipeline import run as run_job
     from grader.store import Store
@@ -119,7 +120,7 @@ def run(  # noqa: PLR0913 - five records of options, and what is this command's 
             track=track,
             watch=watch,
         )
-    render_report(report, out)
+    _write_report(report, out, redact=redact_report)
     print_report(report, ("rates", "comparisons", "agreement"), as_json=as_json)
     note(f"report: {out / 'report.html'}")
     _gate(report, gates)
@@ -297,14 +298,16 @@ def plan(  # noqa: PLR0913 - one option per assumption
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="Folder that `harmrate run` wrote.")], *, as_json: Json = False
+    folder: Annotated[Path, typer.Argument(help="Folder that `harmrate run` wrote.")],
+    *,
+    redact_report: RedactReport = False,
+    as_json: Json = False,
 ) -> None:
     """Compute and write a folder's report again."""
-    from calibration.report import render_report
     from calibration.study.folder import study_again
 
     found = study_again(folder)
-    render_report(found, folder)
+    _write_report(found, folder, redact=redact_report)
     print_report(found, ("rates", "comparisons", "agreement"), as_json=as_json)
     note(f"report: {folder / 'report.html'}")
 
@@ -315,12 +318,11 @@ def demo(
     redraws: Annotated[int, typer.Option(min=0, help="How often to draw other labels, to show coverage.")] = 200,
 ) -> None:
     """The whole job on a simulated study whose truth is known; offline, no key."""
-    from calibration.report import render_report
     from calibration.report.console import print_comparisons, print_truth
     from calibration.study.demo import run_demo
 
     found = run_demo(out, n_redraws=redraws, track=track)
-    render_report(found.report, out)
+    _write_report(found.report, out)
     print_truth(stdout(), found.report, found.truth, found.held, redraws)
     print_comparisons(stdout(), found.report.comparisons)
     note(f"report: {out / 'report.html'}")
@@ -354,6 +356,13 @@ def _sources(
         config=labels.label_config,
         harms=harms,
     )
+
+
+def _write_report(report: Report, folder: Path, *, redact: bool = False) -> None:
+    from calibration.report import render_report
+    from calibration.study.exhibits import exhibits_of
+
+    render_report(report, folder, exhibits=exhibits_of(folder), redact=redact)
 
 
 def _rubrics(reading: TranscriptOptions, study: StudyOptions) -> dict[str, Rubric]:

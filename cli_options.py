@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Target = Literal["scenarios", "pool", "new-scenarios"]
 Method = Literal["post-stratified", "likelihood-ratio", "apparent", "human-only", "rogan-gladen", "ppi", "aipw"]
+RedactReport = Annotated[
+    bool, typer.Option("--redact-report", help="Leave texts and quotes out of report.html, so that it can be shared.")
+]
 Pairing = Literal["independent", "scenario"]
 ProviderChoice = Literal["anthropic", "bedrock", "vertex"]
 ThinkingChoice = Literal["adaptive", "disabled"]

@@ -12,6 +12,7 @@ import pandas as pd
 
 from calibration.findings import Report
 from calibration.study.compute import study
+from calibration.study.exhibits import TRANSCRIPTS, chosen_ids, keep_transcripts
 from calibration.study.folder import (
     CLASSIFIER,
     DESIGN,
@@ -116,6 +117,8 @@ def run(
     out.mkdir(parents=True, exist_ok=True)
     working = [g for g in (judge, classifier) if g is not None]
     _write_verdicts(out / VERDICTS, imported, sources, working, track)
+    verdicts = read_verdicts(out / VERDICTS)
+    keep_transcripts(sources.read_transcripts(), chosen_ids(verdicts, labels), out / TRANSCRIPTS)
     if labels is not None:
         labels.write(out / LABELS)
     if isinstance(design, pd.DataFrame):
@@ -137,7 +140,7 @@ def run(
         entry = Registered.now(decisions(settings, seed=seed), n_labels)
         told["decisions"] = register(study_file.parent, entry)
     report = study(
-        read_verdicts(out / VERDICTS),
+        verdicts,
         labels,
         settings,
         pool=pool,
