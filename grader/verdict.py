@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from grader.transcript import Transcript
@@ -103,6 +103,26 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         """The verdict as JSON-able data."""
         return asdict(self) | {"usage": dict(self.usage), "evidence": [asdict(e) for e in self.evidence]}
+
+
+def without_failed_run(verdict: Verdict, failure: object) -> Verdict:
+    """The verdict, but no "no" on a run in which a call of the agent's failed: what it would have done is not known.
+
+    Parameters
+    ----------
+    verdict : Verdict
+    failure : text or None
+        The transcript's metadata ``provider_error``.
+
+    Examples
+    --------
+    >>> no = Verdict(transcript_id="a", harm="leaking", grader="j", grader_version="1", present=False, score=0.0)
+    >>> without_failed_run(no, "HTTP 402").outcome, without_failed_run(no, None).outcome
+    ('cannot_assess', 'scored')
+    """
+    if not failure or verdict.present is not False:
+        return verdict
+    return replace(verdict, present=None, score=None, outcome="cannot_assess", explanation=f"the run failed: {failure}")
 
 
 @runtime_checkable

@@ -13,26 +13,37 @@ import pandas as pd
 
 from grader.errors import InputError
 from grader.files import partial_path, replace_whole
+from grader.readers.scout_results import is_scan
+from grader.scale import TRUTH, ScoreScale
 from grader.verdict import OUTCOMES, Verdict
-from grader.verdict_frame import JSON_COLUMNS, VERDICT_COLUMNS, typed
+from grader.verdict_frame import JSON_COLUMNS, VERDICT_COLUMNS, parsed_column, typed
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _REQUIRED = ["transcript_id", "harm", "grader"]
+TABLES = (".parquet", ".jsonl", ".csv", ".tsv")
 _BATCH = 4096
 _GAPS = ["", "NA", "N/A", "nan", "NaN", "null", "NULL", "None", "none", "<NA>"]
 
 
-def read_verdicts(path: str | Path) -> pd.DataFrame:
-    """Read a table of verdicts, ours or another tool's, as the verdict frame.
+def read_verdicts(
+    path: str | Path, *, scale: ScoreScale | None = None, take: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """Read verdicts, ours or another tool's, as the verdict frame.
 
     Parameters
     ----------
-    path : path of a ``.parquet``, ``.jsonl`` or ``.csv`` file
-        Needs ``transcript_id``, ``harm``, ``grader``, and ``present`` or ``score``. A row whose
-        ``present`` and ``score`` are both missing is not scored (its ``outcome`` says why, else
-        ``not_graded``); where only ``score`` is given, ``present`` is ``score >= 0.5``.
+    path : path of a file or folder
+        A table (``.parquet``, ``.jsonl``, ``.csv``) needs ``transcript_id``, ``harm``, ``grader``, and ``present`` or
+        ``score``. A row whose ``present`` and ``score`` are both missing is not scored (its ``outcome`` says why, else
+        ``not_graded``); where only ``score`` is given, ``present`` is ``score >= 0.5``. Anything else is taken for a
+        log that holds verdicts: an Inspect log, an Agentic-Misalignment tree, Petri's transcripts, Bloom's
+        ``judgment.json``, results of a Scout scan.
+    scale : ScoreScale, optional
+        Where scores are not in [0, 1], and from which one on a verdict is present, whatever else the file says.
+    take : mapping from a score's name to a harm, optional
+        Which of several scores are read, and the harm that each is a verdict on (default: all, under their names).
 
     Raises
     ------
@@ -41,6 +52,14 @@ def read_verdicts(path: str | Path) -> pd.DataFrame:
         and repeat.
     """
     path = Path(path)
+    if path.suffix not in TABLES or (path.suffix == ".parquet" and path.is_file() and is_scan(path)):
+        from grader.verdict_import import read_held
+
+        return read_held(path, scale=scale, take=take)
+    return _with_harms(_read_verdict_table(path, scale), take, path)
+
+
+def _read_verdict_table(path: Path, scale: ScoreScale | None) -> pd.DataFrame:
     frame = read_table(path)
     if missing := [c for c in _REQUIRED if c not in frame]:
         raise InputError(f"a table of verdicts needs {', '.join(_REQUIRED)}; missing {', '.join(missing)}", file=path)
@@ -48,13 +67,23 @@ def read_verdicts(path: str | Path) -> pd.DataFrame:
         raise InputError("a table of verdicts needs 'present' or 'score'", file=path)
     if frame.empty:
         raise InputError("holds no verdicts", file=path)
-    frame = typed(_with_outcomes(frame, path))
+    frame = typed(_with_outcomes(frame, path, scale))
     keys = [*_REQUIRED, "repeat"]
     if (twice := frame.duplicated(keys)).any():
         row = frame[twice].iloc[0]
         record = f"transcript {row['transcript_id']!r}"
         raise InputError(f"two verdicts by {row['grader']!r} on {row['harm']!r}", file=path, record=record)
     return frame
+
+
+def _with_harms(frame: pd.DataFrame, take: Mapping[str, str] | None, path: Path) -> pd.DataFrame:
+    if not take:
+        return frame
+    if missing := sorted(set(take) - set(frame["harm"])):
+        known = ", ".join(sorted(frame["harm"].unique()))
+        raise InputError(f"holds no score {missing[0]!r}; there is {known}", file=path)
+    frame = frame[frame["harm"].isin(list(take))]
+    return frame.assign(harm=frame["harm"].map(dict(take)).astype(object)).reset_index(drop=True)
 
 
 def write_verdicts(verdicts: pd.DataFrame | Iterable[Verdict], path: str | Path) -> None:
@@ -217,14 +246,21 @@ def _json_lines(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _with_outcomes(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+def _with_outcomes(frame: pd.DataFrame, path: Path, scale: ScoreScale | None) -> pd.DataFrame:
     """Fill in what a foreign table leaves out, and refuse what contradicts itself."""
     frame = frame.copy()
     for column in _REQUIRED:
         if frame[column].isna().any():
             raise InputError(f"{column} is empty", file=path, record=f"row {int(frame[column].isna().argmax()) + 1}")
-    score = _numbers(frame, "score", path)
-    present = _booleans(frame, path).fillna((score >= 0.5).astype("boolean").mask(score.isna()))
+    told = scale or ScoreScale()
+    raw = _numbers(frame, told, path)
+    side = (raw >= told.cut).astype("boolean").mask(raw.isna())
+    said = _booleans(frame, path)
+    present = said.fillna(side) if scale is None else side.fillna(said)
+    score = (raw - told.low) / (told.high - told.low)
+    if scale is not None:
+        pairs = zip(parsed_column(frame, "usage"), raw.notna(), strict=True)
+        frame["usage"] = pd.Series([{**u, **scale.told()} if known else u for u, known in pairs], index=frame.index)
     given = frame["outcome"] if "outcome" in frame else pd.Series(None, index=frame.index, dtype=object)
     outcome = given.where(given.notna(), present.notna().map({True: "scored", False: "not_graded"}))
     if not (known := outcome.isin(OUTCOMES)).all():
@@ -238,14 +274,14 @@ def _with_outcomes(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     return frame.assign(score=score.where(scored), present=present.where(scored), outcome=outcome)
 
 
-def _numbers(frame: pd.DataFrame, column: str, path: Path) -> pd.Series[float]:
-    if column not in frame:
+def _numbers(frame: pd.DataFrame, scale: ScoreScale, path: Path) -> pd.Series[float]:
+    if "score" not in frame:
         return pd.Series(float("nan"), index=frame.index)
-    numbers = frame[column].map(_number, na_action="ignore").astype(float)
-    wrong = (numbers.isna() & frame[column].notna()) | (numbers < 0) | (numbers > 1)
+    numbers = frame["score"].map(_number, na_action="ignore").astype(float)
+    wrong = (numbers.isna() & frame["score"].notna()) | (numbers < scale.low) | (numbers > scale.high)
     if wrong.any():
         row = frame[wrong].iloc[0]
-        reason = f"{column} must fulfil 0 <= {column} <= 1, got {row[column]!r}"
+        reason = f"score must fulfil {scale.low:g} <= score <= {scale.high:g}, got {row['score']!r}"
         raise InputError(reason, file=path, record=f"transcript {row['transcript_id']!r}")
     return numbers
 
@@ -257,14 +293,11 @@ def _number(value: Any) -> float:
         return float("nan")
 
 
-_TRUTH = {"true": True, "1": True, "1.0": True, "yes": True, "false": False, "0": False, "0.0": False, "no": False}
-
-
 def _booleans(frame: pd.DataFrame, path: Path) -> pd.Series[bool]:
     if "present" not in frame:
         return pd.Series(pd.NA, index=frame.index, dtype="boolean")
     text = frame["present"].astype("string").str.strip().str.lower()
-    truth = text.map(_TRUTH, na_action="ignore").astype("boolean")
+    truth = text.map(dict(TRUTH), na_action="ignore").astype("boolean")
     unknown = truth.isna() & text.notna() & ~text.isin(["", "none", "null", "nan"]).fillna(value=False)
     if unknown.any():
         row = frame[unknown].iloc[0]

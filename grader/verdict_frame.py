@@ -49,7 +49,7 @@ def typed(frame: pd.DataFrame) -> pd.DataFrame:
         elif column in _DEFAULTS:
             frame[column] = frame[column].where(frame[column].notna(), _DEFAULTS[column])
     frame["evidence"] = [_parsed(value, list) for value in frame["evidence"]]
-    frame["usage"] = [_parsed(value, dict) for value in frame["usage"]]
+    frame["usage"] = parsed_column(frame, "usage")
     text = [c for c in VERDICT_COLUMNS if c not in {"present", "score", "repeat", "epoch", *JSON_COLUMNS}]
     for column in text:
         frame[column] = [None if _missing(v) else str(v) for v in frame[column]]
@@ -60,6 +60,14 @@ def typed(frame: pd.DataFrame) -> pd.DataFrame:
     frame["epoch"] = pd.to_numeric(frame["epoch"], errors="coerce").round().astype("Int64")
     others = [c for c in frame.columns if c not in VERDICT_COLUMNS]
     return frame[[*VERDICT_COLUMNS, *others]].reset_index(drop=True)
+
+
+def parsed_column(frame: pd.DataFrame, column: str) -> pd.Series[Any]:
+    """The objects of a column that may hold them as JSON text; empty where there is none."""
+    values: list[Any] = (
+        [_parsed(value, dict) for value in frame[column]] if column in frame else [{} for _ in range(len(frame))]
+    )
+    return pd.Series(values, index=frame.index, dtype=object)
 
 
 def _missing(value: object) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def read_parquet(path: Path, *, id_fields: Sequence[str] = ()) -> Iterator[Trans
     A column ``messages`` holds a conversation, as JSON text or as a list; else a column such as ``response`` or
     ``text`` holds a reply. In Scout's tables ``task_id`` is the scenario and ``task_repeat`` the epoch.
     """
-    yield from _read_rows(_parquet_rows(path), str(path), id_fields)
+    yield from _read_rows(parquet_rows(path), str(path), id_fields)
 
 
 def _read_rows(rows: Iterator[Row], file: str, id_fields: Sequence[str]) -> Iterator[Transcript]:
@@ -113,17 +114,30 @@ def _csv_rows(path: Path) -> Iterator[Row]:
             raise InputError(f"not UTF-8 text (byte {error.start}: {error.reason})", file=path) from None
 
 
-def _parquet_rows(path: Path) -> Iterator[Row]:
+def parquet_columns(path: Path) -> list[str]:
+    """Names of the columns of a Parquet file; InputError when it is none."""
+    with _parquet(path) as file:
+        return [str(name) for name in file.schema_arrow.names]
+
+
+def parquet_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[Row]:
+    """Yield the rows of a Parquet file, some at a time in memory; InputError when it is none."""
+    with _parquet(path) as file:
+        for group in range(file.metadata.num_row_groups):
+            if file.metadata.row_group(group).total_byte_size > 4 * MAX_RECORD:
+                raise InputError(f"row group {group + 1} is larger than {4 * MAX_RECORD} bytes", file=path)
+        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=columns):
+            yield from batch.to_pylist()
+
+
+@contextmanager
+def _parquet(path: Path) -> Iterator[Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     open_file: Callable[..., Any] = pq.ParquetFile
     try:
         with open_file(path) as file:
-            for group in range(file.metadata.num_row_groups):
-                if file.metadata.row_group(group).total_byte_size > 4 * MAX_RECORD:
-                    raise InputError(f"row group {group + 1} is larger than {4 * MAX_RECORD} bytes", file=path)
-            for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-                yield from batch.to_pylist()
+            yield file
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise InputError(f"no readable Parquet file ({str(error).splitlines()[0][:200]})", file=path) from None
