@@ -19,7 +19,9 @@ export HARMRATE_LABEL_STUDIO := $(abspath $(LABEL_STUDIO_VENV)/bin/label-studio)
 export HARMRATE_LABEL_STUDIO_DATA ?= $(abspath $(LABEL_STUDIO_VENV)/data)
 endif
 
-.PHONY: demo test test-slow test-full check bench bench-quick clean
+DOCS_READY := $(VENV)/.ready-docs
+
+.PHONY: demo test test-slow test-full check bench bench-quick docs clean
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml constraints.txt
@@ -44,6 +46,10 @@ $(LABEL_STUDIO_VENV)/.ready:
 	$(LABEL_STUDIO_VENV)/bin/pip install --quiet --disable-pip-version-check label-studio==1.23.2
 	touch $@
 
+$(DOCS_READY): $(DEV_READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline,docs]'
+	touch $@
+
 demo: $(READY)
 	$(BIN)/harmrate demo
 
@@ -62,6 +68,10 @@ test-slow: $(SLOW_READY) $(LABEL_STUDIO_READY)
 
 test-full: check $(SLOW_READY) $(LABEL_STUDIO_READY)
 	$(BIN)/python -m pytest -q -m ""
+
+# Into docs/_build/html; a warning is an error.
+docs: $(DOCS_READY)
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build/html
 
 bench: $(DEV_READY)
 	$(BIN)/python -m benchmarks
