@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["render_report", "report_dict", "report_json"]
 
 # The coefficients shown first; all others are one click away.
-HEADLINE = ("sensitivity", "specificity", "positive_agreement", "kappa", "ac1", "alpha")
+HEADLINE = ("sensitivity", "specificity", "positive_agreement", "kappa", "alpha")
 HUMANS = ("yes", "no", "tie", "not labelled")
 
 

@@ -7,14 +7,13 @@ text keeps its size, and colours follow the page's.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from calibration.findings import ComparisonFinding, RateFinding, ReliabilityFinding
 from calibration.records import RateEstimate
 
 _STEPS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5)
-_MOST_TICKS = 6
 
 
 class Span(NamedTuple):
@@ -82,7 +81,7 @@ def forest(findings: Sequence[RateFinding]) -> Forest:
     """The rates of one harm, one row each, on an axis wide enough for every error bar but the worst case's."""
     values = [v for f in findings for v in (f.estimate.high, f.grader_rates[f.grader])]
     values += [f.human_only.high for f in findings if f.human_only is not None]
-    ticks, top = _axis(0.0, max((v for v in values if not math.isnan(v)), default=1.0))
+    ticks, top = _axis(max((v for v in values if not math.isnan(v)), default=1.0), 5)
     return Forest(rows=tuple(_row(f, top) for f in findings), ticks=ticks)
 
 
@@ -90,7 +89,7 @@ def contrasts(findings: Sequence[ComparisonFinding]) -> Contrasts:
     """Differences between the groups of one harm, on an axis around zero."""
     ends = [v for f in findings for v in (f.difference.low, f.difference.high) if not math.isnan(v)]
     widest = max((abs(v) for v in ends), default=1.0)
-    half, top = _axis(0.0, widest)
+    half, top = _axis(widest, 2)
     minus = [Tick(50 - t.at / 2, "-" + t.text) for t in half[:0:-1]]
     plus = [Tick(50 + t.at / 2, ("+" if t.at else "") + t.text) for t in half]
     rows = []
@@ -139,18 +138,12 @@ def _place(value: float, top: float) -> float | None:
     return None if math.isnan(value) or value > top else 100 * value / top
 
 
-def _axis(start: float, end: float) -> tuple[tuple[Tick, ...], float]:
-    """Ticks at round values from `start` to the first one at or above `end`, and that value."""
-    step = next((s for s in _STEPS if (end - start) / s <= _MOST_TICKS), _STEPS[-1])
-    n = max(1, math.ceil((end - start) / step - 1e-9))
-    top = start + n * step
-    return tuple(Tick(100 * i / n, _percent(start + i * step)) for i in range(n + 1)), top
+def _axis(end: float, most: int) -> tuple[tuple[Tick, ...], float]:
+    """At most `most` steps of a round size from 0 to the first one at or above `end`, and that value."""
+    step = next((s for s in _STEPS if end / s <= most), _STEPS[-1])
+    n = max(1, math.ceil(end / step - 1e-9))
+    return tuple(Tick(100 * i / n, _percent(i * step)) for i in range(n + 1)), n * step
 
 
 def _percent(value: float) -> str:
     return f"{100 * value:.6g} %"
-
-
-def by_harm(findings: Iterable[RateFinding], harm: str) -> list[RateFinding]:
-    """The rates of one harm."""
-    return [f for f in findings if f.harm == harm]
