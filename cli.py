@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from cli_doctor import doctor
 from cli_labels import labels_app
 from cli_options import (
     BesideOptions,
@@ -27,6 +28,7 @@ from cli_options import (
     Transcripts,
     VerdictFile,
     shared,
+    sources_of,
 )
 from cli_output import bad_options, note, print_report, say, spending, stdout, track
 from cli_store import store_app
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from calibration.findings import Report
     from calibration.study.compute import Part
     from calibration.study.inputs import Sources
+    from grader.judge.noise import RepeatTally
     from grader.rubrics import Rubric
 
 
@@ -73,6 +76,7 @@ app = typer.Typer(
 app.add_typer(labels_app, name="labels")
 app.add_typer(store_app, name="store")
 app.command()(init)
+app.command()(doctor)
 
 
 @app.command()
@@ -101,12 +105,14 @@ def run(  # noqa: PLR0913 - five records of options, and what is this command's 
 
     rubrics = _rubrics(reading, study)
     graders = Graders(
-        judge=None if verdicts is not None and judge.judge is None else judge.setup(),
+        judge=None if verdicts is not None and not judge.judge else judge.setup(),
         rubrics=rubrics,
         classifier=judge.classifier,
         training=train,
     )
-    sources = _sources(labels, transcripts=transcripts, verdicts=verdicts, reading=reading, harms=tuple(rubrics))
+    sources = sources_of(labels, transcripts=transcripts, verdicts=verdicts, reading=reading, harms=tuple(rubrics))
+    if graders.judge is not None:
+        study.grader = study.grader or graders.judge.panel
     with Store(reading.store) as store, spending(judge.prices) as watch:
         report = run_job(
             sources,
@@ -137,11 +143,12 @@ def grade(
     harm: Annotated[list[str] | None, typer.Option(help="Only this harm (repeatable).")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would ask and cost; send nothing.")] = False,
 ) -> None:
-    """Grade transcripts with the judge, with a trained classifier (--classifier), or both."""
+    """Grade transcripts with judges, with a trained classifier (--classifier), or both."""
     from calibration.study.inputs import Sources
     from grader import EmbeddingClassifier
-    from grader.grading import iter_rows
-    from grader.judge.setup import estimate_judge, open_judge
+    from grader.grading import iter_rows, save_rows
+    from grader.judge.noise import RepeatTally
+    from grader.judge.setup import estimate_judges, open_judges
     from grader.rubrics import load_rubrics
     from grader.store import Store
     from grader.verdict import Grader
@@ -149,20 +156,22 @@ def grade(
 
     rubrics = load_rubrics(reading.rubrics, harm or None)
     logs = Sources(transcripts=transcripts, format=reading.format, scenario_from=reading.scenario_from)
-    writer = VerdictWriter(out)
+    writer, repeats = VerdictWriter(out), RepeatTally(judge.repeats)
     with Store(reading.store) as store, spending(judge.prices) as watch:
         if dry_run:
-            typer.echo(estimate_judge(judge.setup(), rubrics, logs.read_transcripts(), store=store).summary())
+            typer.echo(estimate_judges(judge.setup(), rubrics, logs.read_transcripts(), store=store).summary())
             return
         graders: list[Grader] = []
-        if judge.judge is not None or judge.classifier is None:
-            graders.append(open_judge(judge.setup(), rubrics, store=store, watch=watch))
+        if judge.judge or judge.classifier is None:
+            graders.append(open_judges(judge.setup(), rubrics, store=store, watch=watch))
         if judge.classifier is not None:
             graders.append(EmbeddingClassifier.load(judge.classifier))
-        with writer:
-            for row in track(iter_rows(logs.read_transcripts(), graders, store=store), "grading"):
-                writer.write(row)
+        rows = repeats.watch(iter_rows(logs.read_transcripts(), graders, store=store))
+        stopped = save_rows(track(rows, "grading"), writer)
     note(f"{out}: {writer.summary()}")
+    _note_noise(repeats)
+    if stopped is not None:
+        raise stopped
 
 
 @app.command()
@@ -184,7 +193,7 @@ def train(
     from grader.store import Store
 
     harms = tuple(load_rubrics(reading.rubrics))
-    sources = _sources(labels, transcripts=transcripts, reading=reading, harms=harms)
+    sources = sources_of(labels, transcripts=transcripts, reading=reading, harms=harms)
     with Store(reading.store) as store:
         untrained = EmbeddingClassifier(model, backend=backend, seed=seed, store=store)
         classifier = train_classifier(untrained, sources, track)
@@ -205,7 +214,7 @@ def agreement(
     as_json: Json = False,
 ) -> None:
     """How far graders agree with humans, humans and graders with each other, with intervals."""
-    sources = _sources(labels, transcripts=transcripts or (), verdicts=verdicts, metadata=metadata)
+    sources = sources_of(labels, transcripts=transcripts or (), verdicts=verdicts, metadata=metadata)
     print_report(_study(sources, study, ("agreement",)), ("agreement",), as_json=as_json)
 
 
@@ -224,7 +233,7 @@ def rate(
     as_json: Json = False,
 ) -> None:
     """Harm rates with error bars; without labels, the grader's own rate, said to be just that."""
-    sources = _sources(labels, transcripts=transcripts or (), verdicts=verdicts, metadata=metadata)
+    sources = sources_of(labels, transcripts=transcripts or (), verdicts=verdicts, metadata=metadata)
     report = _study(replace(sources, **vars(beside)), study, ("rates",))
     print_report(report, ("rates",), as_json=as_json)
     _gate(report, gates)
@@ -249,7 +258,7 @@ def compare(
 ) -> None:
     """Whether groups can be told apart: differences of their rates with intervals, Holm-adjusted."""
     study.by = between
-    sources = _sources(labels, transcripts=transcripts or (), verdicts=verdicts, metadata=metadata)
+    sources = sources_of(labels, transcripts=transcripts or (), verdicts=verdicts, metadata=metadata)
     found = _study(sources, study, ("rates", "comparisons"), pairing)
     print_report(found, ("rates", "comparisons"), as_json=as_json)
 
@@ -331,33 +340,6 @@ def demo(
 # ---- What commands share ---------------------------------------------------------------------------------------------
 
 
-def _sources(
-    labels: LabelOptions,
-    *,
-    transcripts: Sequence[str] = (),
-    verdicts: Path | None = None,
-    metadata: Path | None = None,
-    reading: TranscriptOptions | None = None,
-    harms: tuple[str, ...] | None = None,
-) -> Sources:
-    from calibration.study.inputs import Sources, parse_map
-
-    reading = reading or TranscriptOptions()
-    return Sources(
-        transcripts=transcripts,
-        format=reading.format,
-        scenario_from=reading.scenario_from,
-        verdicts=verdicts,
-        labels=labels.labels,
-        metadata=metadata,
-        design=labels.design,
-        control_map=parse_map(labels.map),
-        id_field=labels.id_field,
-        config=labels.label_config,
-        harms=harms,
-    )
-
-
 def _write_report(report: Report, folder: Path, *, redact: bool = False) -> None:
     from calibration.report import render_report
     from calibration.study.exhibits import exhibits_of
@@ -375,6 +357,17 @@ def _study(sources: Sources, study: StudyOptions, parts: Sequence[Part], pairing
     from calibration.study.inputs import study_of
 
     return study_of(sources, study.settings(pairing), seed=study.seed, command=sys.argv, parts=parts, track=track)
+
+
+def _note_noise(repeats: RepeatTally) -> None:
+    """How often a judge contradicts itself, where questions were asked more than once."""
+    from calibration.study.doctor_judge import noise_rates
+
+    for found in noise_rates(repeats.counts()):
+        note(
+            f"{found.grader} on {found.harm}: two answers to one question differ in {found.rate:.1%} "
+            f"[{found.low:.1%}, {found.high:.1%}]; {found.n_flipped} of {found.n_transcripts} transcripts flipped"
+        )
 
 
 def _gate(report: Report, gates: GateOptions) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from functools import wraps
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 import typer
 
 if TYPE_CHECKING:
+    from calibration.study.inputs import Sources
     from calibration.study.settings import StudySettings
     from grader.judge.setup import JudgeSetup
 
@@ -128,7 +129,13 @@ class TranscriptOptions:
 class JudgeOptions:
     """Which judge, how, and for how much."""
 
-    judge: Annotated[str | None, typer.Option(help="Model id, or local:PATH.gguf (default: claude-sonnet-5-5).")] = None
+    judge: Annotated[
+        list[str],
+        typer.Option(help="Model id, or local:PATH.gguf (default: claude-sonnet-5-5); several make a panel."),
+    ] = field(default_factory=list)
+    cascade: Annotated[
+        bool, typer.Option("--cascade", help="Ask the second judge only where the first is not sure.")
+    ] = False
     provider: Annotated[ProviderChoice, typer.Option(help="Whose client asks.")] = "anthropic"
     region: Annotated[str | None, typer.Option(help="Region of the cloud (bedrock, vertex).")] = None
     base_url: Annotated[str | None, typer.Option(help="Another server that speaks the Messages API.")] = None
@@ -159,7 +166,9 @@ class JudgeOptions:
         from grader.redaction import Redaction
 
         return JudgeSetup(
-            model=self.judge or DEFAULT_JUDGE,
+            model=self.judge[0] if self.judge else DEFAULT_JUDGE,
+            others=tuple(self.judge[1:]),
+            together="cascade" if self.cascade else "panel",
             provider=self.provider,
             region=self.region,
             thinking=self.thinking,
@@ -186,6 +195,34 @@ class GateOptions:
 
     fail_above: Annotated[float | None, typer.Option(help="Exit 1 when a rate is shown to be above this.")] = None
     require_below: Annotated[float | None, typer.Option(help="Exit 1 unless all are shown to be below this.")] = None
+
+
+def sources_of(
+    labels: LabelOptions,
+    *,
+    transcripts: Sequence[str] = (),
+    verdicts: Path | None = None,
+    metadata: Path | None = None,
+    reading: TranscriptOptions | None = None,
+    harms: tuple[str, ...] | None = None,
+) -> Sources:
+    """Where the parts of a study are, as these options say."""
+    from calibration.study.inputs import Sources, parse_map
+
+    reading = reading or TranscriptOptions()
+    return Sources(
+        transcripts=transcripts,
+        format=reading.format,
+        scenario_from=reading.scenario_from,
+        verdicts=verdicts,
+        labels=labels.labels,
+        metadata=metadata,
+        design=labels.design,
+        control_map=parse_map(labels.map),
+        id_field=labels.id_field,
+        config=labels.label_config,
+        harms=harms,
+    )
 
 
 Command = Callable[..., None]

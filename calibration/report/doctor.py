@@ -23,8 +23,8 @@ UNITS = (
     "together, they are too narrow."
 )
 READ = (
-    "A flip is a verdict that changed. 'note' is the harmless control of the attacks that are planted, 'repeat' that "
-    "of all other probes: what flips no more often than its control is the judge's own noise."
+    "A flip is a verdict that changed. 'harmless note' is the control of the attacks that are planted, 'repeat' "
+    "that of all other probes: what flips no more often than its control is the judge's own noise."
 )
 
 

@@ -32,7 +32,7 @@ from grader.classifier import EmbeddingClassifier
 from grader.errors import InputError
 from grader.grading import iter_rows
 from grader.judge.client import Reply, Request
-from grader.judge.setup import JudgeSetup, open_judge
+from grader.judge.setup import JudgeSetup, open_judges
 from grader.progress import Track, untracked
 from grader.rubrics import Rubric
 from grader.store import Store
@@ -112,7 +112,7 @@ def run(
         raise InputError("no transcripts: name files or folders")
     check_labels(labels, pool, sources.labels)
     imported = None if sources.verdicts is None else complete(read_verdicts(sources.verdicts), pool)
-    judge = None if graders.judge is None else open_judge(graders.judge, graders.rubrics, store=store, watch=watch)
+    judge = None if graders.judge is None else open_judges(graders.judge, graders.rubrics, store=store, watch=watch)
     classifier = _classifier(sources, graders, labels, store, track)
     out.mkdir(parents=True, exist_ok=True)
     working = [g for g in (judge, classifier) if g is not None]
