@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cli_doctor import doctor
 from cli_labels import labels_app
 from cli_options import (
     BesideOptions,
@@ -76,7 +75,6 @@ app = typer.Typer(
 app.add_typer(labels_app, name="labels")
 app.add_typer(store_app, name="store")
 app.command()(init)
-app.command()(doctor)
 
 
 @app.command()
@@ -115,7 +113,7 @@ def run(  # noqa: PLR0913 - five records of options, and what is this command's 
         study.grader = study.grader or graders.judge.panel
     with Store(reading.store) as store, spending(judge.prices) as watch:
         report = run_job(
-            sources,
+            study.reading(sources),
             graders,
             out,
             study.settings(),
@@ -356,7 +354,7 @@ def _rubrics(reading: TranscriptOptions, study: StudyOptions) -> dict[str, Rubri
 def _study(sources: Sources, study: StudyOptions, parts: Sequence[Part], pairing: Pairing = "independent") -> Report:
     from calibration.study.inputs import study_of
 
-    return study_of(sources, study.settings(pairing), seed=study.seed, command=sys.argv, parts=parts, track=track)
+    return study_of(study.reading(sources), study.settings(pairing), seed=study.seed, command=sys.argv, parts=parts, track=track)
 
 
 def _note_noise(repeats: RepeatTally) -> None:

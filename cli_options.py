@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
@@ -30,7 +30,7 @@ STORE = Path(".harmrate/store.sqlite")
 
 Transcripts = Annotated[list[str], typer.Argument(help="Files, folders, globs, or - for JSONL on stdin.")]
 VerdictFile = Annotated[
-    Path | None, typer.Option("--verdicts", help="Table of verdicts: transcript_id, harm, grader, present or score.")
+    Path | None, typer.Option("--verdicts", help="Table of verdicts, or a log that holds some (Inspect, Scout, Petri, ...).")
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout instead of tables.")]
 MetadataFile = Annotated[Path | None, typer.Option("--metadata", help="Table of metadata by transcript_id.")]
@@ -58,6 +58,20 @@ class StudyOptions:
     method: Annotated[Method, typer.Option(help="How the interval is computed.")] = "likelihood-ratio"
     level: Annotated[float, typer.Option(help="Confidence level.", min=0.5, max=0.9999)] = 0.95
     seed: Annotated[int, typer.Option(help="Seed of resampling.")] = 0
+    score_range: Annotated[str | None, typer.Option(help="LOW:HIGH: another tool's scores are on this scale.")] = None
+    threshold: Annotated[
+        float | None, typer.Option(help="From which score on a verdict is present; the report shows the others.")
+    ] = None
+    take: Annotated[
+        list[str], typer.Option(help="SCORE[=HARM]: read only this score of a log, as verdicts on HARM (repeatable).")
+    ] = field(default_factory=list)
+
+    def reading(self, sources: Sources) -> Sources:
+        """The sources, with what these options say of another tool's verdicts."""
+        from grader.scale import parse_scale
+
+        take = dict(entry.split("=", 1) if "=" in entry else (entry, entry) for entry in self.take)
+        return replace(sources, scale=parse_scale(self.score_range, self.threshold), take=take or None)
 
     def settings(self, pairing: Pairing = "independent") -> StudySettings:
         """As the library takes them."""

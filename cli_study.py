@@ -24,8 +24,12 @@ def follow(context: typer.Context, file: Path | None) -> Path | None:
     if file is None or context.resilient_parsing:
         return None
     run = context.find_root().command.get_command(context, "run")  # type: ignore[attr-defined]
-    known = [parameter.name for parameter in run.params if parameter.name not in ("study_file", "as_json")]
-    context.default_map = {**(context.default_map or {}), **read_study_file(file, known)}
+    known = {p.name: p for p in run.params if p.name not in ("study_file", "as_json")}
+    options = read_study_file(file, list(known))
+    for name, value in options.items():
+        if isinstance(value, str) and getattr(known[name], "multiple", False):
+            options[name] = [value]  # one text would be taken for a list of letters
+    context.default_map = {**(context.default_map or {}), **options}
     return file
 
 

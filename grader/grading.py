@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from grader.engines.local import GradedChunk, graded_chunks
@@ -13,7 +13,9 @@ from grader.verdict_frame import verdict_frame, verdict_row
 if TYPE_CHECKING:
     import pandas as pd
 
+    from grader.judge.client import RunStopped
     from grader.store import Store
+    from grader.verdict_files import VerdictWriter
 
 Engine = Literal["local"]
 
@@ -45,7 +47,7 @@ def iter_rows(
     """
     if engine not in ENGINES:
         raise ValueError(f"engine must be one of {sorted(ENGINES)}, got {engine!r}.")
-    graders = [_with_store(grader, store) for grader in graders]
+    graders = [with_store(grader, store) for grader in graders]
     names = [grader.name for grader in graders]
     if len(set(names)) < len(names):
         raise ValueError(f"graders must have different names, got {names}.")
@@ -67,7 +69,7 @@ def iter_verdicts(
     Every transcript gets a verdict per harm from every grader: what fails is a verdict whose
     outcome says why.
     """
-    graders = [_with_store(grader, store) for grader in graders]
+    graders = [with_store(grader, store) for grader in graders]
     for _, verdicts in ENGINES[engine](transcripts, graders):
         yield from (verdict for verdict, _ in verdicts)
 
@@ -90,9 +92,29 @@ def grade(
     return verdict_frame(iter_rows(transcripts, graders, store=store, engine=engine))
 
 
-def _with_store(grader: Grader, store: Store | None) -> Grader:
+def with_store(grader: Grader, store: Store | None) -> Grader:
+    """The same grader, keeping in `store` what it pays for, if it can use one and has none."""
     adopt = getattr(grader, "with_store", None)
     if store is None or adopt is None or getattr(grader, "store", None) is not None:
         return grader
     adopted: Grader = adopt(store)
     return adopted
+
+
+def save_rows(rows: Iterable[Mapping[str, Any]], writer: VerdictWriter) -> RunStopped | None:
+    """Write rows as they come; a run that has to stop leaves a file with what it had, as an interrupted one does.
+
+    Returns
+    -------
+    RunStopped or None
+        Why the run stopped before its end.
+    """
+    from grader.judge.client import RunStopped  # at the top it would be a circle: judges are made of what stands above
+
+    with writer:
+        try:
+            for row in rows:
+                writer.write(row)
+        except RunStopped as stopped:
+            return stopped
+    return None

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from grader.judge.members import Key, Opinion, opinions, version_of, with_store
+from grader.grading import with_store
+from grader.judge.members import Key, Opinion, opinions, version_of
 from grader.store import Store
 from grader.transcript import Transcript
 from grader.verdict import Grader, GraderKind, Verdict

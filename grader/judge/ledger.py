@@ -93,12 +93,18 @@ class Ledger:
         lines = [
             f"{self.n_messages:,} replies: {prompt:,} tokens in ({share:.0%} from the prompt cache), "
             f"{self.tokens['output']:,} out",
-            f"cost ${self.known_cost:,.2f} at list prices of {self.prices.as_of}; the prompt cache saved "
-            f"${self.cache_saving:,.2f}, batches ${self.batch_saving:,.2f}",
+            f"cost ${self.known_cost:,.2f} at list prices of {self.prices.as_of}; {_saving(self.cache_saving)}, "
+            f"batches saved ${self.batch_saving:,.2f}",
         ]
         for model, count in self.unpriced.items():
             lines.append(f"price of {model} unknown: its {count:,} replies are not in the cost (--prices FILE adds it)")
         return "\n".join(lines)
+
+
+def _saving(dollars: float) -> str:
+    if dollars <= -0.005:
+        return f"the prompt cache cost ${-dollars:,.2f} more"
+    return f"the prompt cache saved ${max(0.0, dollars):,.2f}"
 
 
 def _messages(grader: str, usage: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from grader.engines.local import graded_chunks
-from grader.store import Store
 from grader.transcript import Transcript, canonical_json
 from grader.verdict import Grader, Outcome, Stage, Verdict
 
@@ -99,15 +98,6 @@ def opinions(
 def version_of(kind: str, *parts: Any) -> str:
     """The version of a grader made of others."""
     return f"{kind}+{hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:12]}"
-
-
-def with_store(grader: Grader, store: Store) -> Grader:
-    """The same grader, keeping its replies in `store` if it can use one and has none."""
-    adopt = getattr(grader, "with_store", None)
-    if adopt is None or getattr(grader, "store", None) is not None:
-        return grader
-    adopted: Grader = adopt(store)
-    return adopted
 
 
 def _opinion(verdicts: Iterable[Verdict]) -> Opinion:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from grader.verdict import Verdict
 
@@ -95,3 +97,57 @@ def _counts(key: tuple[str, str, str, str], sides: list[bool | None]) -> RepeatC
         n_scored=sum(side is not None for side in sides),
         n_present=sum(side is True for side in sides),
     )
+
+
+@dataclass(slots=True)
+class RepeatTally:
+    """Counts repeats while rows pass by, in memory that does not grow with the transcripts.
+
+    Parameters
+    ----------
+    n_repeats : int
+        How often each question is asked; a question with as many answers is closed.
+
+    Examples
+    --------
+    >>> row = {"transcript_id": "t", "harm": "h", "grader": "j", "grader_version": "1"}
+    >>> tally = RepeatTally(2)
+    >>> rows = list(tally.watch(row | {"repeat": i, "present": i == 0} for i in range(2)))
+    >>> [counts.is_flipped for counts in tally.counts()]
+    [True]
+    """
+
+    n_repeats: int
+    _open: dict[tuple[str, ...], list[bool | None]] = field(default_factory=dict)
+    _closed: Counter[tuple[tuple[str, ...], int, int]] = field(default_factory=Counter)
+
+    def watch(self, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a verdict frame as they are; a panel's own have no repeats and are not counted."""
+        for row in rows:
+            if self.n_repeats > 1 and "n_judges" not in row.get("usage", {}):
+                self._count(row)
+            yield row
+
+    def counts(self) -> Iterator[RepeatCounts]:
+        """The counts of all closed questions; transcripts are numbered, their names are not kept."""
+        questions = ((said, i) for said, n in self._closed.items() for i in range(n))
+        for number, ((question, n_scored, n_present), _) in enumerate(questions):
+            harm, grader, version = question
+            yield RepeatCounts(
+                transcript_id=str(number),
+                harm=harm,
+                grader=grader,
+                grader_version=version,
+                n_repeats=self.n_repeats,
+                n_scored=n_scored,
+                n_present=n_present,
+            )
+
+    def _count(self, row: Mapping[str, Any]) -> None:
+        question = (str(row["harm"]), str(row["grader"]), str(row["grader_version"]))
+        sides = self._open.setdefault((str(row["transcript_id"]), *question), [])
+        sides.append(row["present"])
+        if len(sides) == self.n_repeats:
+            del self._open[str(row["transcript_id"]), *question]
+            n_scored = sum(side is not None for side in sides)
+            self._closed[question, n_scored, sum(side is True for side in sides)] += 1

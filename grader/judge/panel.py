@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from grader.judge.members import Key, Opinion, opinions, version_of, with_store
+from grader.grading import with_store
+from grader.judge.members import Key, Opinion, opinions, version_of
 from grader.store import Store
 from grader.transcript import Transcript
 from grader.verdict import Grader, GraderKind, Verdict
@@ -22,6 +23,8 @@ class Panel:
     judges : sequence of Grader, at least two of different names
     name : str, optional
         Default: the judges' names joined by ``+``.
+    members : {"recorded", "told"}
+        Whether the judges' own verdicts are told, too, under their own names, so that they can be compared.
 
     Raises
     ------
@@ -37,12 +40,19 @@ class Panel:
 
     kind: GraderKind = "judge"
 
-    def __init__(self, judges: Sequence[Grader], *, name: str | None = None) -> None:
+    def __init__(
+        self,
+        judges: Sequence[Grader],
+        *,
+        name: str | None = None,
+        members: Literal["recorded", "told"] = "recorded",
+    ) -> None:
         names = [judge.name for judge in judges]
         if len(names) < 2 or len(set(names)) < len(names):
             raise ValueError(f"judges must be at least two of different names, got {names}.")
         self.judges = tuple(judges)
         self.name = name or "+".join(names)
+        self.members = members
 
     @property
     def version(self) -> str:
@@ -51,11 +61,13 @@ class Panel:
 
     def with_store(self, store: Store) -> Panel:
         """The same panel, its judges keeping their replies in `store`."""
-        return Panel([with_store(judge, store) for judge in self.judges], name=self.name)
+        return Panel([with_store(judge, store) for judge in self.judges], name=self.name, members=self.members)
 
     def grade(self, transcripts: Iterable[Transcript]) -> Iterator[Verdict]:
-        """Yield one verdict per transcript and harm, chunk by chunk."""
+        """Yield one verdict per transcript and harm, and the judges' own if asked to, chunk by chunk."""
         for _, heard in opinions(transcripts, self.judges):
+            if self.members == "told":
+                yield from (verdict for said in heard for opinion in said.values() for verdict in opinion.verdicts)
             for key in dict.fromkeys(key for said in heard for key in said):
                 yield self._verdict(key, [said[key] for said in heard if key in said])
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from grader.errors import InputError
 from grader.judge.batches import BatchCourier
 from grader.judge.budget import Budget, BudgetClient
+from grader.judge.cascade import Cascade
 from grader.judge.client import Reply, Request, SendError
 from grader.judge.estimate import Estimate, estimate
 from grader.judge.llm_judge import WINDOW_TOKENS, LLMJudge
 from grader.judge.local import PREFIX, local_client
+from grader.judge.panel import Panel
 from grader.judge.prices import load_prices
 from grader.judge.providers import Provider, provider_client
 from grader.judge.questions import Calls, Effort
@@ -31,6 +33,8 @@ DEFAULT_JUDGE = "claude-sonnet-5-5"
 Transport = Literal["direct", "batch"]
 # Whether the model thinks before it answers; what is not chosen is the model's own default.
 Thinking = Literal["adaptive", "disabled"]
+Together = Literal["panel", "cascade"]
+Watch = Callable[[Request, Reply], None]
 
 _JUDGE_SETTINGS = (
     "model",
@@ -55,6 +59,11 @@ class JudgeSetup:
     ----------
     model : str
         Model id; ``local:PATH.gguf`` and ``local:smollm2`` run on this machine.
+    others : tuple of str
+        Further models, asked with the same settings.
+    together : {"panel", "cascade"}
+        What several models are: all asked of everything, or the first of everything and the second where the first is
+        not to be relied on.
     provider : {"anthropic", "bedrock", "vertex"}
         Whose client asks; the clouds have model ids of their own, and no batches.
     region : str, optional
@@ -80,6 +89,8 @@ class JudgeSetup:
     """
 
     model: str = DEFAULT_JUDGE
+    others: tuple[str, ...] = ()
+    together: Together = "panel"
     provider: Provider = "anthropic"
     region: str | None = None
     base_url: str | None = None
@@ -99,6 +110,11 @@ class JudgeSetup:
     redact: Redaction | None = None
 
     @property
+    def panel(self) -> str | None:
+        """Name of the panel, whose verdicts count before those of its judges; None for one judge and a cascade."""
+        return "+".join((self.model, *self.others)) if self.others and self.together == "panel" else None
+
+    @property
     def is_remote(self) -> bool:
         """Whether a server is asked, over connections that are opened for it."""
         return self.replies is None and not self.model.startswith(PREFIX)
@@ -114,21 +130,79 @@ def open_judge(
     rubrics: Mapping[str, Rubric],
     *,
     store: Store | None = None,
-    watch: Callable[[Request, Reply], None] | None = None,
+    watch: Watch | None = None,
 ) -> LLMJudge:
-    """The judge that `setup` describes, ready to grade.
+    """The one judge that `setup` describes, ready to grade.
 
     Raises
     ------
     InputError
-        No credentials, no such model file, an unknown price under ``max_cost``, batches of a provider without them.
+        No credentials, no such model file, an unknown price under ``max_cost``, batches of a provider without them,
+        several judges.
     """
+    if setup.others:
+        raise InputError(f"one judge is taken here, got {', '.join((setup.model, *setup.others))}")
+    return _opened(setup, rubrics, _budget(setup), store, watch)
+
+
+def open_judges(
+    setup: JudgeSetup,
+    rubrics: Mapping[str, Rubric],
+    *,
+    store: Store | None = None,
+    watch: Watch | None = None,
+) -> LLMJudge | Panel | Cascade:
+    """All judges that `setup` describes, as one grader; they share ``max_cost``.
+
+    A panel tells each judge's verdicts beside its own. Errors are those of `open_judge`, and models that do not make
+    a panel or cascade.
+    """
+    members = _members(setup)
+    budget = _budget(setup)
+    judges = [_opened(member, rubrics, budget, store, watch) for member in members]
+    if len(judges) == 1:
+        return judges[0]
+    return Panel(judges, name=setup.panel, members="told") if setup.together == "panel" else Cascade(*judges)
+
+
+def estimate_judges(
+    setup: JudgeSetup, rubrics: Mapping[str, Rubric], transcripts: Iterable[Transcript], *, store: Store | None = None
+) -> Estimate:
+    """What grading `transcripts` would ask and cost; nothing is sent, and no key is needed."""
+    judges = [LLMJudge(_Nobody(), rubrics=rubrics, store=store, **m.settings()) for m in _members(setup)]
+    service: Literal["batch", "standard"] = "batch" if setup.transport == "batch" else "standard"
+    if len(judges) == 1:
+        return estimate(judges[0].requests(transcripts), load_prices(setup.prices), service=service)
+    requests = (request for one in transcripts for judge in judges for request in judge.requests([one]))
+    found = estimate(requests, load_prices(setup.prices), service=service)
+    if setup.together == "panel":
+        return found
+    unsure = f"as if {judges[1].name} were asked of everything; it is asked only where {judges[0].name} is not sure"
+    return replace(found, notes=(*found.notes, unsure))
+
+
+def _members(setup: JudgeSetup) -> list[JudgeSetup]:
+    """One setup for each judge."""
+    models = (setup.model, *setup.others)
+    if len(set(models)) < len(models):
+        raise InputError(f"judges must be different models, got {', '.join(models)}")
+    if setup.together == "cascade" and len(models) != 2:
+        raise InputError(f"a cascade takes two judges, the cheap one first, got {len(models)}")
+    return [replace(setup, model=model, others=(), together="panel") for model in models]
+
+
+def _budget(setup: JudgeSetup) -> Budget | None:
+    return None if setup.max_cost is None else Budget(load_prices(setup.prices), setup.max_cost)
+
+
+def _opened(
+    setup: JudgeSetup, rubrics: Mapping[str, Rubric], budget: Budget | None, store: Store | None, watch: Watch | None
+) -> LLMJudge:
     if setup.transport == "batch" and setup.provider != "anthropic":
         raise InputError(f"provider {setup.provider} takes no batches: send the requests one by one (no --batch)")
     settings = setup.settings() | {"store": store, "watch": watch}
     client, more = _client(setup, rubrics)
     made = client if setup.is_remote else None
-    budget = None if setup.max_cost is None else Budget(load_prices(setup.prices), setup.max_cost)
     if setup.transport == "batch":
         if store is None:
             raise ValueError("store must be given for transport 'batch', got None.")
@@ -139,15 +213,6 @@ def open_judge(
     if made is not None:
         close_with(judge.client, made)
     return judge
-
-
-def estimate_judge(
-    setup: JudgeSetup, rubrics: Mapping[str, Rubric], transcripts: Iterable[Transcript], *, store: Store | None = None
-) -> Estimate:
-    """What grading `transcripts` would ask and cost; nothing is sent, and no key is needed."""
-    judge = LLMJudge(_Nobody(), rubrics=rubrics, store=store, **setup.settings())
-    service: Literal["batch", "standard"] = "batch" if setup.transport == "batch" else "standard"
-    return estimate(judge.requests(transcripts), load_prices(setup.prices), service=service)
 
 
 def _client(setup: JudgeSetup, rubrics: Mapping[str, Rubric]) -> tuple[Any, dict[str, Any]]:
