@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from cli_doctor import doctor
 from cli_labels import labels_app
 from cli_options import (
     BesideOptions,
@@ -75,6 +76,7 @@ app = typer.Typer(
 app.add_typer(labels_app, name="labels")
 app.add_typer(store_app, name="store")
 app.command()(init)
+app.command()(doctor)
 
 
 @app.command()
