@@ -31,6 +31,7 @@ from cli_options import (
     sources_of,
 )
 from cli_output import bad_options, note, print_report, say, spending, stdout, track
+from cli_serve import serve
 from cli_store import store_app
 from cli_study import StudyFile, init
 
@@ -76,6 +77,7 @@ app = typer.Typer(
 app.add_typer(labels_app, name="labels")
 app.add_typer(store_app, name="store")
 app.command()(init)
+app.command()(serve)
 app.command()(doctor)
 
 
@@ -356,7 +358,8 @@ def _rubrics(reading: TranscriptOptions, study: StudyOptions) -> dict[str, Rubri
 def _study(sources: Sources, study: StudyOptions, parts: Sequence[Part], pairing: Pairing = "independent") -> Report:
     from calibration.study.inputs import study_of
 
-    return study_of(study.reading(sources), study.settings(pairing), seed=study.seed, command=sys.argv, parts=parts, track=track)
+    read, settings = study.reading(sources), study.settings(pairing)
+    return study_of(read, settings, seed=study.seed, command=sys.argv, parts=parts, track=track)
 
 
 def _note_noise(repeats: RepeatTally) -> None:

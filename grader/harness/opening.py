@@ -12,8 +12,8 @@ from grader.classifier import EmbeddingClassifier
 from grader.errors import InputError
 from grader.grading import iter_rows
 from grader.harness.service_client import service_rows
-from grader.judge.setup import JudgeSetup, open_judge
-from grader.rubrics import load_rubrics
+from grader.judge.setup import JudgeSetup, Watch, open_judges
+from grader.rubrics import Rubric, load_rubrics
 from grader.store import Store
 from grader.transcript import Transcript
 from grader.verdict import Grader
@@ -88,17 +88,29 @@ def open_graders(
     """
     if unknown := sorted(set(settings) - _JUDGE_SETTINGS):
         raise InputError(f"no setting {unknown[0]!r}; there are {', '.join(sorted(_NAMES))}")
-    kept = None if store is None else Store(store)
-    graders: list[Grader] = []
+    setup = None
     if judge is not None or classifier is None:
-        asked = harms.split(",") if isinstance(harms, str) else harms
         own: dict[str, Any] = {name: Path(v) if name in _PATHS and v is not None else v for name, v in settings.items()}
-        if judge is not None:
-            own["model"] = judge
-        named = load_rubrics(rubrics, None if asked is None else [name.strip() for name in asked])
-        graders.append(open_judge(JudgeSetup(**own), named, store=kept))
+        setup = JudgeSetup(**own | ({} if judge is None else {"model": judge}))
+    asked = harms.split(",") if isinstance(harms, str) else harms
+    named = load_rubrics(rubrics, None if asked is None else [name.strip() for name in asked])
+    return graders_of(setup, named, classifier=classifier, store=None if store is None else Store(store))
+
+
+def graders_of(
+    setup: JudgeSetup | None,
+    rubrics: Mapping[str, Rubric],
+    *,
+    classifier: str | Path | None = None,
+    store: Store | None = None,
+    watch: Watch | None = None,
+) -> list[Grader]:
+    """The judges that `setup` describes and the classifier of a folder, the judges first; errors as `open_graders`."""
+    graders: list[Grader] = []
+    if setup is not None:
+        graders.append(open_judges(setup, rubrics, store=store, watch=watch))
     if classifier is not None:
-        graders.append(EmbeddingClassifier.load(classifier, store=kept))
+        graders.append(EmbeddingClassifier.load(classifier, store=store))
     return graders
 
 

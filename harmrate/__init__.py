@@ -1,0 +1,1 @@
+"""What harnesses find under the name ``harmrate``: their registries name an object after the package it stands in."""
