@@ -30,7 +30,7 @@ STORE = Path(".harmrate/store.sqlite")
 
 Transcripts = Annotated[list[str], typer.Argument(help="Files, folders, globs, or - for JSONL on stdin.")]
 VerdictFile = Annotated[
-    Path | None, typer.Option("--verdicts", help="Table of verdicts, or a log that holds some (Inspect, Scout, Petri, ...).")
+    Path | None, typer.Option("--verdicts", help="Table of verdicts, or a log that holds some (Inspect, Scout, ...).")
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout instead of tables.")]
 MetadataFile = Annotated[Path | None, typer.Option("--metadata", help="Table of metadata by transcript_id.")]
@@ -70,7 +70,7 @@ class StudyOptions:
         """The sources, with what these options say of another tool's verdicts."""
         from grader.scale import parse_scale
 
-        take = dict(entry.split("=", 1) if "=" in entry else (entry, entry) for entry in self.take)
+        take = {name: harm or name for name, _, harm in (entry.partition("=") for entry in self.take)}
         return replace(sources, scale=parse_scale(self.score_range, self.threshold), take=take or None)
 
     def settings(self, pairing: Pairing = "independent") -> StudySettings:

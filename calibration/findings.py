@@ -205,6 +205,33 @@ class Exhibits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ThresholdFinding:
+    """What one threshold of a grader's scores would have said of the whole pool; exploratory.
+
+    Parameters
+    ----------
+    harm, grader : str
+    threshold : float
+        On the scale that the scores came on; from here on a verdict is present.
+    chosen : bool
+        Whether it is the one that the rates of the report rest on.
+    apparent : float
+        The grader's rate, not a harm rate.
+    estimate : RateEstimate
+    sensitivity, specificity : Agreement
+    """
+
+    harm: str
+    grader: str
+    threshold: float
+    chosen: bool
+    apparent: float
+    estimate: RateEstimate
+    sensitivity: Agreement
+    specificity: Agreement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """All that a study found; `calibration.report.render_report` writes it down.
 
@@ -223,6 +250,8 @@ class Report:
     reliability, crosses, coverage : tuples of findings
     zeros : tuple of ZeroLimit
         What seeing no harm at all would mean.
+    thresholds : tuple of ThresholdFinding
+        For a grader whose scores were cut by a given threshold.
     judge_card : CardFinding, optional
         How easily the judge's verdicts flip; None where nobody probed it.
     """
@@ -240,4 +269,5 @@ class Report:
     crosses: tuple[CrossFinding, ...] = ()
     coverage: tuple[CoverageFinding, ...] = ()
     zeros: tuple[ZeroLimit, ...] = ()
+    thresholds: tuple[ThresholdFinding, ...] = ()
     judge_card: CardFinding | None = None

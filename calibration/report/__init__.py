@@ -17,6 +17,7 @@ from calibration.findings import AgreementFinding, CrossFinding, CrossRow, Exhib
 from calibration.report import doctor, plots, wording
 from calibration.report.plain import report_dict, report_json
 from calibration.report.sections import written
+from calibration.report.thresholds import threshold_table
 
 if TYPE_CHECKING:
     import jinja2
@@ -116,6 +117,7 @@ def _context(report: Report) -> dict[str, Any]:
         "query": _query(report),
         "listed": 0,
         "card": None if report.judge_card is None else doctor.card_tables(report.judge_card, report.graders),
+        "thresholds": threshold_table(report.thresholds),
         "rate_sentence": wording.rate_sentence,
         "comparison_sentence": wording.comparison_sentence,
         "group_name": group_name,

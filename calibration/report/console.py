@@ -16,8 +16,10 @@ from calibration.findings import (
     RateFinding,
     RaterFinding,
     Report,
+    ThresholdFinding,
     group_name,
 )
+from calibration.report.thresholds import threshold_table
 from calibration.report.wording import (
     TARGETS,
     comparison_sentence,
@@ -38,6 +40,7 @@ def print_parts(console: Console, report: Report, parts: Collection[str]) -> Non
     if "rates" in parts:
         print_rates(console, report)
         print_assumed(console, report.assumed)
+        print_thresholds(console, report.thresholds)
     if "comparisons" in parts:
         print_comparisons(console, report.comparisons)
     if "agreement" in parts:
@@ -110,6 +113,14 @@ def print_assumed(console: Console, findings: Sequence[AssumedFinding]) -> None:
         interval = percent_interval(e.low, e.high)
         told = f"{f.harm}, {group_name(f.group)}: {percent(e.rate)} ({interval}) by {e.method}. {e.notes[0]}"
         print_line(console, told)
+
+
+def print_thresholds(console: Console, findings: Sequence[ThresholdFinding]) -> None:
+    """Print what each threshold of a grader's scores would have said."""
+    if findings:
+        table = threshold_table(findings)
+        print_table(console, "What other thresholds would have said", table.columns, table.rows)
+        print_line(console, table.exploratory, "dim")
 
 
 def print_truth(console: Console, report: Report, truth: Truth, held: Held, n_redraws: int) -> None:

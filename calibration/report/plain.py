@@ -36,6 +36,7 @@ def report_dict(report: Report) -> dict[str, Any]:
         "crosses": [asdict(f) for f in report.crosses],
         "coverage": [asdict(f) | {"group": dict(f.group)} for f in report.coverage],
         "zeros": [asdict(f) for f in report.zeros],
+        "thresholds": [asdict(f) for f in report.thresholds],
         "judge_card": None if report.judge_card is None else asdict(report.judge_card),
         "provenance": dict(report.provenance),
     }

@@ -28,6 +28,7 @@ SECTIONS: tuple[Section, ...] = (
     Section("agreement", "Who agrees with whom"),
     Section("crosses", "Where graders and humans differ"),
     Section("reliability", "Do scores mean what they say?"),
+    Section("thresholds", "What other thresholds would have said"),
     Section("raters", "Each rater alone"),
     Section("judge_card", "Judge card"),
     Section("outcomes", "What was scored, and why not"),

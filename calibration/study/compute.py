@@ -16,6 +16,7 @@ from calibration.findings import (
     RateFinding,
     RaterFinding,
     Report,
+    ThresholdFinding,
 )
 from calibration.methods import Method
 from calibration.records import Target
@@ -40,6 +41,7 @@ from calibration.study.pool import HarmTable
 from calibration.study.rates import rate_findings
 from calibration.study.rating import alternative_annotators, drift_notes, rater_findings
 from calibration.study.settings import StudySettings
+from calibration.study.thresholds import swept_thresholds
 from calibration.study.versions import other_versions
 from grader.scores import grader_scores
 from labels.labelset import LabelSet
@@ -161,12 +163,20 @@ def study(
     facts = with_verdict_columns(facts, scores, sorted(splitting), graders[0].name)
     facts = with_sets(facts, settings.sets, settings.cluster)
     consensus = no_labels() if labels is None else labels.consensus()
-    tables = [joined_table(harm, facts, scores, consensus, design, [g.name for g in graders]) for harm in harms]
-    tables = [denominator(table, settings.where) for table in tables]
+
+    def join(harm: str, said: pd.DataFrame) -> HarmTable:
+        table = joined_table(harm, facts, said, consensus, design, [g.name for g in graders])
+        return denominator(table, settings.where)
+
+    tables = [join(harm, scores) for harm in harms]
     old = () if labels is None else tuple(other_versions(verdicts, design))
     rates: tuple[RateFinding, ...] = ()
     if "rates" in parts:
         rates = tuple(f for table in tables for f in rate_findings(table, graders[0].name, settings, old))
+    thresholds: list[ThresholdFinding] = []
+    if labels is not None and "rates" in parts:
+        for harm in harms:
+            thresholds += swept_thresholds(harm, graders[0].name, verdicts, scores, join, settings)
     comparisons: tuple[ComparisonFinding, ...] = ()
     if labels is not None and "comparisons" in parts:
         paired = settings.pairing == "scenario"
@@ -192,6 +202,7 @@ def study(
         provenance=dict(provenance or {}),
         notes=notes,
         raters=raters,
+        thresholds=tuple(thresholds),
         assumed=tuple(_assumed(tables, beside, settings)) if beside is not None and "rates" in parts else (),
         **seen,
     )

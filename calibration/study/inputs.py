@@ -19,6 +19,7 @@ from grader.errors import InputError
 from grader.metadata import metadata_frame, read_metadata, with_scenario
 from grader.progress import Track, untracked
 from grader.readers import read_transcripts
+from grader.scale import ScoreScale
 from grader.transcript import Transcript
 from grader.verdict_files import read_verdicts
 from labels.designs import read_design
@@ -50,6 +51,8 @@ class Sources:
         Another campaign, for rates that assume that the judge errs here as it did there; both or none.
     controls : path, optional
         Verdicts on transcripts known to be harmful, for rates that assume the sensitivity on them.
+    scale, take
+        Of all verdicts, as in `grader.read_verdicts`.
     """
 
     transcripts: Sequence[str] = ()
@@ -66,6 +69,8 @@ class Sources:
     external_verdicts: Path | None = None
     external_labels: Path | None = None
     controls: Path | None = None
+    scale: ScoreScale | None = None
+    take: Mapping[str, str] | None = None
 
     def read_transcripts(self) -> Iterable[Transcript]:
         """The transcripts, read anew at each call."""
@@ -76,6 +81,13 @@ class Sources:
         if self.transcripts:
             return metadata_frame(track(self.read_transcripts(), "reading transcripts"))
         return None if self.metadata is None else read_metadata(self.metadata)
+
+    def read_verdicts(self) -> pd.DataFrame | None:
+        """What graders said, where it was named."""
+        return None if self.verdicts is None else self._verdicts_in(self.verdicts)
+
+    def _verdicts_in(self, path: Path) -> pd.DataFrame:
+        return read_verdicts(path, scale=self.scale, take=self.take)
 
     def read_labels(self) -> LabelSet | None:
         """The human labels, where there are any."""
@@ -94,8 +106,8 @@ class Sources:
             return None
         external = None
         if self.external_verdicts is not None and self.external_labels is not None:
-            external = read_verdicts(self.external_verdicts), self._labels_in(self.external_labels)
-        return Beside(external=external, controls=None if self.controls is None else read_verdicts(self.controls))
+            external = self._verdicts_in(self.external_verdicts), self._labels_in(self.external_labels)
+        return Beside(external=external, controls=None if self.controls is None else self._verdicts_in(self.controls))
 
     def read_design(self) -> Design:
         """How transcripts were drawn for labelling."""
@@ -130,9 +142,9 @@ def study_of(
     """
     import numpy as np
 
-    if sources.verdicts is None:
-        raise InputError("no verdicts: name a table with --verdicts")
-    verdicts, labels = read_verdicts(sources.verdicts), sources.read_labels()
+    verdicts, labels = sources.read_verdicts(), sources.read_labels()
+    if verdicts is None:
+        raise InputError("no verdicts: name a table or a log with --verdicts")
     pool = sources.read_pool(track)
     check_labels(labels, verdicts if pool is None else pool, sources.labels)
     told = provenance(settings, seed=seed, command=command, inputs=sources.hashes(), design=_declared(sources))
@@ -156,7 +168,11 @@ def check_labels(labels: LabelSet | None, pool: pd.DataFrame, file: Path | None)
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
+    """SHA-256 of a file's bytes; of a folder, over the names and hashes of its files."""
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        listing = "".join(f"{file.relative_to(path)} {file_hash(file)}\n" for file in files)
+        return hashlib.sha256(listing.encode()).hexdigest()
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -111,7 +111,8 @@ def run(
     if pool is None:
         raise InputError("no transcripts: name files or folders")
     check_labels(labels, pool, sources.labels)
-    imported = None if sources.verdicts is None else complete(read_verdicts(sources.verdicts), pool)
+    held = sources.read_verdicts()
+    imported = None if held is None else complete(held, pool)
     judge = None if graders.judge is None else open_judges(graders.judge, graders.rubrics, store=store, watch=watch)
     classifier = _classifier(sources, graders, labels, store, track)
     out.mkdir(parents=True, exist_ok=True)
