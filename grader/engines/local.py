@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from queue import SimpleQueue
 from threading import Thread
 
@@ -12,15 +11,29 @@ from grader.verdict import Grader, Verdict
 
 # Large enough that a judge's pipeline is full nearly all the time, small enough to hold in memory.
 CHUNK = 2048
+# Transcripts of an agent can have millions of characters; so much text closes a chunk early.
+CHUNK_CHARACTERS = 128_000_000
 
 GradedChunk = tuple[list[Transcript], Iterator[tuple[Verdict, Grader]]]
 
 
 def graded_chunks(transcripts: Iterable[Transcript], graders: Sequence[Grader]) -> Iterator[GradedChunk]:
     """Yield each chunk of transcripts with an iterator over its verdicts, as they arrive."""
-    source = iter(transcripts)
-    while chunk := list(islice(source, CHUNK)):
+    for chunk in _chunks(transcripts):
         yield chunk, _verdicts(chunk, graders)
+
+
+def _chunks(transcripts: Iterable[Transcript]) -> Iterator[list[Transcript]]:
+    chunk: list[Transcript] = []
+    n_characters = 0
+    for transcript in transcripts:
+        chunk.append(transcript)
+        n_characters += sum(len(message.text) for message in transcript.messages)
+        if len(chunk) >= CHUNK or n_characters >= CHUNK_CHARACTERS:
+            yield chunk
+            chunk, n_characters = [], 0
+    if chunk:
+        yield chunk
 
 
 def _verdicts(chunk: list[Transcript], graders: Sequence[Grader]) -> Iterator[tuple[Verdict, Grader]]:

@@ -227,10 +227,11 @@ class BatchCourier:
         again = self._tries[request.key] < self._attempts
         if result["type"] == "succeeded":
             reply = Reply(message=dict(result["message"]), request_id=result["message"]["id"])
-            if again and not self._keeper.is_readable(request, reply):
+            read = self._keeper.read(request, reply)
+            if again and read == "unparseable":
                 self._to_send.append(request)
                 return
-            self._keeper.keep([(request, reply)])
+            self._keeper.keep([(request, reply, read)])
             self._answer(request, reply)
             return
         failure = _failure(result, self._tries[request.key])

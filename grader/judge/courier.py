@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
 from grader.judge.client import JudgeClient, Reply, Request, SendError
-from grader.judge.keeping import Keeper
+from grader.judge.keeping import Keeper, Kept
 from grader.judge.throttle import Throttle
 
 _OVERRUN = frozenset({429, 529})
@@ -102,7 +102,7 @@ class Courier:
         self._keeper = keeper
         self._submitted: deque[Request] = deque()
         self._is_told = False
-        self._arrived: list[tuple[Request, Reply, asyncio.Future[None]]] = []
+        self._arrived: list[tuple[Kept, asyncio.Future[None]]] = []
         self._answers: queue.SimpleQueue[Sequence[Answer] | BaseException] = queue.SimpleQueue()
         self._heard: deque[Answer] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -177,10 +177,11 @@ class Courier:
                 outcome = await self._attempt(request)
                 if isinstance(outcome, Reply):
                     self.throttle.succeeded()
-                    if unreadable < self._retries.unreadable and not self._keeper.is_readable(request, outcome):
+                    read = self._keeper.read(request, outcome)
+                    if read == "unparseable" and unreadable < self._retries.unreadable:
                         unreadable += 1
                         continue
-                    return await self._kept(request, outcome)
+                    return await self._kept((request, outcome, read))
                 pause = self._retries.pause(failed, outcome.retry_after)
                 if outcome.status in _OVERRUN:
                     self.throttle.slow_down(outcome.retry_after if outcome.retry_after is not None else pause)
@@ -189,11 +190,11 @@ class Courier:
                 raise outcome
             await asyncio.sleep(pause)
 
-    async def _kept(self, request: Request, reply: Reply) -> None:
+    async def _kept(self, arrived: Kept) -> None:
         """Wait until the reply is stored, with the others that arrive now."""
         loop = asyncio.get_running_loop()
         stored = loop.create_future()
-        self._arrived.append((request, reply, stored))
+        self._arrived.append((arrived, stored))
         if len(self._arrived) >= self.throttle.in_flight:  # nobody else to wait for
             self._keep_arrived()
         elif len(self._arrived) == 1:
@@ -205,14 +206,13 @@ class Courier:
         arrived, self._arrived = self._arrived, []
         if not arrived:
             return
-        replies = [(request, reply) for request, reply, _ in arrived]
         try:
-            self._keeper.keep(replies)
+            self._keeper.keep([kept for kept, _ in arrived])
         except BaseException as error:
             self._answers.put(error)
         else:
-            self._answers.put(replies)
-        for *_, stored in arrived:
+            self._answers.put([(request, reply) for (request, reply, _), _ in arrived])
+        for _, stored in arrived:
             if not stored.done():
                 stored.set_result(None)
 

@@ -9,6 +9,9 @@ from grader.judge.client import Reply, Request
 from grader.judge.reading import reply_outcome
 from grader.store import Store
 
+# A request, its reply, and one word for what the reply is: ``scored``, or why it is no answer.
+Kept = tuple[Request, Reply, str]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keeper:
@@ -27,21 +30,21 @@ class Keeper:
     store: Store | None = None
     watch: Callable[[Request, Reply], None] | None = None
 
-    def is_readable(self, request: Request, reply: Reply) -> bool:
-        """Whether a reply is what was asked for; if not, the same question may be asked again."""
-        return reply_outcome(reply, request.harms) != "unparseable"
+    def read(self, request: Request, reply: Reply) -> str:
+        """One word for what a reply is; the same question may be asked again when it is ``unparseable``."""
+        return reply_outcome(reply, request.harms)
 
-    def keep(self, replies: Sequence[tuple[Request, Reply]]) -> None:
+    def keep(self, replies: Sequence[Kept]) -> None:
         """Store `replies` in one transaction (writing each by itself costs more than all else a judge does)."""
         if self.store is not None:
             self._put(self.store, replies)
         if self.watch is not None:
-            for request, reply in replies:
+            for request, reply, _ in replies:
                 self.watch(request, reply)
 
-    def _put(self, store: Store, replies: Iterable[tuple[Request, Reply]]) -> None:
+    def _put(self, store: Store, replies: Iterable[Kept]) -> None:
         with store._transaction():
-            for request, reply in replies:
+            for request, reply, outcome in replies:
                 store.put_reply(
                     request.key,
                     reply.to_dict(),
@@ -50,6 +53,6 @@ class Keeper:
                     content_hash=request.content_hash,
                     harms=request.harms,
                     repeat=request.repeat,
-                    outcome=reply_outcome(reply, request.harms),
+                    outcome=outcome,
                     request_id=reply.request_id,
                 )

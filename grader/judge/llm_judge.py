@@ -230,7 +230,8 @@ class LLMJudge:
         """Put a reply that came another way (a batch) into the store."""
         if self.store is None:
             raise ValueError("store must be given to keep a reply, got None.")
-        Keeper(model=self.model, store=self.store).keep([(request, reply)])
+        keeper = Keeper(model=self.model, store=self.store)
+        keeper.keep([(request, reply, keeper.read(request, reply))])
 
     def keeper(self) -> Keeper:
         """What stores this judge's replies."""
