@@ -95,7 +95,7 @@ def test_a_side_alone_is_what_the_first_token_says(model: LocalModel) -> None:
         assert probability == pytest.approx(whole["usage"]["yes_probability"][harm], abs=0.1)
         alone = said[harm]
         assert not isinstance(alone, str) and alone.probability == round(100 * probability)
-        assert alone.stage == ("attempted" if probability >= 0.5 else "none") and alone.evidence == []
+        assert alone.stage == ("attempted" if probability >= 0.5 else "none") and not alone.evidence
 
 
 def test_too_long_and_truncated_are_told_apart(model: LocalModel) -> None:
