@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import io
 import json
 import platform
 import zipfile
@@ -11,13 +12,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from grader.classifier.training import HarmModel
+import numpy as np
+
+from grader.classifier.encoders import Vectors
 from grader.errors import InputError
 from grader.transcript import canonical_json
 
-SCHEMA = 1
+SCHEMA = 2
 METADATA = "metadata.json"
 HEADS = "heads.skops"
+PROFILES = "profiles.npy"
 
 
 def versions() -> dict[str, str]:
@@ -36,18 +40,10 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def describe(model: HarmModel) -> dict[str, Any]:
-    """What metadata keeps of a harm's model: everything but the heads."""
-    return {key: value for key, value in asdict_shallow(model).items() if key != "heads"}
-
-
-def asdict_shallow(model: HarmModel) -> dict[str, Any]:
-    """The fields of a harm's model, heads not copied."""
-    return {name: getattr(model, name) for name in HarmModel.__dataclass_fields__}
-
-
-def write_artifact(folder: Path, metadata: Mapping[str, Any], heads: Mapping[str, Any], card: str) -> None:
-    """Write metadata, heads and model card; the metadata carries the hash of every file and its own.
+def write_artifact(
+    folder: Path, metadata: Mapping[str, Any], heads: Mapping[str, Any], profiles: Vectors, card: str
+) -> None:
+    """Write metadata, heads, profiles and model card; the metadata carries the hash of every file and its own.
 
     Parameters
     ----------
@@ -57,26 +53,33 @@ def write_artifact(folder: Path, metadata: Mapping[str, Any], heads: Mapping[str
         JSON-able.
     heads : mapping
         Harm to list of views to scikit-learn estimators.
+    profiles : array of shape (n_labelled, n_dimensions)
     card : str
         Markdown.
     """
     import skops.io
 
     folder.mkdir(parents=True, exist_ok=True)
-    data = skops.io.dumps(dict(heads))
-    record = dict(metadata) | {"schema": SCHEMA, "files": {HEADS: hashlib.sha256(data).hexdigest()}}
+    vectors = io.BytesIO()
+    np.save(vectors, profiles, allow_pickle=False)
+    # Packed, since of the hashed words most never occurred.
+    packed = skops.io.dumps(dict(heads), compression=zipfile.ZIP_DEFLATED)
+    files = {HEADS: packed, PROFILES: vectors.getvalue()}
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    record = dict(metadata) | {"schema": SCHEMA, "files": hashes}
     record["sha256"] = digest(record)
-    (folder / HEADS).write_bytes(data)
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
     (folder / "README.md").write_text(card, encoding="utf-8")
     (folder / METADATA).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def read_artifact(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def read_artifact(folder: Path) -> tuple[dict[str, Any], dict[str, Any], Vectors]:
     """Read and check what `write_artifact` wrote.
 
     Returns
     -------
-    (metadata, heads)
+    (metadata, heads, profiles)
 
     Raises
     ------
@@ -97,18 +100,31 @@ def read_artifact(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     stated = record.pop("sha256", None)
     if stated != digest(record):
         raise InputError("was changed after it was written (its hash differs)", file=file)
-    return record, _read_heads(folder / HEADS, record["files"].get(HEADS))
+    heads = _read_heads(folder / HEADS, _same_bytes(folder / HEADS, record["files"]))
+    return record, heads, _read_profiles(folder / PROFILES, _same_bytes(folder / PROFILES, record["files"]))
 
 
-def _read_heads(file: Path, stated: str | None) -> dict[str, Any]:
-    import skops.io
-
+def _same_bytes(file: Path, stated: Mapping[str, str]) -> bytes:
     try:
         data = file.read_bytes()
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=file) from None
-    if hashlib.sha256(data).hexdigest() != stated:
+    if hashlib.sha256(data).hexdigest() != stated.get(file.name):
         raise InputError("is not the file that was saved (its hash differs)", file=file)
+    return data
+
+
+def _read_profiles(file: Path, data: bytes) -> Vectors:
+    try:
+        found = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise InputError(f"is no array of numbers: {str(error).splitlines()[0]}", file=file) from None
+    return np.asarray(found, dtype=np.float32)
+
+
+def _read_heads(file: Path, data: bytes) -> dict[str, Any]:
+    import skops.io
+
     try:
         untrusted = skops.io.get_untrusted_types(data=data)
         if untrusted:
@@ -117,13 +133,3 @@ def _read_heads(file: Path, stated: str | None) -> dict[str, Any]:
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
         raise InputError(f"is no skops file: {error}", file=file) from None
     return heads
-
-
-def differences(metadata: Mapping[str, Any]) -> list[str]:
-    """What this installation has otherwise than the one that trained, one phrase each."""
-    now = versions()
-    return [
-        f"trained with {package} {then}, running {now.get(package, 'none')}"
-        for package, then in metadata.get("versions", {}).items()
-        if package != "python" and now.get(package) != then
-    ]

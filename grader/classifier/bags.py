@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,13 @@ from grader.classifier.segments import Segment, Segmenter
 from grader.transcript import Transcript
 
 Rows = npt.NDArray[np.intp]
+# Whose words: everybody's, the agent's own, or the agent's last message, which is what all before led to.
+Part = Literal["all", "agent", "last"]
 
 # Vectors remembered between chunks when there is no store (about 100 MB at 384 dimensions).
 _REMEMBERED = 65_536
+# Places for hashed words and word pairs: few share one, and a head's weights are a megabyte.
+_N_PLACES = 2**17
 
 
 class EmbeddingStore(Protocol):
@@ -32,24 +37,47 @@ class EmbeddingStore(Protocol):
         ...
 
 
+class Table:
+    """The distinct segments of some transcripts.
+
+    Parameters
+    ----------
+    texts : list of str
+    vectors : array of shape (n_texts, n_dimensions)
+        Their embeddings.
+    """
+
+    def __init__(self, texts: list[str], vectors: Vectors) -> None:
+        self.texts = texts
+        self.vectors = vectors
+
+    @cached_property
+    def words(self) -> Any:
+        """Counts of words and word pairs, hashed (no vocabulary to learn or save): sparse, (n_texts, 131072)."""
+        from scipy.sparse import csr_array
+        from sklearn.feature_extraction.text import HashingVectorizer
+
+        if not self.texts:  # which the vectorizer refuses
+            return csr_array((0, _N_PLACES))
+        counter = HashingVectorizer(n_features=_N_PLACES, ngram_range=(1, 2), alternate_sign=False, norm=None)
+        return counter.transform(self.texts)
+
+
 @dataclass(frozen=True, slots=True)
 class Bags:
     """Transcripts as bags of segments.
 
     Parameters
     ----------
-    texts : list of str
-        The distinct segments' texts.
-    vectors : array of shape (n_texts, n_dimensions)
-        Their embeddings.
+    table : Table
+        The distinct segments.
     rows : list of int arrays, one per transcript
-        Which texts a transcript holds, in order, repeats included; may be empty.
+        Which segments of the table a transcript holds, in order, repeats included; may be empty.
     segments : list of list of Segment
         The same, with their places in the messages.
     """
 
-    texts: list[str]
-    vectors: Vectors
+    table: Table
     rows: list[Rows]
     segments: list[list[Segment]]
 
@@ -59,7 +87,30 @@ class Bags:
     def take(self, index: npt.NDArray[np.intp] | Sequence[int]) -> Bags:
         """The bags of some transcripts, over the same table of segments."""
         chosen = [int(i) for i in index]
-        return Bags(self.texts, self.vectors, [self.rows[i] for i in chosen], [self.segments[i] for i in chosen])
+        return Bags(self.table, [self.rows[i] for i in chosen], [self.segments[i] for i in chosen])
+
+    def part(self, part: Part) -> list[Rows]:
+        """Per transcript the rows of one part; all of them where the agent said nothing."""
+        return [
+            rows[chosen] if len(chosen := _places(cut, part)) else rows
+            for rows, cut in zip(self.rows, self.segments, strict=True)
+        ]
+
+    def without_each(self, i: int, places: Rows) -> Bags:
+        """Transcript `i` as many times as there are `places`, each time without the segment in that place."""
+        cut = self.segments[i]
+        return Bags(
+            self.table,
+            [np.delete(self.rows[i], k) for k in places],
+            [[s for j, s in enumerate(cut) if j != k] for k in places],
+        )
+
+
+def _places(cut: Sequence[Segment], part: Part) -> list[int]:
+    if part == "all":
+        return list(range(len(cut)))
+    own = [k for k, segment in enumerate(cut) if segment.by_agent]
+    return [k for k in own if part == "agent" or cut[k].message == cut[own[-1]].message]
 
 
 class Bagger:
@@ -84,7 +135,7 @@ class Bagger:
         place: dict[str, int] = {}
         rows = [np.array([place.setdefault(s.text, len(place)) for s in cut], dtype=np.intp) for cut in segments]
         texts = list(place)
-        return Bags(texts, self._embed(texts), rows, segments)
+        return Bags(Table(texts, self._embed(texts)), rows, segments)
 
     def _embed(self, texts: list[str]) -> Vectors:
         hashes = [text_hash(text) for text in texts]

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from grader.classifier.artifact import describe, differences, digest, read_artifact, versions, write_artifact
+from grader.classifier.artifact import digest, versions
 from grader.classifier.bags import Bagger, Bags, EmbeddingStore
-from grader.classifier.card import model_card
 from grader.classifier.encoders import Backend, Encoder, load_encoder
+from grader.classifier.explaining import driving_segments
 from grader.classifier.folds import assign_folds
+from grader.classifier.likeness import learn_likeness
 from grader.classifier.probability import Aim
-from grader.classifier.training import HarmModel, can_train, train
-from grader.errors import InputError
+from grader.classifier.saving import describe, load_parts, same_model, save_parts
+from grader.classifier.training import BEST, HarmModel, checked_labels, train
 from grader.transcript import Transcript
 from grader.verdict import GraderKind, Verdict
 
@@ -40,7 +42,7 @@ class EmbeddingClassifier:
     device, dtype : str, optional
         As torch names them.
     head : str
-        One of `grader.classifier.heads.HEADS`.
+        One of `grader.classifier.heads.HEADS`, or "best": for each fold the one that does best on the others.
     n_folds : int
         Fold models per harm, at most.
     aim : ("sensitivity" | "precision", value), optional
@@ -78,7 +80,7 @@ class EmbeddingClassifier:
         backend: Backend = "torch",
         device: str | None = None,
         dtype: str | None = None,
-        head: str = "pooled",
+        head: str = BEST,
         n_folds: int = 5,
         aim: Aim = None,
         store: EmbeddingStore | None = None,
@@ -125,24 +127,21 @@ class EmbeddingClassifier:
             When a harm has fewer than 20 positive or negative labels (see `can_train`), or lengths differ.
         """
         transcripts = list(transcripts)
-        labels = _checked(y, len(transcripts))
+        labels = checked_labels(y, len(transcripts))
         if groups is None:
-            groups = [t.metadata.get("scenario") for t in transcripts]
+            groups = [t.metadata.get("scenario") or None for t in transcripts]
         any_label = np.flatnonzero(~np.isnan(np.stack(list(labels.values()))).all(axis=0))
         seen = [transcripts[i] for i in any_label]
         labels = {harm: label[any_label] for harm, label in labels.items()}
-        folds = assign_folds(
-            seen,
-            labels,
-            [groups[i] for i in any_label],
-            n_folds=self.n_folds,
-            rng=np.random.default_rng(self.seed),
-        )
+        own = [groups[i] for i in any_label]
+        folds = assign_folds(seen, labels, own, n_folds=self.n_folds, rng=np.random.default_rng(self.seed))
         bags = self._bagger.bags(seen)
         self.harms_: dict[str, HarmModel] = {
-            harm: train(bags, label, folds, head=self.head, aim=self.aim) for harm, label in labels.items()
+            harm: train(bags, label, folds, head=self.head, aim=self.aim, rng=np.random.default_rng(self.seed))
+            for harm, label in labels.items()
         }
         self.folds_ = {t.content_hash: int(k) for t, k in zip(seen, folds.fold, strict=True)}
+        self.likeness_ = learn_likeness(bags, folds.fold)
         self.metadata_ = self._provenance(seen, labels, folds.grouping, trained_on)
         self.differences_: list[str] = []
         return self
@@ -183,45 +182,65 @@ class EmbeddingClassifier:
             Harm to array of shape (n_transcripts,) in [0, 1]; NaN for a transcript without any text.
         """
         harms = self._fitted()
-        parts = [self._score(self._bagger.bags(chunk), chunk) for chunk in _chunks(transcripts)]
+        parts = [self._score(self._bagger.bags(chunk), self._folds(chunk)) for chunk in _chunks(transcripts)]
         return {harm: np.concatenate([p[harm] for p in parts]) if parts else np.empty(0) for harm in harms}
 
     def grade(self, transcripts: Iterable[Transcript]) -> Iterator[Verdict]:
-        """Yield a verdict per transcript and harm, in order, some hundred transcripts at a time."""
-        models = self._fitted()
+        """Yield a verdict per transcript and harm, in order, some hundred transcripts at a time.
+
+        ``usage`` holds the ``threshold``; whether the score is ``out_of_fold``; ``unlikeness``, above 1 where the
+        transcript is unlike anything labelled (`Likeness`); and for what is present the ``segments`` that drove the
+        score (`driving_segments`).
+        """
         version = self.version
         for chunk in _chunks(transcripts):
-            score = self._score(self._bagger.bags(chunk), chunk)
-            for i, transcript in enumerate(chunk):
-                for harm, model in models.items():
-                    yield self._verdict(transcript, harm, model, float(score[harm][i]), version)
+            yield from self._verdicts(chunk, version)
 
-    def _score(self, bags: Bags, transcripts: Sequence[Transcript]) -> dict[str, Float]:
-        fold = np.array([self.folds_.get(t.content_hash, -1) for t in transcripts], dtype=np.intp)
+    def _verdicts(self, transcripts: Sequence[Transcript], version: str) -> Iterator[Verdict]:
+        bags, fold = self._bagger.bags(transcripts), self._folds(transcripts)
+        scores, unlike = self._score(bags, fold), self.likeness_.unlikeness(bags, fold)
+        for i, transcript in enumerate(transcripts):
+            for harm, model in self._fitted().items():
+                verdict = Verdict(
+                    transcript_id=transcript.id,
+                    harm=harm,
+                    grader=self.name,
+                    grader_version=version,
+                    present=None,
+                    outcome="cannot_assess",
+                    explanation="the transcript has no text",
+                )
+                score = float(scores[harm][i])
+                if np.isnan(score):
+                    yield verdict
+                    continue
+                present = score >= model.threshold
+                usage = {
+                    "threshold": model.threshold,
+                    "out_of_fold": bool(fold[i] >= 0),
+                    "unlikeness": round(float(unlike[i]), 4),
+                } | ({"segments": driving_segments(model, bags, i, int(fold[i]))} if present else {})
+                yield replace(verdict, present=present, score=score, outcome="scored", explanation="", usage=usage)
+
+    def unlikeness(self, transcripts: Iterable[Transcript]) -> Float:
+        """How unlike anything labelled each transcript is, shape (n_transcripts,): above 1 unlike; NaN without text."""
+        self._fitted()
+        parts = [
+            self.likeness_.unlikeness(self._bagger.bags(chunk), self._folds(chunk)) for chunk in _chunks(transcripts)
+        ]
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    def explain(self, transcript: Transcript, harm: str, *, n: int = 3) -> list[dict[str, Any]]:
+        """The segments that drove the transcript's score for `harm`; see `driving_segments`."""
+        bags, fold = self._bagger.bags([transcript]), self._folds([transcript])
+        return driving_segments(self._fitted()[harm], bags, 0, int(fold[0]), n=n)
+
+    def _folds(self, transcripts: Sequence[Transcript]) -> npt.NDArray[np.intp]:
+        return np.array([self.folds_.get(t.content_hash, -1) for t in transcripts], dtype=np.intp)
+
+    def _score(self, bags: Bags, fold: npt.NDArray[np.intp]) -> dict[str, Float]:
         empty = np.array([len(rows) == 0 for rows in bags.rows], dtype=bool)
         return {harm: np.where(empty, np.nan, model.probability(bags, fold)) for harm, model in self._fitted().items()}
-
-    def _verdict(self, transcript: Transcript, harm: str, model: HarmModel, score: float, version: str) -> Verdict:
-        if np.isnan(score):
-            return Verdict(
-                transcript_id=transcript.id,
-                harm=harm,
-                grader=self.name,
-                grader_version=version,
-                present=None,
-                outcome="cannot_assess",
-                explanation="the transcript has no text",
-            )
-        held_out = transcript.content_hash in self.folds_
-        return Verdict(
-            transcript_id=transcript.id,
-            harm=harm,
-            grader=self.name,
-            grader_version=version,
-            present=score >= model.threshold,
-            score=score,
-            usage={"threshold": model.threshold, "out_of_fold": held_out},
-        )
 
     # What a grader is ----------------------------------------------------------------------------
 
@@ -241,7 +260,7 @@ class EmbeddingClassifier:
         """The embedding model, loaded when first needed."""
         if not hasattr(self, "_encoder"):
             self._encoder = load_encoder(self.model, backend=self.backend, device=self.device, dtype=self.dtype)
-            _same_model(self._encoder, getattr(self, "metadata_", {}))
+            same_model(self._encoder, getattr(self, "metadata_", {}))
         return self._encoder
 
     @property
@@ -265,17 +284,18 @@ class EmbeddingClassifier:
     # Artifacts -----------------------------------------------------------------------------------
 
     def save(self, path: Path | str) -> None:
-        """Write the artifact: a folder of JSON, scikit-learn heads and a model card."""
-        models = self._fitted()
-        metadata = self.metadata_ | {
-            "harms": {harm: describe(model) for harm, model in models.items()},
-            "folds": self.folds_,
-        }
-        card = model_card(metadata)
-        write_artifact(Path(path), metadata, {harm: model.heads for harm, model in models.items()}, card)
+        """Write the artifact: a folder of JSON, scikit-learn heads, vectors and a model card."""
+        save_parts(Path(path), self.metadata_, self._fitted(), self.folds_, self.likeness_)
 
     @classmethod
-    def load(cls, path: Path | str, *, model: str | Path | Encoder | None = None, **settings: Any) -> Self:
+    def load(
+        cls,
+        path: Path | str,
+        *,
+        model: str | Path | Encoder | None = None,
+        harms: Collection[str] | None = None,
+        **settings: Any,
+    ) -> Self:
         """Read an artifact.
 
         Parameters
@@ -284,56 +304,34 @@ class EmbeddingClassifier:
             The folder that `save` wrote.
         model : str, path or Encoder, optional
             The embedding model where it is not to be found under the name it had.
+        harms : collection of str, optional
+            The harms that are asked for.
         settings
             `backend`, `device`, `dtype`, `store`, `name` of this installation.
 
         Returns
         -------
         EmbeddingClassifier
-            Its ``differences_`` says, a phrase each, what this installation has otherwise.
+            Its ``differences_`` says, a phrase each, what is otherwise than when it was trained: versions, the
+            embedding model's name, the harms.
 
         Raises
         ------
         InputError
             When the artifact was tampered with, or its embedding model is not the one it was trained on.
         """
-        metadata, heads = read_artifact(Path(path))
-        harms, folds = metadata.pop("harms"), metadata.pop("folds")
-        metadata = {key: value for key, value in metadata.items() if key not in ("schema", "files")}
-        if set(harms) != set(heads):
-            raise InputError(f"heads for {sorted(heads)}, but metadata of {sorted(harms)}", file=path)
-        kept = {key: metadata[key] for key in ("backend", "head", "n_folds", "seed")}
-        aim = cast(Aim, tuple(metadata["aim"]) if metadata["aim"] else None)
-        loaded = cls(model or metadata["model"], **({"aim": aim} | kept | settings))
-        loaded.harms_ = {harm: HarmModel(heads=heads[harm], **learned) for harm, learned in harms.items()}
-        loaded.folds_ = folds
-        loaded.metadata_ = metadata
-        loaded.differences_ = differences(metadata)
+        parts = load_parts(Path(path), model=model, harms=harms)
+        loaded = cls(model or parts.metadata["model"], **(parts.arguments | settings))
+        loaded.harms_, loaded.folds_, loaded.likeness_ = parts.harms, parts.folds, parts.likeness
+        loaded.metadata_, loaded.differences_ = parts.metadata, parts.differences
         return loaded
+
+
+def _no_text(named: Mapping[str, Any]) -> Verdict:
+    return Verdict(**named, present=None, outcome="cannot_assess", explanation="the transcript has no text")
 
 
 def _chunks(transcripts: Iterable[Transcript]) -> Iterator[list[Transcript]]:
     rest = iter(transcripts)
     while chunk := list(islice(rest, _CHUNK)):
         yield chunk
-
-
-def _checked(y: Mapping[str, Sequence[float] | Float], n: int) -> dict[str, Float]:
-    if not y:
-        raise ValueError("y must hold at least one harm, got none.")
-    labels = {harm: np.asarray(label, dtype=float) for harm, label in y.items()}
-    for harm, label in labels.items():
-        if label.shape != (n,):
-            raise ValueError(f"y[{harm!r}] must have shape ({n},), one label per transcript, got {label.shape}.")
-        if not ((label >= 0) & (label <= 1) | np.isnan(label)).all():
-            raise ValueError(f"y[{harm!r}] must fulfil 0 <= y <= 1 or be NaN, got {label.min()} to {label.max()}.")
-        reason = can_train(label)
-        if reason:
-            raise ValueError(f"y[{harm!r}] must hold enough of both sides, got {reason}.")
-    return labels
-
-
-def _same_model(encoder: Encoder, metadata: Mapping[str, Any]) -> None:
-    trained = metadata.get("encoder")
-    if trained is not None and trained.partition("/torch")[0].partition("/onnx")[0] not in encoder.key:
-        raise InputError(f"trained on vectors of {trained}, but this model is {encoder.key}")

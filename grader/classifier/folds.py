@@ -26,11 +26,14 @@ class Folds:
     grouping : {"scenario", "transcript"}
         ``transcript`` when too few scenarios hold the harm (or its absence) to leave any of them out:
         then only equal texts and branches of one episode stay together.
+    group : int array of shape (n_transcripts,)
+        What was held out together, and is resampled together.
     """
 
     fold: npt.NDArray[np.intp]
     n_folds: int
     grouping: Literal["scenario", "transcript"]
+    group: npt.NDArray[np.intp]
 
 
 def assign_folds(
@@ -67,7 +70,7 @@ def assign_folds(
     if not _can_hold_out(together, counts):
         together, grouping = _components([alike, episode]), "transcript"
     n_folds = max(2, min(n_folds, int(together.max(initial=0)) + 1))
-    return Folds(_spread(together, counts, n_folds, rng)[together], n_folds, grouping)
+    return Folds(_spread(together, counts, n_folds, rng)[together], n_folds, grouping, together)
 
 
 def _tag(kind: str, value: Any) -> Hashable | None:

@@ -33,12 +33,15 @@ class Segment:
         Index into ``transcript.messages``.
     start, end : int
         The words are ``transcript.messages[message].text[start:end]``.
+    by_agent : bool
+        Whether the agent under test said or did it.
     """
 
     text: str
     message: int
     start: int
     end: int
+    by_agent: bool = False
 
 
 class Tokens(Protocol):
@@ -91,14 +94,15 @@ class Segmenter:
         """The segments of each transcript, in order; an empty message has none."""
         transcripts = list(transcripts)
         keys = [[(heading(m), m.text) for m in t.messages] for t in transcripts]
+        acts = [[m.role == "assistant" for m in t.messages] for t in transcripts]
         self._learn({key for row in keys for key in row} - self._windows.keys())
         cut = [
             [
-                Segment(text=f"{head} {text[start:end]}", message=i, start=start, end=end)
-                for i, (head, text) in enumerate(row)
+                Segment(text=f"{head} {text[start:end]}", message=i, start=start, end=end, by_agent=own)
+                for i, ((head, text), own) in enumerate(zip(row, agent, strict=True))
                 for start, end in self._windows[head, text]
             ]
-            for row in keys
+            for row, agent in zip(keys, acts, strict=True)
         ]
         if len(self._windows) > _REMEMBERED:
             self._windows.clear()

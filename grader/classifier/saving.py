@@ -1,0 +1,98 @@
+"""What a trained classifier is on disk, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from grader.classifier.artifact import read_artifact, versions, write_artifact
+from grader.classifier.card import model_card
+from grader.classifier.encoders import Encoder
+from grader.classifier.likeness import Likeness
+from grader.classifier.training import HarmModel
+from grader.errors import InputError
+
+# Settings of `EmbeddingClassifier` that an artifact brings back.
+_ARGUMENTS = ("backend", "head", "n_folds", "seed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """All that a trained classifier consists of, `differences` as `differences` tells them."""
+
+    harms: dict[str, HarmModel]
+    folds: dict[str, int]
+    likeness: Likeness
+    metadata: dict[str, Any]
+    arguments: dict[str, Any]
+    differences: list[str]
+
+
+def describe(model: HarmModel) -> dict[str, Any]:
+    """What metadata keeps of a harm's model: everything but the heads."""
+    return {name: getattr(model, name) for name in HarmModel.__dataclass_fields__ if name != "heads"}
+
+
+def save_parts(
+    folder: Path,
+    metadata: Mapping[str, Any],
+    harms: Mapping[str, HarmModel],
+    folds: Mapping[str, int],
+    likeness: Likeness,
+) -> None:
+    """Write the artifact into `folder`."""
+    described = {harm: describe(model) for harm, model in harms.items()}
+    seen = {"limit": likeness.limit, "fold": likeness.fold.tolist()}
+    record = dict(metadata) | {"harms": described, "folds": dict(folds), "likeness": seen}
+    heads = {harm: model.heads for harm, model in harms.items()}
+    write_artifact(folder, record, heads, likeness.profiles, model_card(record))
+
+
+def load_parts(folder: Path, *, model: str | Path | Encoder | None, harms: Collection[str] | None) -> Parts:
+    """Read what `save_parts` wrote; see `EmbeddingClassifier.load`."""
+    metadata, heads, profiles = read_artifact(folder)
+    learned, folds, seen = metadata.pop("harms"), metadata.pop("folds"), metadata.pop("likeness")
+    metadata = {key: value for key, value in metadata.items() if key not in ("schema", "files")}
+    if set(learned) != set(heads):
+        raise InputError(f"heads for {sorted(heads)}, but metadata of {sorted(learned)}", file=folder)
+    aim = tuple(metadata["aim"]) if metadata["aim"] else None
+    return Parts(
+        harms={harm: HarmModel(heads=heads[harm], **rest) for harm, rest in learned.items()},
+        folds=folds,
+        likeness=Likeness(profiles, np.array(seen["fold"], dtype=np.intp), float(seen["limit"])),
+        metadata=metadata,
+        arguments={key: metadata[key] for key in _ARGUMENTS} | {"aim": aim},
+        differences=differences(metadata, learned, model=model, harms=harms),
+    )
+
+
+def differences(
+    metadata: Mapping[str, Any],
+    trained: Collection[str],
+    *,
+    model: str | Path | Encoder | None = None,
+    harms: Collection[str] | None = None,
+) -> list[str]:
+    """What is otherwise than when the artifact was made, one phrase each: versions, model, harms."""
+    now = versions()
+    found = [
+        f"trained with {package} {then}, running {now.get(package, 'none')}"
+        for package, then in metadata.get("versions", {}).items()
+        if package != "python" and now.get(package) != then
+    ]
+    if isinstance(model, str | Path) and str(model) != metadata["model"]:
+        found.append(f"trained with model {metadata['model']}, asked for {model}")
+    if harms is not None and set(harms) != set(trained):
+        found.append(f"trained for {', '.join(sorted(trained))}, asked for {', '.join(sorted(harms))}")
+    return found
+
+
+def same_model(encoder: Encoder, metadata: Mapping[str, Any]) -> None:
+    """Refuse an encoder with other weights than those of the vectors that the heads were trained on."""
+    trained = metadata.get("encoder")
+    if trained is not None and trained.partition("/torch")[0].partition("/onnx")[0] not in encoder.key:
+        raise InputError(f"trained on vectors of {trained}, but this model is {encoder.key}")
