@@ -11,6 +11,7 @@ from threading import Thread
 from typing import Any
 
 from grader.grading import iter_rows
+from grader.judge.courier import _loop
 from grader.transcript import Transcript
 from grader.verdict import Grader
 
@@ -26,6 +27,12 @@ WORKERS: Mapping[str, int] = {"judge": 8}
 class _Job:
     transcripts: Sequence[Transcript]
     rows: Future[Rows] = field(default_factory=Future)
+
+
+def ready(graders: Iterable[Grader]) -> None:
+    """Start the event loop that all judges of this process share, before several threads could each start one."""
+    if any(grader.kind == "judge" for grader in graders):
+        _loop()
 
 
 class Lane:
@@ -54,6 +61,7 @@ class Lane:
     """
 
     def __init__(self, grader: Grader, *, workers: int | None = None, batch: int = BATCH) -> None:
+        ready([grader])
         self.grader = grader
         self._batch = batch
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()

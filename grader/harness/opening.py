@@ -11,6 +11,7 @@ from typing import Any
 from grader.classifier import EmbeddingClassifier
 from grader.errors import InputError
 from grader.grading import iter_rows
+from grader.harness.lanes import ready
 from grader.harness.service_client import service_rows
 from grader.judge.setup import JudgeSetup, Watch, open_judges
 from grader.rubrics import Rubric, load_rubrics
@@ -47,7 +48,9 @@ def open_rows(graders: Sequence[Grader] = (), *, url: str | None = None, **setti
         raise InputError(f"{min(settings)} cannot be set here: the graders are already chosen")
     if url:
         return partial(service_rows, url)
-    return partial(iter_rows, graders=list(graders) or open_graders(**settings))
+    opened = list(graders) or open_graders(**settings)
+    ready(opened)
+    return partial(iter_rows, graders=opened)
 
 
 def open_graders(
