@@ -107,6 +107,8 @@ def history_rows(
     """
     # An import file's annotations have no number: one per task and rater then.
     number = rows["annotation"].where(rows["annotation"] != "", rows["task"] + " " + rows["rater"])
+    again = rows.assign(number=number).groupby(["kind", "number", "harm"], sort=False).cumcount()
+    number = number.where(again == 0, number + " #" + (again + 1).astype(str))
     email = rows["rater_email"]
     if people is not None:
         email = email.where(email.notna(), rows["rater"].map(dict(people)))
