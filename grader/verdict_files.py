@@ -14,14 +14,15 @@ import pandas as pd
 from grader.errors import InputError
 from grader.files import partial_path, replace_whole
 from grader.readers.scout_results import is_scan
-from grader.scale import TRUTH, ScoreScale
-from grader.verdict import OUTCOMES, Verdict
-from grader.verdict_frame import JSON_COLUMNS, VERDICT_COLUMNS, parsed_column, typed
+from grader.scale import ScoreScale
+from grader.verdict import Verdict
+from grader.verdict_frame import JSON_COLUMNS, VERDICT_COLUMNS, typed
+from grader.verdict_schema import COLUMN, VERSION
+from grader.verdict_table import REQUIRED, known_version, with_outcomes
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_REQUIRED = ["transcript_id", "harm", "grader"]
 TABLES = (".parquet", ".jsonl", ".csv", ".tsv")
 _BATCH = 4096
 _GAPS = ["", "NA", "N/A", "nan", "NaN", "null", "NULL", "None", "none", "<NA>"]
@@ -60,15 +61,15 @@ def read_verdicts(
 
 
 def _read_verdict_table(path: Path, scale: ScoreScale | None) -> pd.DataFrame:
-    frame = read_table(path)
-    if missing := [c for c in _REQUIRED if c not in frame]:
-        raise InputError(f"a table of verdicts needs {', '.join(_REQUIRED)}; missing {', '.join(missing)}", file=path)
+    frame = known_version(read_table(path), path)
+    if missing := [c for c in REQUIRED if c not in frame]:
+        raise InputError(f"a table of verdicts needs {', '.join(REQUIRED)}; missing {', '.join(missing)}", file=path)
     if "present" not in frame and "score" not in frame:
         raise InputError("a table of verdicts needs 'present' or 'score'", file=path)
     if frame.empty:
         raise InputError("holds no verdicts", file=path)
-    frame = typed(_with_outcomes(frame, path, scale))
-    keys = [*_REQUIRED, "repeat"]
+    frame = typed(with_outcomes(frame, path, scale))
+    keys = [*REQUIRED, "repeat"]
     if (twice := frame.duplicated(keys)).any():
         row = frame[twice].iloc[0]
         record = f"transcript {row['transcript_id']!r}"
@@ -132,7 +133,7 @@ class VerdictWriter:
         return f"{total} verdicts, scored {scored} of {total}" + (f" ({failed})" if failed else "")
 
     def _flush(self) -> None:
-        frame = typed(pd.DataFrame(self._rows))
+        frame = typed(pd.DataFrame(self._rows)).assign(**{COLUMN: VERSION})
         for column in JSON_COLUMNS:
             if self.path.suffix != ".jsonl":
                 frame[column] = [json.dumps(v, ensure_ascii=False, default=str) for v in frame[column]]
@@ -200,8 +201,14 @@ _WRITERS: dict[str, type[_Sink]] = {".parquet": _ParquetSink, ".jsonl": _JsonlSi
 def _arrow_schema() -> pa.Schema:
     import pyarrow as pa
 
-    special = {"present": pa.bool_(), "score": pa.float64(), "repeat": pa.int64(), "epoch": pa.int64()}
-    return pa.schema([(name, special.get(name, pa.string())) for name in VERDICT_COLUMNS])
+    special = {
+        "present": pa.bool_(),
+        "score": pa.float64(),
+        "repeat": pa.int64(),
+        "epoch": pa.int64(),
+        COLUMN: pa.int64(),
+    }
+    return pa.schema([(name, special.get(name, pa.string())) for name in (*VERDICT_COLUMNS, COLUMN)])
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -244,63 +251,3 @@ def _json_lines(path: Path) -> list[dict[str, Any]]:
                 raise InputError("not a JSON object", file=path, record=f"line {number}")
             rows.append(row)
     return rows
-
-
-def _with_outcomes(frame: pd.DataFrame, path: Path, scale: ScoreScale | None) -> pd.DataFrame:
-    """Fill in what a foreign table leaves out, and refuse what contradicts itself."""
-    frame = frame.copy()
-    for column in _REQUIRED:
-        if frame[column].isna().any():
-            raise InputError(f"{column} is empty", file=path, record=f"row {int(frame[column].isna().argmax()) + 1}")
-    told = scale or ScoreScale()
-    raw = _numbers(frame, told, path)
-    side = (raw >= told.cut).astype("boolean").mask(raw.isna())
-    said = _booleans(frame, path)
-    present = said.fillna(side) if scale is None else side.fillna(said)
-    score = (raw - told.low) / (told.high - told.low)
-    if scale is not None:
-        pairs = zip(parsed_column(frame, "usage"), raw.notna(), strict=True)
-        frame["usage"] = pd.Series([{**u, **scale.told()} if known else u for u, known in pairs], index=frame.index)
-    given = frame["outcome"] if "outcome" in frame else pd.Series(None, index=frame.index, dtype=object)
-    outcome = given.where(given.notna(), present.notna().map({True: "scored", False: "not_graded"}))
-    if not (known := outcome.isin(OUTCOMES)).all():
-        raise InputError(f"outcome {outcome[~known].iloc[0]!r} is none of {', '.join(OUTCOMES)}", file=path)
-    if ((outcome == "scored") & present.isna()).any():
-        row = frame[(outcome == "scored") & present.isna()].iloc[0]
-        raise InputError(
-            "scored, but without present or score", file=path, record=f"transcript {row['transcript_id']!r}"
-        )
-    scored = outcome == "scored"
-    return frame.assign(score=score.where(scored), present=present.where(scored), outcome=outcome)
-
-
-def _numbers(frame: pd.DataFrame, scale: ScoreScale, path: Path) -> pd.Series[float]:
-    if "score" not in frame:
-        return pd.Series(float("nan"), index=frame.index)
-    numbers = frame["score"].map(_number, na_action="ignore").astype(float)
-    wrong = (numbers.isna() & frame["score"].notna()) | (numbers < scale.low) | (numbers > scale.high)
-    if wrong.any():
-        row = frame[wrong].iloc[0]
-        reason = f"score must fulfil {scale.low:g} <= score <= {scale.high:g}, got {row['score']!r}"
-        raise InputError(reason, file=path, record=f"transcript {row['transcript_id']!r}")
-    return numbers
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return float("nan")
-
-
-def _booleans(frame: pd.DataFrame, path: Path) -> pd.Series[bool]:
-    if "present" not in frame:
-        return pd.Series(pd.NA, index=frame.index, dtype="boolean")
-    text = frame["present"].astype("string").str.strip().str.lower()
-    truth = text.map(dict(TRUTH), na_action="ignore").astype("boolean")
-    unknown = truth.isna() & text.notna() & ~text.isin(["", "none", "null", "nan"]).fillna(value=False)
-    if unknown.any():
-        row = frame[unknown].iloc[0]
-        reason = f"present must be true, false or empty, got {row['present']!r}"
-        raise InputError(reason, file=path, record=f"transcript {row['transcript_id']!r}")
-    return truth
