@@ -177,6 +177,21 @@ def grade(
 
 
 @app.command()
+def export(
+    verdicts: Annotated[Path, typer.Argument(help="Table of verdicts, or a log that holds some.")],
+    *,
+    to: Annotated[Literal["inspect", "scout", "promptfoo"], typer.Option(help="Whose format.")],
+    out: Annotated[Path, typer.Option(help="File to write; for scout a folder.")],
+) -> None:
+    """Write verdicts for another tool: Inspect's precomputed_scores, a Scout scan, promptfoo's results."""
+    from grader.verdict_export import export_verdicts
+    from grader.verdict_files import read_verdicts
+
+    export_verdicts(read_verdicts(verdicts), out, to)
+    note(str(out))
+
+
+@app.command()
 @shared(LabelOptions, TranscriptOptions)
 def train(
     labels: LabelOptions,

@@ -11,7 +11,9 @@ from typing import Any
 import jsonschema
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from cli import app
 from grader import InputError, Verdict, read_verdicts, write_verdicts
 from grader.verdict import Evidence
 from grader.verdict_export import export_verdicts
@@ -104,6 +106,14 @@ def test_nothing_to_write_and_unknown_formats(frame: pd.DataFrame, tmp_path: Pat
         export_verdicts(frame.iloc[:0], tmp_path / "s.jsonl", "inspect")
     with pytest.raises(InputError, match="unknown format 'xml'; known are inspect, scout, promptfoo"):
         export_verdicts(frame, tmp_path / "s.xml", "xml")  # type: ignore[arg-type]
+
+
+def test_the_command(frame: pd.DataFrame, tmp_path: Path) -> None:
+    write_verdicts(frame, tmp_path / "v.parquet")
+    command = ["export", str(tmp_path / "v.parquet"), "--to", "inspect", "--out", str(tmp_path / "s.jsonl")]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    assert len(lines(tmp_path / "s.jsonl")) == 4
 
 
 # ---- Our own files ---------------------------------------------------------------------------------------------------
