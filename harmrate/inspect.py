@@ -11,17 +11,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
 from types import GenericAlias
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from grader.harness.conversations import conversation_of
 from grader.harness.extras import need
 from grader.harness.inspect import score_fields
 from grader.harness.one import GradeOne
+from grader.judge.questions import Effort
+from grader.judge.rendering import View
 from harmrate.calibrated import calibrated_rates
-
-if TYPE_CHECKING:
-    from grader.judge.questions import Effort
-    from grader.judge.rendering import View
 
 _api = need("inspect_ai.scorer", "harmrate[inspect]")
 _threads = need("anyio.to_thread", "harmrate[inspect]")

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 from types import GenericAlias
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from grader.harness.conversations import conversation_of
 from grader.harness.extras import need
 from grader.harness.one import GradeOne
 from grader.harness.scout import result_fields
-
-if TYPE_CHECKING:
-    from grader.judge.questions import Effort
-    from grader.judge.rendering import View
+from grader.judge.questions import Effort
+from grader.judge.rendering import View
 
 _api = need("inspect_scout", "harmrate[scout]")
 _threads = need("anyio.to_thread", "harmrate[scout]")
