@@ -296,5 +296,5 @@
   if (matchMedia("(max-width: 60rem)").matches) form.closest("details").open = false;
   list();
   await go();
-  document.documentElement.dataset.ready = "true";
+  document.documentElement.dataset.ready = Math.round(performance.now());
 })();
