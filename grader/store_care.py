@@ -12,6 +12,7 @@ from typing import Any
 
 from grader.errors import InputError
 from grader.store import Store
+from grader.store_pages import rows_on_pages
 from grader.store_schema import COLUMNS, SCHEMA_VERSION, Kind, checksum
 
 _BATCH = 1_000
@@ -141,6 +142,11 @@ def verify_store(path: Path | str, *, repair: Path | str | None = None) -> Condi
     ------
     InputError
         There is no such file, it is not a SQLite file at all, or `repair` exists.
+
+    Notes
+    -----
+    Where the way to a row is lost, all pages are searched for rows with the right checksum. Of a damaged store, entries
+    that were pruned may come back.
     """
     if not Path(path).is_file():
         raise InputError("no such store", file=path)
@@ -149,7 +155,7 @@ def verify_store(path: Path | str, *, repair: Path | str | None = None) -> Condi
     with closing(_connect(path)) as db:
         version = _version(db, path)
         damage = list(_structure(db))
-        found = {kind: _salvage(db, kind, version) for kind in COLUMNS}
+        found = {kind: _salvage(db, kind, version, path) for kind in COLUMNS}
     for kind, salvage in found.items():
         damage += [f"{kind} {' '.join(map(str, key))} is not as it was put" for key in sorted(salvage.spoilt, key=repr)]
     if repair is not None:
@@ -194,24 +200,30 @@ def _structure(db: sqlite3.Connection) -> Iterator[str]:
             yield f"table {kind}: {error}"
 
 
-def _salvage(db: sqlite3.Connection, kind: Kind, version: int) -> _Salvage:
-    """Every row that can be reached: from the front, from the back, and one by one as the index names them."""
-    keys = ", ".join(_KEYS[kind])
+def _salvage(db: sqlite3.Connection, kind: Kind, version: int, path: Path | str) -> _Salvage:
+    """Every row that is left; the names of lost ones come from the index, which lies on pages of its own."""
     columns = ", ".join((*COLUMNS[kind], *(("checksum",) if version > 1 else ())))
     found = _Salvage()
     for direction in ("ASC", "DESC"):
         order = ", ".join(f"{name} {direction}" for name in _KEYS[kind])
         if _collect(found, kind, _rows(db, f"SELECT {columns} FROM {kind} ORDER BY {order}")):
             return found
+    if version > 1:
+        for values in rows_on_pages(path, len(COLUMNS[kind]) + 1):
+            row = _as_stored(kind, values)
+            if row[-1] == checksum(*row[:-1]):
+                _collect(found, kind, iter([row]))
     if kind == "reply":
-        for direction in ("ASC", "DESC"):  # the index lies on pages of its own
+        for direction in ("ASC", "DESC"):
             named = _rows(db, f"SELECT key FROM reply INDEXED BY reply_age ORDER BY created_at {direction}")
-            for key in named:
-                if key is not None and key not in found.sound:
-                    found.spoilt.add(key)
-                    one = _rows(db, f"SELECT {columns} FROM {kind} WHERE {keys} = ?", key)
-                    _collect(found, kind, one)
+            found.spoilt.update(key for key in named if key is not None and key not in found.sound)
     return found
+
+
+def _as_stored(kind: Kind, values: Row) -> Row:
+    """SQLite keeps a whole number of seconds as an integer."""
+    at = COLUMNS[kind].index("created_at")
+    return (*values[:at], float(values[at]) if isinstance(values[at], int) else values[at], *values[at + 1 :])
 
 
 def _collect(found: _Salvage, kind: Kind, rows: Iterator[Row | None]) -> bool:
