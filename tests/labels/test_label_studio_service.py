@@ -96,9 +96,10 @@ def tasks_of(studio: Studio, project: int) -> dict[str, int]:
     return {t.data["transcript_id"]: t.id for t in studio.client.tasks.list(project=project, page_size=100)}
 
 
-def work(server: Server, rater: User, tasks: dict[str, int], votes: dict[str, bool]) -> None:
+def work(server: Server, rater: User, tasks: dict[str, int], votes: dict[str, bool], pause: float = 0) -> None:
     with acting(server, rater) as web:
         for id_, says in votes.items():
+            time.sleep(pause)
             body = {"result": result(says), "lead_time": 20.0}
             web.post(f"/api/tasks/{tasks[id_]}/annotations/", json=body).raise_for_status()
 
@@ -231,7 +232,7 @@ def test_killed_pulls_lose_and_double_nothing(
     record, _ = push_campaign(studio, round1)
     tasks = tasks_of(studio, record.project)
     votes = votes_of("ana", sorted(tasks), np.random.default_rng(3))
-    worker = threading.Thread(target=work, args=(server, raters["ana"], tasks, votes))
+    worker = threading.Thread(target=work, args=(server, raters["ana"], tasks, votes, 0.009 * KILLS))
     worker.start()
     rng, kills = random.Random(6), 0
     seen = pd.DataFrame()
