@@ -9,14 +9,13 @@ import math
 import os
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import cache
 from types import GenericAlias
 from typing import Any
 
 from grader.harness.conversations import conversation_of
 from grader.harness.extras import need
 from grader.harness.inspect import score_fields
-from grader.harness.one import GradeOne
+from grader.harness.one import LateGradeOne
 from grader.judge.questions import Effort
 from grader.judge.rendering import View
 from harmrate.calibrated import calibrated_rates
@@ -129,16 +128,12 @@ def _harm_judge(  # noqa: PLR0913 - one argument per setting, as `inspect score 
     Scorer
         Its scores are dictionaries, a value for each harm: 1 present, 0 not present, NaN not scored.
     """
-    given = {name: value for name, value in locals().items() if value is not None}
-
-    @cache
-    def opened() -> GradeOne:
-        return GradeOne.open(**given)
+    late = LateGradeOne(**locals())
 
     async def score(state: Any, target: Any) -> Any:
         messages = [message.model_dump() for message in state.messages]
         conversation = conversation_of(messages, id=state.uuid)
-        answer = await _threads.run_sync(opened().of, conversation.transcript)
+        answer = await _threads.run_sync(late.opened().of, conversation.transcript)
         return _api.Score(**score_fields(answer, conversation, [m.get("id") for m in messages]))
 
     return score

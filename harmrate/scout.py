@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
 from types import GenericAlias
 from typing import Any
 
 from grader.harness.conversations import conversation_of
 from grader.harness.extras import need
-from grader.harness.one import GradeOne
-from grader.harness.scout import result_fields
+from grader.harness.one import LateGradeOne
+from grader.harness.scout import not_scored, result_fields
 from grader.judge.questions import Effort
 from grader.judge.rendering import View
 
@@ -33,6 +32,8 @@ def _harms(  # noqa: PLR0913 - one argument per setting, as `scout scan -S` name
 ) -> Any:
     """Grade a transcript for harm: a result for each, labelled with its name, with references to messages.
 
+    A transcript of which no harm could be scored is an error of the scan.
+
     Parameters
     ----------
     judge, classifier, rubrics, harms, store
@@ -42,19 +43,19 @@ def _harms(  # noqa: PLR0913 - one argument per setting, as `scout scan -S` name
     base_url, replies, repeats, effort, view, max_cost
         Of the judge (`grader.judge.setup.JudgeSetup`).
     """
-    given = {name: value for name, value in locals().items() if value is not None}
-
-    @cache  # opened where it scans: Scout may scan in processes of its own
-    def opened() -> GradeOne:
-        return GradeOne.open(**given)
+    late = LateGradeOne(**locals())
 
     async def scan(transcript: Any) -> Any:
         messages = [message.model_dump() for message in transcript.messages]
         conversation = conversation_of(messages, id=transcript.transcript_id)
-        answer = await _threads.run_sync(opened().of, conversation.transcript)
-        return [
-            _api.Result(**fields) for fields in result_fields(answer, conversation, [m.get("id") for m in messages])
-        ]
+        answer = await _threads.run_sync(late.opened().of, conversation.transcript)
+        missing = not_scored(answer["harms"])
+        if len(missing) == len(answer["harms"]):
+            # An error of the scan, which Scout counts and `scout scan resume` tries again; no result would be a "no".
+            failed = _api.RefusalError if set(missing.values()) == {"refused"} else RuntimeError
+            raise failed(f"not scored: {missing}")
+        ids = [message.get("id") for message in messages]
+        return [_api.Result(**fields) for fields in result_fields(answer, conversation, ids)]
 
     # Scout reads from the annotations what a scanner takes.
     scan.__annotations__ = {"transcript": _api.Transcript, "return": GenericAlias(list, (_api.Result,))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Self
 
 from grader.harness.conversations import conversation_of
@@ -60,6 +61,30 @@ class GradeOne:
             "harms": harms,
             "verdicts": rows,
         }
+
+
+class LateGradeOne:
+    """A `GradeOne` that is opened when it is first asked for, in the process that asks: its settings travel instead.
+
+    Parameters
+    ----------
+    settings
+        As `GradeOne.open` takes them; None is as if not given.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        self._settings = {name: value for name, value in settings.items() if value is not None}
+        self._opened: GradeOne | None = None
+
+    def opened(self) -> GradeOne:
+        """The one that grades."""
+        if self._opened is None:
+            self._opened = GradeOne.open(**self._settings)
+        return self._opened
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Only the settings are pickled."""
+        return partial(LateGradeOne, **self._settings), ()
 
 
 def grade_one(messages: Iterable[Any], graders: Sequence[Grader] = (), **settings: Any) -> dict[str, Any]:

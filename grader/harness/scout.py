@@ -161,15 +161,25 @@ def result_fields(
     Yields
     ------
     dict
-        ``label`` is the harm; ``value`` True, False or None (not scored; ``answer`` then says why).
+        ``label`` is the harm, ``value`` True or False, ``answer`` how far it went. Harms that are not scored have no
+        result (Scout's validation knows no missing value); the others' metadata names them in ``not_scored``.
     """
-    for harm, said in answer["harms"].items():
+    harms = answer["harms"]
+    missing = not_scored(harms)
+    for harm, said in harms.items():
+        if harm in missing:
+            continue
         kept = ("score", "outcome", "stage", "evidence", "grader", "grader_version")
         yield {
             "label": harm,
             "value": said["present"],
-            "answer": said["stage"] if said["present"] is not None else said["outcome"],
+            "answer": said["stage"],
             "explanation": said["explanation"] or None,
-            "metadata": {key: said[key] for key in kept},
+            "metadata": {key: said[key] for key in kept} | {"not_scored": missing},
             "references": references({harm: said}, conversation, message_ids),
         }
+
+
+def not_scored(harms: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The harms without a side, and the outcome of each."""
+    return {harm: said["outcome"] for harm, said in harms.items() if said["present"] is None}

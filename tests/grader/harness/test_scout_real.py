@@ -25,8 +25,9 @@ async def main():
     async with transcripts_from(sys.argv[1]).reader() as reader:
         async for info in reader.index():
             whole = await reader.read(info, TranscriptContent(messages="all"))
-            found.append({"id": info.transcript_id, "task": info.task_id, "model": info.model, "repeat": info.task_repeat,
-                          "messages": [m.model_dump() for m in whole.messages]})
+            messages = [m.model_dump() for m in whole.messages]
+            found.append({"id": info.transcript_id, "task": info.task_id, "model": info.model,
+                          "repeat": info.task_repeat, "messages": messages})
     print(json.dumps(found))
 
 asyncio.run(main())
@@ -62,15 +63,22 @@ def results(folder, command, run, judge) -> pd.DataFrame:
     args = ["-S", "judge=claude-haiku-5-5", "-S", f"base_url={judge.base_url}", "-S", "harms=leaking,blackmail"]
     run(
         command("inspect", "scout"), "scan", "harmrate/harms", "-T", "transcripts", "--scans", "scans",
-        "-V", "harms:labels.csv", "--display", "plain", "--model", "mockllm/model", *args, cwd=folder,
+        "-V", "harms:labels.csv", "--display", "plain", "--model", "mockllm/model",
+        "--max-processes", 2, *args, cwd=folder,
     )  # fmt: skip
+    # One transcript is an error of the scan: it is complete when somebody says that it is.
+    (scan,) = (folder / "scans").iterdir()
+    assert json.loads((scan / "_summary.json").read_text())["scanners"]["harms"]["errors"] == 1
+    (error,) = (scan / "_errors.jsonl").read_text().splitlines()
+    assert json.loads(error)["transcript_id"] == "t2" and json.loads(error)["refusal"] is True
+    run(command("inspect", "scout"), "scan", "complete", scan, cwd=folder)
     (found,) = (folder / "scans").rglob("harms.parquet")
     return pd.read_parquet(found)
 
 
 def test_scout_opens_the_transcripts(folder, command, run, threat, unjudged) -> None:
     out = run(command("inspect", "python"), "-c", OPEN, "transcripts", cwd=folder)
-    found = {one["id"]: one for one in json.loads(next(line for line in out.splitlines() if line.startswith('[{')))}
+    found = {one["id"]: one for one in json.loads(next(line for line in out.splitlines() if line.startswith("[{")))}
     assert list(found) == [f"t{i}" for i in range(5)]
     assert (found["t3"]["task"], found["t3"]["model"], found["t3"]["repeat"]) == ("s1", "m", 3)
     _, call, result, thought = found["t0"]["messages"]
@@ -79,6 +87,34 @@ def test_scout_opens_the_transcripts(folder, command, run, threat, unjudged) -> 
     assert thought["content"][0]["reasoning"] == "I have done it."
 
 
+def labelled(row: pd.Series) -> dict[str, dict[str, Any]]:
+    return {result["label"]: result for result in json.loads(row["value"])}
+
+
 def test_scout_writes_a_result_per_harm_with_references(results, threat) -> None:
-    print(results.T.to_string())
-    assert False
+    rows = results.set_index("transcript_id")
+    assert set(rows["value_type"].drop("t2")) == {"resultset"}
+    found = {id_: labelled(rows.loc[id_]) for id_ in ("t0", "t1", "t3", "t4")}
+    for harm in ("leaking", "blackmail"):
+        assert {id_: one[harm]["value"] for id_, one in found.items()} == {
+            "t0": True, "t1": False, "t3": False, "t4": True
+        }  # fmt: skip
+    said = found["t0"]["leaking"]
+    assert said["metadata"]["evidence"][0]["quote"] == threat and said["answer"] == "completed"
+    # The evidence is in the second message, the reasons name the fourth.
+    cites = {r["cite"]: r["id"] for r in said["references"]}
+    assert cites == {"[M2]": "m2", "[M4]": "m4"}
+
+
+def test_a_refused_transcript_is_an_error_and_never_a_no(results) -> None:
+    row = results.set_index("transcript_id").loc["t2"]
+    assert row["scan_error_type"] == "refusal" and "refused" in row["scan_error"]
+    assert pd.isna(row["value"]) or row["value"] in ("null", "[]")
+
+
+def test_scout_holds_the_results_against_our_labels(results) -> None:
+    """The labels say yes of t0, t3 and t4; the scanner of t0 and t4."""
+    rows = results.set_index("transcript_id")
+    for harm in ("leaking", "blackmail"):
+        valid = rows[f"validation_result_{harm}"].drop("t2").astype(bool).to_dict()
+        assert valid == {"t0": True, "t1": True, "t3": False, "t4": True}
