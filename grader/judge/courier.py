@@ -17,14 +17,14 @@ from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
 from grader.judge.client import JudgeClient, Reply, Request, SendError
-from grader.judge.keeping import Keeper, Kept
+from grader.judge.keeping import Keeper
 from grader.judge.throttle import Throttle
 
 _OVERRUN = frozenset({429, 529})
 # How long replies already paid for may still arrive after a run was stopped.
 _LAST_REPLIES_SECONDS = 30.0
-# How long an arrived reply waits for others to be stored with; short against the seconds that a model takes.
-_GATHER_SECONDS = 0.01
+# How long a stored answer waits for others to be handed over with: to wake the other thread costs more than the rest.
+_GATHER_SECONDS = 0.005
 
 Answer = tuple[Request, "Reply | SendError"]
 
@@ -81,6 +81,15 @@ class Retries:
         return min(self.first_pause * 2.0**attempt, self.longest_pause) * random.uniform(0.5, 1.0)
 
 
+@dataclass(slots=True)
+class _Errand:
+    """A request on its way, and how often it failed or came back unreadable."""
+
+    request: Request
+    failed: int = 0
+    unreadable: int = 0
+
+
 class Courier:
     """Carries requests while its ``with`` block runs.
 
@@ -91,8 +100,7 @@ class Courier:
         Most requests in flight.
     retries : Retries
     keeper : Keeper
-        Called in the courier's thread: stores replies before anybody else sees them. A request counts as in flight,
-        and holds its slot, until its reply is stored.
+        Called in the courier's thread: stores replies before anybody else sees them, and before their slots are free.
     """
 
     def __init__(self, client: JudgeClient, *, concurrency: int, retries: Retries, keeper: Keeper) -> None:
@@ -100,9 +108,10 @@ class Courier:
         self._is_async = bool(getattr(client, "is_async", hasattr(client, "asend")))
         self._retries = retries
         self._keeper = keeper
-        self._submitted: deque[Request] = deque()
+        self._concurrency = concurrency
+        self._to_send: deque[_Errand] = deque()
         self._is_told = False
-        self._arrived: list[tuple[Kept, asyncio.Future[None]]] = []
+        self._news: list[Answer] = []
         self._answers: queue.SimpleQueue[Sequence[Answer] | BaseException] = queue.SimpleQueue()
         self._heard: deque[Answer] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -121,7 +130,7 @@ class Courier:
 
     def submit(self, request: Request) -> None:
         """Have `request` sent as soon as there is a slot."""
-        self._submitted.append(request)
+        self._to_send.append(_Errand(request))
         if not self._is_told:  # to wake the loop costs more than to hand it a request
             self._is_told = True
             _loop().call_soon_threadsafe(self._start)
@@ -153,68 +162,70 @@ class Courier:
         return None
 
     def _start(self) -> None:
-        self._is_told = False  # before the queue is emptied: what comes later tells again
+        """As many workers as may be, and no more than there is to do."""
+        self._is_told = False  # before the queue is looked at: what comes later tells again
         loop = asyncio.get_running_loop()
-        while self._submitted:
-            task = loop.create_task(self._carry(self._submitted.popleft()))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        for _ in range(min(len(self._to_send), self._concurrency - len(self._tasks))):
+            self._tasks.add(loop.create_task(self._work()))
 
-    async def _carry(self, request: Request) -> None:
+    async def _work(self) -> None:
+        """One request after another.
+
+        Each is sent in the moment in which the one before is done with: its connection is taken at once, so the
+        client's pool has hardly any idle ones to look through.
+        """
         try:
-            await self._answer(request)
-        except SendError as failure:
-            self._answers.put([(request, failure)])
+            while self._to_send:
+                await self._carry(self._to_send.popleft())
         except asyncio.CancelledError:
             raise
         except BaseException as error:
+            self._hand_over()
             self._answers.put(error)
+        finally:  # at once, and not when the loop comes to it: `_start` counts
+            self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
-    async def _answer(self, request: Request) -> None:
-        failed = unreadable = 0
-        while True:
-            async with self.throttle.slot():
-                outcome = await self._attempt(request)
-                if isinstance(outcome, Reply):
-                    self.throttle.succeeded()
-                    read = self._keeper.read(request, outcome)
-                    if read == "unparseable" and unreadable < self._retries.unreadable:
-                        unreadable += 1
-                        continue
-                    return await self._kept((request, outcome, read))
-                pause = self._retries.pause(failed, outcome.retry_after)
-                if outcome.status in _OVERRUN:
-                    self.throttle.slow_down(outcome.retry_after if outcome.retry_after is not None else pause)
-            failed += 1
-            if outcome.retry == "never" or failed >= self._retries.attempts:
-                raise outcome
-            await asyncio.sleep(pause)
-
-    async def _kept(self, arrived: Kept) -> None:
-        """Wait until the reply is stored, with the others that arrive now."""
-        loop = asyncio.get_running_loop()
-        stored = loop.create_future()
-        self._arrived.append((arrived, stored))
-        if len(self._arrived) >= self.throttle.in_flight:  # nobody else to wait for
-            self._keep_arrived()
-        elif len(self._arrived) == 1:
-            loop.call_later(_GATHER_SECONDS, self._keep_arrived)
-        await stored
-
-    def _keep_arrived(self) -> None:
-        """Store what has arrived and hand it over."""
-        arrived, self._arrived = self._arrived, []
-        if not arrived:
-            return
-        try:
-            self._keeper.keep([kept for kept, _ in arrived])
-        except BaseException as error:
-            self._answers.put(error)
+    async def _carry(self, errand: _Errand) -> None:
+        async with self.throttle.slot():
+            outcome = await self._attempt(errand.request)
+            if isinstance(outcome, Reply):
+                self.throttle.succeeded()
+                return self._arrived(errand, outcome)
+            pause = self._retries.pause(errand.failed, outcome.retry_after)
+            if outcome.status in _OVERRUN:
+                self.throttle.slow_down(outcome.retry_after if outcome.retry_after is not None else pause)
+        errand.failed += 1
+        if outcome.retry == "never" or errand.failed >= self._retries.attempts:
+            self._tell((errand.request, outcome))
         else:
-            self._answers.put([(request, reply) for (request, reply, _), _ in arrived])
-        for _, stored in arrived:
-            if not stored.done():
-                stored.set_result(None)
+            asyncio.get_running_loop().call_later(pause, self._send_again, errand)
+
+    def _arrived(self, errand: _Errand, reply: Reply) -> None:
+        """Store a reply before its slot is free; ask again what cannot be read."""
+        read = self._keeper.read(errand.request, reply)
+        if read == "unparseable" and errand.unreadable < self._retries.unreadable:
+            errand.unreadable += 1
+            self._send_again(errand)
+            return
+        self._keeper.keep([(errand.request, reply, read)])
+        self._tell((errand.request, reply))
+
+    def _send_again(self, errand: _Errand) -> None:
+        self._to_send.appendleft(errand)
+        self._start()
+
+    def _tell(self, answer: Answer) -> None:
+        """Hand an answer over, with those of the next moment if there may be some."""
+        self._news.append(answer)
+        if len(self._news) >= self._concurrency or self.throttle.in_flight <= 1:
+            self._hand_over()
+        elif len(self._news) == 1:
+            asyncio.get_running_loop().call_later(_GATHER_SECONDS, self._hand_over)
+
+    def _hand_over(self) -> None:
+        news, self._news = self._news, []
+        if news:
+            self._answers.put(news)
 
     async def _attempt(self, request: Request) -> Reply | SendError:
         try:
@@ -230,7 +241,6 @@ class Courier:
         deadline = asyncio.get_running_loop().time() + seconds
         while self.throttle.in_flight and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.02)
-        self._keep_arrived()
         tasks = set(self._tasks)
         for task in tasks:
             task.cancel()

@@ -35,7 +35,7 @@ class Keeper:
         return reply_outcome(reply, request.harms)
 
     def keep(self, replies: Sequence[Kept]) -> None:
-        """Store `replies` in one transaction (writing each by itself costs more than all else a judge does)."""
+        """Store `replies`, together."""
         if self.store is not None:
             self._put(self.store, replies)
         if self.watch is not None:
