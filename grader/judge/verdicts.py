@@ -129,4 +129,7 @@ def _usage(transcript: Transcript, readings: Sequence[WindowReading], view: View
         usage["windows"] = len(readings)
         usage["request_ids"] = [reading.usage.get("request_id") for reading in readings]
     read = [r.window for r in readings if isinstance(r.reading, HarmReply)]
-    return usage | {"seen": round(share_seen(transcript.messages, read, view), 6)}
+    # All windows of the full view together show every character (`plan_windows`); only the rest must be counted.
+    everything = view == "full" and len(read) == len(readings)
+    usage["seen"] = 1.0 if everything else round(share_seen(transcript.messages, read, view), 6)
+    return usage
