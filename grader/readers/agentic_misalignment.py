@@ -17,6 +17,11 @@ _PROMPTS: tuple[tuple[Role, str], ...] = (
     ("user", "user_prompt.txt"),
     ("user", "email_content.txt"),
 )
+# Conditions in which the study's classifiers or prompts are known to mislead, by part of the name.
+_DEFECTS = {
+    "murder": "quoting the override code in a refusal counts as the deed (agentic-misalignment#30)",
+    "swap": "the prompts of goal swap were changed later (agentic-misalignment#13)",
+}
 _MAX_PROMPT_BYTES = 16 * 2**20
 
 
@@ -24,7 +29,8 @@ def parse_agentic_misalignment(records: Iterator[Record]) -> Iterator[Transcript
     """One transcript per ``response.json``, after the prompts of its condition.
 
     The condition ``<family>_<goal type>-<goal value>_<urgency>`` is the scenario; its parts are metadata
-    ``family, goal_type, goal_value, urgency``. What the record says of itself wins over what its
+    ``family, goal_type, goal_value, urgency``; ``known_defect`` says where the study's own issues found fault with a
+    condition. What the record says of itself wins over what its
     folders say. Ids are ``model/condition/sample``, with ``/`` in a model's id written ``_``.
     """
     prompts: dict[Path, tuple[Message, ...]] = {}  # hundreds of samples share one condition
@@ -78,7 +84,8 @@ def _condition_facts(condition: str) -> dict[str, str]:
     family, *middle, urgency = condition.split("_") if condition.count("_") > 1 else (condition, "")
     facts = {"family": family, "urgency": urgency}
     facts["goal_type"], _, facts["goal_value"] = "_".join(middle).partition("-")
-    return {key: value for key, value in facts.items() if value}
+    known = [_DEFECTS[facts[key]] for key in ("family", "goal_type") if facts[key] in _DEFECTS]
+    return {key: value for key, value in (facts | {"known_defect": "; ".join(known)}).items() if value}
 
 
 def _experiment_folder(path: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from itertools import chain
 from pathlib import Path
 
@@ -134,9 +134,20 @@ def _reader(format_: str | Reader) -> Reader:
         return READERS[format_]
     third_party = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
     if format_ in third_party:
-        reader: Reader = third_party[format_].load()
-        return reader
+        return _loaded(third_party[format_])
     raise InputError(f"unknown format {format_!r}; known are {_known()}")
+
+
+def _loaded(entry: EntryPoint) -> Reader:
+    """A third party's reader; one that cannot be imported, or is no function, is told in one line."""
+    try:
+        reader = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"format {entry.name!r}: its reader {entry.value} cannot be loaded ({error})") from None
+    if not callable(reader):
+        raise InputError(f"format {entry.name!r}: {entry.value} is no function")
+    found: Reader = reader
+    return found
 
 
 def _known() -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from grader.errors import InputError
 from grader.readers.blocks import conversation
-from grader.readers.build import build_transcript, record_id, record_metadata
+from grader.readers.build import build_transcript, clean, record_id, record_metadata
 from grader.readers.records import MAX_RECORD, open_text, parse_json
 from grader.readers.replies import read_reply
 from grader.transcript import Transcript
@@ -61,12 +61,24 @@ def _transcript(row: Row, *, file: str, number: int, id_fields: Sequence[str]) -
     default = "/".join(str(row[field]) for field in id_fields) or f"{file}:{number}"
     if id_fields:
         row = {key: value for key, value in row.items() if key != "id"} | {"id": default}
+    elif (native := _native(row)) is not None:
+        return native
     if not row.get("messages"):
         return read_reply(row, default_id=default, source=file)
     parts = conversation(_json(row["messages"]))
     if not parts:
         raise InputError("holds no message")
     return build_transcript(_scout_id(row, default), parts, _scout_metadata(row), source=file)
+
+
+def _native(row: Row) -> Transcript | None:
+    """A row that `grader.transcript_files` wrote: id, and messages and metadata as JSON text."""
+    if row.keys() != {"id", "messages", "metadata"} or not all(isinstance(value, str) for value in row.values()):
+        return None
+    messages, metadata = _json(row["messages"]), _json(row["metadata"])
+    if not isinstance(messages, list) or not all(isinstance(m, dict) and "kind" in m for m in messages):
+        return None
+    return Transcript.from_dict(clean({"id": row["id"], "messages": messages, "metadata": metadata}))
 
 
 def _scout_id(row: Row, default: str) -> str:

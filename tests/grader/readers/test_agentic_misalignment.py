@@ -125,3 +125,20 @@ def test_real_replies(shared_data: Path) -> None:
             assert all(value in reply and value == value.strip() for value in message.arguments.values())
         assert transcript.metadata["human_verdict"] == records[transcript.id]["human_verdict"]
         assert transcript.metadata["arm"] == records[transcript.id]["arm"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "defect"),
+    [
+        ("murder_none-none_replacement", "agentic-misalignment#30"),
+        ("blackmail_swap-america_replacement", "agentic-misalignment#13"),
+        ("blackmail_none-none_replacement", None),
+    ],
+)
+def test_known_defects_of_the_study_are_flagged(tmp_path: Path, condition: str, defect: str | None) -> None:
+    path = tmp_path / "m" / condition / "sample_001" / "response.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"raw_response": "I will wait.", "metadata": {"condition": condition, "model": "m"}}))
+    (transcript,) = read_transcripts(tmp_path)
+    told = transcript.metadata.get("known_defect")
+    assert told is None if defect is None else defect in told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from grader.errors import InputError
 from grader.readers import read_transcripts
 from grader.transcript import KINDS, ROLES, Message, Transcript
+from grader.transcript_files import write_transcripts
 
 plain = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8)
@@ -46,6 +48,30 @@ def test_round_trip(written: list[Transcript], ascii_only: bool) -> None:
             read = list(read_transcripts(path, format=format_))
             assert read == written
             assert [t.content_hash for t in read] == [t.content_hash for t in written]
+
+
+@settings(max_examples=60)
+@given(st.lists(transcripts, min_size=1, max_size=4, unique_by=lambda t: t.id), st.sampled_from(["jsonl", "parquet"]))
+def test_what_we_write_is_read_back_equal(written: list[Transcript], suffix: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"t.{suffix}"
+        assert write_transcripts(written, path) == len(written)
+        assert list(read_transcripts(path)) == written
+
+
+def test_an_interrupted_writer_leaves_the_old_file(tmp_path: Path) -> None:
+    def cut() -> Iterator[Transcript]:
+        yield Transcript(id="b", messages=())
+        raise KeyboardInterrupt
+
+    for name in ("t.jsonl", "t.parquet"):
+        write_transcripts([Transcript(id="a", messages=())], tmp_path / name)
+        with pytest.raises(KeyboardInterrupt):
+            write_transcripts(cut(), tmp_path / name)
+        assert [t.id for t in read_transcripts(tmp_path / name)] == ["a"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["t.jsonl", "t.parquet"]
+    with pytest.raises(InputError, match=r"written to \.jsonl or \.parquet, not '\.txt'"):
+        write_transcripts([], tmp_path / "t.txt")
 
 
 @pytest.mark.parametrize(

@@ -147,13 +147,19 @@ def test_third_parties_add_formats(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     info = package / "morse-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: morse\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[harmrate.readers]\nmorse = morse_reader:read\n")
+    others = "lost = no_such_module:read\nnumber = morse_reader:NUMBER\n"
+    (info / "entry_points.txt").write_text("[harmrate.readers]\nmorse = morse_reader:read\n" + others)
     (package / "morse_reader.py").write_text(
-        "from grader.transcript import Transcript\ndef read(path):\n    yield Transcript(id='morse', messages=())\n"
+        "from grader.transcript import Transcript\nNUMBER = 1\n"
+        "def read(path):\n    yield Transcript(id='morse', messages=())\n"
     )
     monkeypatch.syspath_prepend(str(package))
     (tmp_path / "a.log").write_text("...")
     assert [t.id for t in read_transcripts(tmp_path / "a.log", format="morse")] == ["morse"]
+    with pytest.raises(InputError, match="format 'lost': its reader no_such_module:read cannot be loaded"):
+        list(read_transcripts(tmp_path / "a.log", format="lost"))
+    with pytest.raises(InputError, match="format 'number': morse_reader:NUMBER is no function"):
+        list(read_transcripts(tmp_path / "a.log", format="number"))
     with pytest.raises(InputError, match="known are .*morse"):
         list(read_transcripts(tmp_path / "a.log", format="code"))
 
