@@ -12,6 +12,7 @@ import pytest
 
 from grader.errors import InputError
 from grader.readers import READERS, read_transcripts
+from grader.readers.reading import ENTRY_POINTS
 from grader.transcript import Message, Transcript
 
 CHAT = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}
@@ -170,3 +171,9 @@ def test_every_named_format_refuses_an_unfit_file(tmp_path: Path) -> None:
     for name in READERS.keys() - {"text"}:  # any text is a reply
         with pytest.raises(InputError):
             list(read_transcripts(path, format=name))
+
+
+def test_the_documentation_lists_every_format() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "formats.md").read_text(encoding="utf-8")
+    assert [name for name in READERS if f"`{name}`" not in page] == []
+    assert ENTRY_POINTS in page
