@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import InputError
+from grader.readers.build import clean
 from labels.label_studio.answers import Export
 from labels.label_studio.flat_export import FLAT_NEEDED, flat_export, rows_of_table
 from labels.label_studio.task_export import tasks_export
@@ -45,7 +46,8 @@ def parse_export(text: str, *, id_field: str | None = None) -> Export:
     except (ValueError, RecursionError) as error:
         place = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else None
         raise InputError(f"is not whole JSON ({str(error)[:80]})", record=place) from None
-    records = _records(document)
+    # Halves of characters can be written as escapes only, and no table could carry them.
+    records = _records(clean(document) if "\\ud" in text.lower() else document)
     if not records:
         raise InputError("holds no task")
     if any(FLAT_NEEDED <= record.keys() and "annotations" not in record for record in records):

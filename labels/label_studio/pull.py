@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from grader.errors import InputError
+from grader.readers.build import clean
 from labels.history import Growth, grow, held_back
 from labels.label_studio.answers import Export
 from labels.label_studio.config import Control, read_config
@@ -139,7 +140,7 @@ def held_tasks(
 def _checked(records: Any, studio: Studio) -> list[Mapping[str, Any]]:
     if not isinstance(records, list) or not all(isinstance(record, Mapping) for record in records):
         raise InputError("does not answer like Label Studio; is the address right?", file=studio.url)
-    return records
+    return [clean(record) for record in records]
 
 
 def _refuse_renamed(export: Export, config: Mapping[str, Control], control_map: ControlMap | None) -> None:
