@@ -98,6 +98,15 @@ def _both_sides(judge: IntArray, second: IntArray, n_labels: FloatArray) -> Stra
     return cells, np.array(names, dtype=object), np.array([1.0, 1.0, 0.0, 0.0, np.nan])
 
 
+def apart_from_never_drawn(strata: Strata, pi: FloatArray, zero: BoolArray) -> Strata:
+    """Transcripts that could not be drawn (probability 0) as a stratum without labels: no label speaks for them."""
+    codes, names, flagged = strata
+    never = (pi == 0) & ~zero
+    if not never.any():
+        return strata
+    return np.where(never, len(names), codes), np.append(names, "never drawn from"), np.append(flagged, np.nan)
+
+
 def split_by_probability(
     strata: Strata, pi: FloatArray, labeled: BoolArray, zero: BoolArray, frequency: FloatArray
 ) -> Strata:

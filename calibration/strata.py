@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from calibration.checks import FloatArray, as_vector, check_length, check_unit_or_nan
-from calibration.choosing import UNSCORED, BoolArray, IntArray, StrataRule, split_by_probability, strata_of_scores
+from calibration.choosing import (
+    UNSCORED,
+    BoolArray,
+    IntArray,
+    StrataRule,
+    apart_from_never_drawn,
+    split_by_probability,
+    strata_of_scores,
+)
 from calibration.rows import as_frequency, as_inclusion, as_known_zero, as_scores
 
 KNOWN_ZERO = "harmless by definition"
@@ -159,6 +167,8 @@ def count_strata(
         codes, names, flagged = strata_of_scores(scores, labeled, zero, rule, times)
     else:
         flagged = np.full(len(names), np.nan)
+    if inclusion_probability is not None and pi is not None:
+        codes, names, flagged = apart_from_never_drawn((codes, names, flagged), pi, zero)
     if rule in ("whole-counts", "first-whole-counts") and pi is not None:
         codes, names, flagged = split_by_probability((codes, names, flagged), pi, labeled, zero, times)
     groups, n_groups = _groups(cluster, n)

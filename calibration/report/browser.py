@@ -10,7 +10,8 @@ import base64
 import gzip
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from calibration.findings import Exhibits, Report
 from calibration.report.plain import plain
@@ -26,7 +27,8 @@ _SHARED = {
 }
 
 
-class Packed(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
     """The browser's data as base64: the index, and packs of `PACK` transcripts in its order."""
 
     index: str
@@ -54,7 +56,8 @@ def packed(exhibits: Exhibits, report: Report, *, redact: bool) -> Packed:
         "items": [{key: item[key] for key in ("id", "facts", "sides", "human")} for item in items],
     }
     texts = [{key: item[key] for key in ("verdicts", "labels", "messages")} for item in items]
-    return Packed(_pack(index), tuple(_pack(texts[i : i + PACK]) for i in range(0, len(texts), PACK)))
+    packs = tuple(_pack(texts[i : i + PACK]) for i in range(0, len(texts), PACK))
+    return Packed(index=_pack(index), packs=packs)
 
 
 def _pack(value: Any) -> str:
