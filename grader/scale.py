@@ -116,10 +116,18 @@ def read_side(value: Any, scale: ScoreScale | None) -> tuple[bool, float | None]
         case bool():
             return value, None
         case int() | float():
-            return (scale or ScoreScale()).side(float(value)) if math.isfinite(value) else None
+            number = _number(value)
+            return (scale or ScoreScale()).side(number) if math.isfinite(number) else None
         case str():
             word = value.strip().lower()
             if word in _LETTERS:
                 return ScoreScale().side(_LETTERS[word])
             return (TRUTH[word], None) if word in TRUTH else None
     return None
+
+
+def _number(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return math.inf

@@ -68,7 +68,10 @@ def _read_verdict_table(path: Path, scale: ScoreScale | None) -> pd.DataFrame:
         raise InputError("a table of verdicts needs 'present' or 'score'", file=path)
     if frame.empty:
         raise InputError("holds no verdicts", file=path)
-    frame = typed(with_outcomes(frame, path, scale))
+    try:
+        frame = typed(with_outcomes(frame, path, scale))
+    except (UnicodeError, OverflowError) as error:  # text and numbers are looked at only now
+        raise InputError(f"a damaged value ({error})", file=path) from None
     keys = [*REQUIRED, "repeat"]
     if (twice := frame.duplicated(keys)).any():
         row = frame[twice].iloc[0]

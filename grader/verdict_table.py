@@ -20,7 +20,10 @@ def known_version(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     """The table without the column that tells its version; refused when that is newer than ours."""
     if COLUMN not in frame:
         return frame
-    newer = pd.to_numeric(frame[COLUMN], errors="coerce").max()
+    try:
+        newer = pd.to_numeric(frame[COLUMN], errors="coerce").max()
+    except OverflowError:
+        newer = float("inf")
     if newer > VERSION:
         raise InputError(f"written by a newer harmrate: verdict schema {newer:g}, known is {VERSION}", file=path)
     return frame.drop(columns=COLUMN)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import InputError
+from grader.readers.build import clean
 from grader.readers.held import Held
 from grader.readers.petri import parse_petri
 from grader.readers.records import iter_records, parse_json
@@ -32,9 +33,7 @@ def read_judgment(path: Path) -> Iterator[tuple[str, Mapping[str, Any], Held]]:
     InputError
         When the file is no judgment, or a judgment does not say of which conversation it is.
     """
-    value = parse_json(path.read_bytes(), file=str(path))
-    if not is_judgment(value):
-        raise InputError("no judgment of Bloom: it has no list 'judgments'", file=path)
+    value = _judgment(path)
     behavior = value.get("behavior_name")
     harm, model = behavior if isinstance(behavior, str) else _BEHAVIOR, value.get("model")
     version = model if isinstance(model, str) else ""
@@ -44,6 +43,18 @@ def read_judgment(path: Path) -> Iterator[tuple[str, Mapping[str, Any], Held]]:
         for id_, facts in _transcripts(path.parent / name):
             for held in _held(judgment, harm, version):
                 yield id_, facts, held
+
+
+def _judgment(path: Path) -> Any:
+    try:
+        value = clean(parse_json(path.read_bytes(), file=str(path)))
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", file=path) from None
+    except InputError as error:
+        raise InputError(error.reason, file=path) from None
+    if not is_judgment(value):
+        raise InputError("no judgment of Bloom: it has no list 'judgments'", file=path)
+    return value
 
 
 def _name(judgment: Any, path: Path, number: int) -> str:

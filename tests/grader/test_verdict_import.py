@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from readers_mutations import Seed, made_seeds, mutants
 
-from grader import InputError, read_verdicts
+from grader import InputError, Verdict, read_verdicts, write_verdicts
 from grader.scale import ScoreScale, parse_scale
 
 TEN = ScoreScale(low=1, high=10, threshold=7)
@@ -248,3 +250,33 @@ def test_scales_that_are_none(score_range: str | None, threshold: float | None, 
 def test_no_scale_is_none() -> None:
     assert parse_scale(None, None) is None
     assert parse_scale(None, 0.3) == ScoreScale(threshold=0.3)
+
+
+# ---- Damage ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [270, pytest.param(5_000, marks=pytest.mark.slow)])
+def test_damaged_files_end_in_verdicts_or_one_line(tmp_path: Path, number: int) -> None:
+    said = [Verdict(transcript_id=f"t{i}", harm="h", grader="g", grader_version="1", present=i == 0) for i in range(3)]
+    for suffix in ("parquet", "jsonl", "csv"):
+        write_verdicts(said, tmp_path / f"v.{suffix}")
+    scan(tmp_path / "s.parquet", [{"value": "true", "value_type": "boolean"}, {"value": "[]", "value_type": "array"}])
+    inspect_log(tmp_path / "log.json", [{"j": {"value": {"a": 7, "b": 1}}}, {"j": {"value": 3}}])
+    judgment = {"variation_number": 1, "repetition_number": 1, "behavior_presence": 7, "unrealism": 2}
+    (tmp_path / "judgment.json").write_text(json.dumps({"behavior_name": "b", "judgments": [judgment]}))
+    sound = [Seed(path.name, path.read_bytes()) for path in sorted(tmp_path.iterdir())]
+    sound += [seed for seed in made_seeds() if Path(seed.name).name in ("response.json", "petri3.json")]
+    rng, tally = random.Random(number), {"read": 0, "refused": 0}
+    for at in range(number):
+        (data,) = mutants(sound[at % len(sound)], 1, rng)
+        path = tmp_path / Path(sound[at % len(sound)].name).name
+        path.write_bytes(data)
+        try:
+            frame = read_verdicts(path, scale=ScoreScale(low=0, high=10, threshold=6))
+        except InputError as refusal:
+            assert "\n" not in str(refusal)
+            tally["refused"] += 1
+        else:
+            assert (frame["present"].isna() == (frame["outcome"] != "scored")).all()
+            tally["read"] += 1
+    assert min(tally.values()) > number / 10
