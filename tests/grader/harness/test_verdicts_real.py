@@ -166,3 +166,28 @@ def test_both_open_what_we_write(logs: Path, harness: Callable[..., str], work: 
         for i, p, outcome in zip(own["transcript_id"], own["present"], own["outcome"], strict=True)
     }
     assert answer["values"] == expected
+
+
+STORE = """
+import asyncio, sys
+from inspect_scout import transcripts_db, transcripts_from
+
+async def main():
+    async with transcripts_db(sys.argv[2]) as database:
+        await database.insert(transcripts_from(sys.argv[1]))
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def test_transcripts_that_scout_stored_are_those_of_the_log(
+    logs: Path, harness: Callable[..., str], work: Path
+) -> None:
+    harness(STORE, logs, work / "stored")
+    stored = {t.id: t for t in read_transcripts(work / "stored")}
+    read = {t.id: t for t in read_transcripts(logs)}
+    assert {id_: t.messages for id_, t in stored.items()} == {id_: t.messages for id_, t in read.items()}
+    for id_, transcript in stored.items():
+        facts = ("model", "scenario", "epoch")
+        assert [transcript.metadata[f] for f in facts] == [read[id_].metadata[f] for f in facts]
