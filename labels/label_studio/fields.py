@@ -67,7 +67,7 @@ def number_of(value: Any) -> float | None:
     """A finite number, else None."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if number == number and abs(number) != float("inf") else None
 

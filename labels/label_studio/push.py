@@ -49,7 +49,7 @@ def task_key(data: Mapping[str, Any]) -> Key | None:
     id_, content = data.get("transcript_id"), data.get("content_hash")
     try:
         number = int(data.get("round") or 1)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if not isinstance(id_, str) or not isinstance(content, str):
         return None

@@ -46,7 +46,9 @@ def flat_values(value: Any) -> list[str]:
             return []
         case bool():
             return [str(value).lower()]
-        case int() | float():
+        case int():
+            return [str(value)]
+        case float():
             return [f"{value:g}"]
         case str():
             return [value]
