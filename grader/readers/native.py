@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from grader.errors import InputError
 from grader.readers.build import clean, read_each
@@ -21,4 +22,11 @@ def parse_native(records: Iterator[Record]) -> Iterator[Transcript]:
 def _read(record: Record) -> Iterator[Transcript]:
     if not isinstance(record.value, Mapping):
         raise InputError(f"no transcript but {type(record.value).__name__}")
-    yield Transcript.from_dict(clean(record.value))
+    yield read_native(record.value)
+
+
+def read_native(value: Mapping[str, Any]) -> Transcript:
+    """A transcript as `Transcript.to_dict` wrote it; InputError when it is none, or has an empty id."""
+    if not value.get("id"):
+        raise InputError("a transcript needs an 'id' that is not empty")
+    return Transcript.from_dict(clean(value))

@@ -11,7 +11,8 @@ from typing import Any
 
 from grader.errors import InputError
 from grader.readers.blocks import conversation
-from grader.readers.build import build_transcript, clean, record_id, record_metadata
+from grader.readers.build import build_transcript, record_id, record_metadata
+from grader.readers.native import read_native
 from grader.readers.records import MAX_RECORD, open_text, parse_json
 from grader.readers.replies import read_reply
 from grader.transcript import Transcript
@@ -78,7 +79,7 @@ def _native(row: Row) -> Transcript | None:
     messages, metadata = _json(row["messages"]), _json(row["metadata"])
     if not isinstance(messages, list) or not all(isinstance(m, dict) and "kind" in m for m in messages):
         return None
-    return Transcript.from_dict(clean({"id": row["id"], "messages": messages, "metadata": metadata}))
+    return read_native({"id": row["id"], "messages": messages, "metadata": metadata})
 
 
 def _scout_id(row: Row, default: str) -> str:

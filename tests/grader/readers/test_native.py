@@ -78,6 +78,7 @@ def test_an_interrupted_writer_leaves_the_old_file(tmp_path: Path) -> None:
     ("record", "reason"),
     [
         ({"id": "a", "messages": "x"}, "needs 'id'"),
+        ({"id": "", "messages": []}, "an 'id' that is not empty"),
         ({"id": "a", "messages": [{"role": "user", "kind": "shout", "text": ""}]}, "message 1 needs"),
         ({"id": "a", "messages": [], "metadata": 3}, "metadata must be an object"),
         ([], "no transcript but list"),
