@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -21,6 +22,8 @@ Part = Literal["all", "agent", "last"]
 
 # Vectors remembered between chunks when there is no store (about 100 MB at 384 dimensions).
 _REMEMBERED = 65_536
+# Transcripts embedded together while grading: enough to fill batches, and flat memory.
+CHUNK = 256
 # Places for hashed words and word pairs: few share one, and a head's weights are a megabyte.
 _N_PLACES = 2**17
 
@@ -156,6 +159,13 @@ class Bagger:
             self._remembered.clear()
         self._remembered |= known
         return np.stack([known[h] for h in hashes]).astype(np.float32, copy=False)
+
+
+def chunks(transcripts: Iterable[Transcript]) -> Iterator[list[Transcript]]:
+    """`CHUNK` transcripts at a time."""
+    rest = iter(transcripts)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk
 
 
 def text_hash(text: str) -> str:

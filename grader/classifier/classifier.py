@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -13,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grader.classifier.artifact import digest, versions
-from grader.classifier.bags import Bagger, Bags, EmbeddingStore
+from grader.classifier.bags import Bagger, Bags, EmbeddingStore, chunks
 from grader.classifier.encoders import Backend, Encoder, load_encoder
 from grader.classifier.explaining import driving_segments
 from grader.classifier.folds import assign_folds
@@ -25,9 +24,6 @@ from grader.transcript import Transcript
 from grader.verdict import GraderKind, Verdict
 
 Float = npt.NDArray[np.float64]
-
-# Transcripts embedded together while grading: enough to fill batches, and flat memory.
-_CHUNK = 256
 
 
 class EmbeddingClassifier:
@@ -182,7 +178,7 @@ class EmbeddingClassifier:
             Harm to array of shape (n_transcripts,) in [0, 1]; NaN for a transcript without any text.
         """
         harms = self._fitted()
-        parts = [self._score(self._bagger.bags(chunk), self._folds(chunk)) for chunk in _chunks(transcripts)]
+        parts = [self._score(self._bagger.bags(chunk), self._folds(chunk)) for chunk in chunks(transcripts)]
         return {harm: np.concatenate([p[harm] for p in parts]) if parts else np.empty(0) for harm in harms}
 
     def grade(self, transcripts: Iterable[Transcript]) -> Iterator[Verdict]:
@@ -193,7 +189,7 @@ class EmbeddingClassifier:
         score (`driving_segments`).
         """
         version = self.version
-        for chunk in _chunks(transcripts):
+        for chunk in chunks(transcripts):
             yield from self._verdicts(chunk, version)
 
     def _verdicts(self, transcripts: Sequence[Transcript], version: str) -> Iterator[Verdict]:
@@ -226,7 +222,7 @@ class EmbeddingClassifier:
         """How unlike anything labelled each transcript is, shape (n_transcripts,): above 1 unlike; NaN without text."""
         self._fitted()
         parts = [
-            self.likeness_.unlikeness(self._bagger.bags(chunk), self._folds(chunk)) for chunk in _chunks(transcripts)
+            self.likeness_.unlikeness(self._bagger.bags(chunk), self._folds(chunk)) for chunk in chunks(transcripts)
         ]
         return np.concatenate(parts) if parts else np.empty(0)
 
@@ -329,9 +325,3 @@ class EmbeddingClassifier:
 
 def _no_text(named: Mapping[str, Any]) -> Verdict:
     return Verdict(**named, present=None, outcome="cannot_assess", explanation="the transcript has no text")
-
-
-def _chunks(transcripts: Iterable[Transcript]) -> Iterator[list[Transcript]]:
-    rest = iter(transcripts)
-    while chunk := list(islice(rest, _CHUNK)):
-        yield chunk

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from grader.classifier import EmbeddingClassifier, can_train
-from grader.classifier.classifier import _CHUNK
+from grader.classifier.bags import CHUNK
 from grader.errors import InputError
 from grader.store import Store
 from grader.transcript import Message, Transcript
@@ -119,7 +119,7 @@ def test_grading_streams():
             i += 1
 
     next(classifier.grade(endless()))
-    assert len(drawn) == _CHUNK
+    assert len(drawn) == CHUNK
 
 
 def test_a_transcript_without_text_cannot_be_assessed(fitted):
