@@ -88,7 +88,7 @@ class Store:
     def _upgrade(self) -> None:
         """Make the tables, or give those of version 1 their checksums."""
         self._db.create_function("checksum", -1, checksum, deterministic=True)
-        with self._transaction():
+        with self.transaction():
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if version == 1:
                 for kind, columns in COLUMNS.items():
@@ -162,7 +162,7 @@ class Store:
         """Keep `vectors` (text hash -> array of shape (n_dimensions,)) of one model in one transaction."""
         now = time.time()
         rows = [(model_key, name, np.asarray(v, dtype=np.float32).tobytes(), now) for name, v in vectors.items()]
-        with self._transaction():
+        with self.transaction():
             self.put_rows("embedding", [(*row, checksum(*row)) for row in rows])
 
     def put_rows(self, kind: Kind, rows: Sequence[Sequence[Any]]) -> int:
@@ -261,7 +261,8 @@ class Store:
             self._db.execute("VACUUM")
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
+        """All that is written inside is there after it, or none of it."""
         with self._lock:
             self._write("BEGIN IMMEDIATE", ())
             try:

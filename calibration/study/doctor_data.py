@@ -10,6 +10,7 @@ import pandas as pd
 
 from calibration.diagnosis import Check
 from calibration.intervals import clopper_pearson_upper
+from calibration.study.doctor_judge import noise_in
 from calibration.study.doctor_prompt import contaminated
 from calibration.study.joining import (
     Design,
@@ -23,7 +24,7 @@ from calibration.study.joining import (
 from calibration.study.pool import HarmTable
 from calibration.study.settings import StudySettings
 from calibration.study.versions import other_versions
-from calibration.wording import percent
+from calibration.wording import percent, percent_interval
 from grader.rubrics import Rubric
 from grader.scores import grader_scores
 from grader.transcript import Transcript
@@ -126,8 +127,11 @@ def _verdict_checks(data: Data) -> Iterator[Check]:
         told = "Each question was asked once, so how often the judge contradicts itself is not known."
         advice = "Grade a part of the transcripts with --repeats 3, or run `harmrate doctor TRANSCRIPTS --judge MODEL`."
         yield Check(level="note", topic="repeats", told=told, advice=advice)
-    elif len(judged):
-        told = f"The judge was asked up to {int(judged['repeat'].max()) + 1} times."
+    for noise in noise_in(judged):
+        interval = percent_interval(noise.low, noise.high)
+        told = (
+            f"{noise.harm}: two answers of {noise.grader} to one question differ in {percent(noise.rate)} ({interval})."
+        )
         yield Check(level="fine", topic="repeats", told=told)
     for name, own in data.verdicts.groupby("grader", sort=True):
         versions = own["grader_version"].dropna().unique()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -106,9 +106,15 @@ def ordered_graders(scores: pd.DataFrame, chosen: str | None) -> tuple[GraderFac
     graders = [GraderFacts(name=n, version=v, kind=k) for n, v, k in sorted(rows.itertuples(index=False, name=None))]
     if chosen is not None and chosen not in {g.name for g in graders}:
         raise InputError(f"no grader {chosen!r}; there are {[g.name for g in graders]}")
-    rank = {"judge": 0, "classifier": 1}
-    judge = chosen or min(graders, key=lambda g: rank.get(g.kind, 2)).name
+    names, rank = {g.name for g in graders}, {"judge": 0, "classifier": 1}
+    judge = chosen or min(graders, key=lambda g: (rank.get(g.kind, 2), not _is_panel(g.name, names))).name
     return tuple(sorted(graders, key=lambda g: (g.name != judge, g.kind != "classifier")))
+
+
+def _is_panel(name: str, names: Collection[str]) -> bool:
+    """Whether a grader speaks for others that speak for themselves, too: its name is theirs, joined by ``+``."""
+    members = name.split("+")
+    return len(members) > 1 and all(member in names for member in members)
 
 
 def joined_table(

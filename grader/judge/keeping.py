@@ -43,7 +43,7 @@ class Keeper:
                 self.watch(request, reply)
 
     def _put(self, store: Store, replies: Iterable[Kept]) -> None:
-        with store._transaction():
+        with store.transaction():
             for request, reply, outcome in replies:
                 store.put_reply(
                     request.key,

@@ -214,3 +214,13 @@ def test_a_rater_who_grew_stricter_is_named():
     alone = {f.rater: f.estimate.rate for f in report.raters}
     assert alone["bo"] == alone["cy"] == pytest.approx(20 / 120)
     assert alone["ana"] > alone["bo"]
+
+
+def test_a_panel_speaks_before_its_members(frames):
+    verdicts, labels, design = frames
+    members = [verdicts.assign(grader=name) for name in ("alpha", "zeta")]
+    panel = verdicts.assign(grader="alpha+zeta")
+    report = run_study(pd.concat([*members, panel], ignore_index=True), labels, design=design)
+    assert report.rates[0].grader == "alpha+zeta"
+    alone = run_study(pd.concat([members[0], verdicts.assign(grader="b+c")], ignore_index=True), labels, design=design)
+    assert alone.rates[0].grader == "alpha", "a plus in a name makes no panel of graders that are not there"
