@@ -20,9 +20,8 @@ from grader.verdict_files import read_table, read_verdicts
 from labels.campaign import assign_raters, pilot_rates
 from labels.designs import draw_sample, read_design, read_rounds, write_design
 from labels.label_studio import label_config, write_tasks
+from labels.label_studio.folder import CONFIG, DESIGN, TASKS
 from labels.labelset import LabelSet
-
-TASKS, DESIGN, CONFIG = "tasks.json", "design.csv", "label_config.xml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
