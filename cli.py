@@ -74,11 +74,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="How often does this agent do harm, and how sure are we?",
 )
-app.add_typer(labels_app, name="labels")
-app.add_typer(store_app, name="store")
-app.command()(init)
-app.command()(serve)
-app.command()(doctor)
 
 
 @app.command()
@@ -399,6 +394,14 @@ def _gate(report: Report, gates: GateOptions) -> None:
         say(failure)
     if failures:
         raise typer.Exit(1)
+
+
+# Commands that live in files of their own, after those above in --help.
+app.add_typer(labels_app, name="labels")
+app.add_typer(store_app, name="store")
+app.command()(init)
+app.command()(serve)
+app.command()(doctor)
 
 
 def main() -> None:
