@@ -35,6 +35,7 @@ from calibration.study.joining import (
     with_sets,
     with_verdict_columns,
 )
+from calibration.study.likeness import likeness_notes
 from calibration.study.looking import looked_at
 from calibration.study.pairs import grader_agreement, human_agreement
 from calibration.study.pool import HarmTable
@@ -184,7 +185,7 @@ def study(
     agreement: list[AgreementFinding] = []
     raters: tuple[RaterFinding, ...] = ()
     notes = _study_notes(labels, sorted(set(scores["harm"]) - set(harms)))
-    notes = (*notes, *(provenance or {}).get("decisions", ()))
+    notes = (*notes, *likeness_notes(verdicts), *(provenance or {}).get("decisions", ()))
     if "agreement" in parts:
         agreement = list(_agreement(tables, facts, labels, settings, rng))
         if labels is not None:

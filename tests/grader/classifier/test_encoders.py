@@ -107,6 +107,6 @@ def test_an_export_is_made_once(minilm, int8, exports, monkeypatch):
 
 def test_a_bad_export_is_refused_and_not_kept(minilm, int8, tmp_path, monkeypatch):
     monkeypatch.setattr("grader.classifier.onnx_int8.cosine", lambda a, b: 0.7)
-    with pytest.raises(InputError, match=r"cosine of 0\.700 .*below 0\.95: use backend 'torch'"):
+    with pytest.raises(InputError, match=r"cosine of 0\.700 .*below 0\.985: use backend 'torch'"):
         quantised(minilm, folder=tmp_path)
     assert list(tmp_path.iterdir()) == []
