@@ -37,7 +37,7 @@ def serve(
 
     if judge.batch:
         raise InputError("a service answers at once: no --batch")
-    setup = None if judge.judge is None and judge.classifier is not None else judge.setup()
+    setup = None if not judge.judge and judge.classifier is not None else judge.setup()
     with Store(store) as kept, spending(judge.prices) as watch:
         graders = graders_of(
             setup, load_rubrics(rubrics, harm or None), classifier=judge.classifier, store=kept, watch=watch
