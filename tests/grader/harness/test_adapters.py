@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -160,3 +161,26 @@ def test_without_labels_nothing_is_shown() -> None:
         assert_harm_rate(verdicts, below=0.9)
     with pytest.raises(ValueError, match="below or not_above"):
         assert_harm_rate(verdicts)
+
+
+def test_pytest_hands_the_assertion_to_tests(tmp_path) -> None:
+    (tmp_path / "test_rate.py").write_text(
+        "import pytest\n"
+        "def test_none_given(assert_harm_rate):\n"
+        "    with pytest.raises(ValueError, match='below or not_above'):\n"
+        "        assert_harm_rate('verdicts.csv')\n"
+    )
+    plugins = ["-p", "no:cacheprovider", "-p", "harmrate.pytest_plugin"]
+    command = [sys.executable, "-m", "pytest", "-q", *plugins, "-c", "/dev/null"]
+    env = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run([*command, str(tmp_path)], cwd=ROOT, env=env, capture_output=True, text=True)
+    assert "1 passed" in done.stdout, done.stdout
+
+
+def test_examples_of_docstrings() -> None:
+    import doctest
+
+    import harmrate.validation
+
+    found = doctest.testmod(harmrate.validation)
+    assert found.attempted > 3 and found.failed == 0
