@@ -11,7 +11,6 @@ from threading import Thread
 from typing import Any
 
 from grader.grading import iter_rows
-from grader.judge.courier import _loop
 from grader.transcript import Transcript
 from grader.verdict import Grader
 
@@ -27,12 +26,6 @@ WORKERS: Mapping[str, int] = {"judge": 8}
 class _Job:
     transcripts: Sequence[Transcript]
     rows: Future[Rows] = field(default_factory=Future)
-
-
-def ready(graders: Iterable[Grader]) -> None:
-    """Start the event loop that all judges of this process share, before several threads could each start one."""
-    if any(grader.kind == "judge" for grader in graders):
-        _loop()
 
 
 class Lane:
@@ -61,7 +54,6 @@ class Lane:
     """
 
     def __init__(self, grader: Grader, *, workers: int | None = None, batch: int = BATCH) -> None:
-        ready([grader])
         self.grader = grader
         self._batch = batch
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()

@@ -11,7 +11,6 @@ from typing import Any
 from grader.classifier import EmbeddingClassifier
 from grader.errors import InputError
 from grader.grading import iter_rows
-from grader.harness.lanes import ready
 from grader.harness.service_client import service_rows
 from grader.judge.setup import JudgeSetup, Watch, open_judges
 from grader.rubrics import Rubric, load_rubrics
@@ -49,7 +48,6 @@ def open_rows(graders: Sequence[Grader] = (), *, url: str | None = None, **setti
     if url:
         return partial(service_rows, url)
     opened = list(graders) or open_graders(**settings)
-    ready(opened)
     return partial(iter_rows, graders=opened)
 
 

@@ -257,7 +257,11 @@ def _loop() -> asyncio.AbstractEventLoop:
     An async client's connections belong to the loop they were opened in, so a client that two judges
     share, or one judge uses twice, must meet the same loop each time.
     """
-    return _running_loop(os.getpid())
+    with _ONE_LOOP:  # a cache alone lets two threads that come first at once start one each
+        return _running_loop(os.getpid())
+
+
+_ONE_LOOP = threading.Lock()
 
 
 @functools.cache
