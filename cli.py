@@ -30,7 +30,7 @@ from cli_options import (
     shared,
     sources_of,
 )
-from cli_output import bad_options, note, print_report, say, spending, stdout, track
+from cli_output import bad_options, note, print_report, say, speaking, spending, stdout, track
 from cli_serve import serve
 from cli_store import store_app
 from cli_study import StudyFile, init
@@ -48,7 +48,8 @@ class _OneLineErrors(typer.core.TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with speaking("quietly" if ctx.params.get("quiet") else "as usual"):
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             say("interrupted; what was paid for is stored, run the same command to go on")
             raise typer.Exit(130) from None
@@ -72,11 +73,18 @@ app = typer.Typer(
     cls=_OneLineErrors,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="How often does this agent do harm, and how sure are we?",
 )
 
 
-@app.command()
+@app.callback()
+def every_command(
+    *,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes about files and money.")] = False,
+) -> None:
+    """How often does this agent do harm, and how sure are we?"""  # noqa: D400
+
+
+@app.command(epilog="Example: harmrate run runs/ --labels labels.parquet --design round1/design.csv --out report")
 @shared(StudyOptions, LabelOptions, TranscriptOptions, JudgeOptions, GateOptions)
 def run(  # noqa: PLR0913 - five records of options, and what is this command's own
     study: StudyOptions,
@@ -129,7 +137,7 @@ def run(  # noqa: PLR0913 - five records of options, and what is this command's 
     _gate(report, gates)
 
 
-@app.command()
+@app.command(epilog="Example: harmrate grade runs/ --judge claude-sonnet-5-5 --max-cost 20 --out verdicts.parquet")
 @shared(TranscriptOptions, JudgeOptions)
 def grade(
     reading: TranscriptOptions,
@@ -186,7 +194,7 @@ def export(
     note(str(out))
 
 
-@app.command()
+@app.command(epilog="Example: harmrate train runs/ --labels export.json --out classifier")
 @shared(LabelOptions, TranscriptOptions)
 def train(
     labels: LabelOptions,
@@ -213,7 +221,9 @@ def train(
     stdout().print((out / "README.md").read_text(encoding="utf-8"), markup=False, highlight=False)
 
 
-@app.command()
+@app.command(
+    epilog="Example: harmrate agreement --verdicts verdicts.parquet --labels export.json --design round1/design.csv"
+)
 @shared(StudyOptions, LabelOptions)
 def agreement(
     study: StudyOptions,
@@ -230,7 +240,9 @@ def agreement(
     print_report(_study(sources, study, ("agreement",)), ("agreement",), as_json=as_json)
 
 
-@app.command()
+@app.command(
+    epilog="Example: harmrate rate --verdicts verdicts.parquet --labels labels.parquet --design design.csv --by model"
+)
 @shared(StudyOptions, LabelOptions, BesideOptions, GateOptions)
 def rate(
     study: StudyOptions,
@@ -251,7 +263,9 @@ def rate(
     _gate(report, gates)
 
 
-@app.command()
+@app.command(
+    epilog="Example: harmrate compare --between arm --verdicts verdicts.parquet --labels export.json --design uniform"
+)
 @shared(StudyOptions, LabelOptions)
 def compare(
     study: StudyOptions,
@@ -275,7 +289,7 @@ def compare(
     print_report(found, ("rates", "comparisons"), as_json=as_json)
 
 
-@app.command()
+@app.command(epilog="Example: harmrate plan --rate 0.03 --width 0.05")
 def plan(  # noqa: PLR0913 - one option per assumption
     *,
     rate: Annotated[float, typer.Option(min=0, max=1, help="The harm rate to expect.")],
@@ -317,7 +331,7 @@ def plan(  # noqa: PLR0913 - one option per assumption
         print_plan(stdout(), found)
 
 
-@app.command()
+@app.command(epilog="Example: harmrate report report/")
 def report(
     folder: Annotated[Path, typer.Argument(help="Folder that `harmrate run` wrote.")],
     *,

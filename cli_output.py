@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import typer
 
@@ -52,14 +53,28 @@ def say(text: str) -> None:
     typer.echo(f"harmrate: {' '.join(text.split())}", err=True)
 
 
+@contextmanager
+def speaking(how: Literal["quietly", "as usual"]) -> Iterator[None]:
+    """Whether progress and notes about files and money are shown inside; what qualifies a number always is."""
+    token = _QUIET.set(how == "quietly")
+    try:
+        yield
+    finally:
+        _QUIET.reset(token)
+
+
+_QUIET: ContextVar[bool] = ContextVar("quiet", default=False)
+
+
 def note(text: str) -> None:
     """Something worth knowing that is no data."""
-    typer.echo(text, err=True)
+    if not _QUIET.get():
+        typer.echo(text, err=True)
 
 
 def track(items: Iterable[Item], what: str, total: int | None = None, /) -> Iterator[Item]:
     """Show progress on stderr, where somebody looks."""
-    if not sys.stderr.isatty():
+    if _QUIET.get() or not sys.stderr.isatty():
         yield from items
         return
     from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn

@@ -379,3 +379,19 @@ def test_real_chats_with_imported_verdicts(shared_data, tmp_path):
     classifier = pd.read_parquet("out/verdicts.parquet").query("grader == 'classifier'")
     held_out = [json.loads(u)["out_of_fold"] for u in classifier["usage"]]
     assert sum(held_out) == 100
+
+
+def test_quiet_leaves_out_notes_but_not_what_qualifies_a_number(campaign):
+    table = ("--verdicts", campaign.verdicts, "--labels", campaign.labels, "--json")
+    assert harmrate("-q", "rate", *table)[1] == harmrate("rate", *table)[1]
+    sample = ("labels", "sample", campaign.transcripts, "-n", 5)
+    assert "tasks" in harmrate(*sample, "--out", "loud")[2]
+    assert harmrate("--quiet", *sample, "--out", "silent")[2] == ""
+    _, _, err = harmrate("-q", "rate", *table[:-1])
+    assert "valid only for this sample" in err
+
+
+@pytest.mark.parametrize("command", ["run", "grade", "train", "agreement", "rate", "compare", "plan", "report"])
+def test_help_ends_in_an_example(command):
+    code, out, _ = harmrate(command, "--help")
+    assert code == 0 and f"Example: harmrate {command}" in out
