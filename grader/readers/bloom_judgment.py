@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from grader.readers.records import iter_records, parse_json
 _BEHAVIOR = "behavior_presence"
 _COUNTS = frozenset({"variation_number", "repetition_number", "num_samples"})
 _GRADER = "judgment"
+_NAME = re.compile(r"transcript_v\w{1,40}r\w{1,40}\.json")
 
 
 def is_judgment(value: Any) -> bool:
@@ -60,7 +62,9 @@ def _judgment(path: Path) -> Any:
 def _name(judgment: Any, path: Path, number: int) -> str:
     match judgment:
         case {"variation_number": (int() | str()) as variation, "repetition_number": (int() | str()) as repetition}:
-            return f"transcript_v{variation}r{repetition}.json"
+            name = f"transcript_v{variation}r{repetition}.json"
+            if _NAME.fullmatch(name):  # a name, not a path to somewhere else
+                return name
     raise InputError("names no variation and repetition", file=path, record=f"judgment {number}")
 
 

@@ -61,6 +61,8 @@ def split_react(text: str) -> Iterator[Message]:
     labels = list(_LABEL.finditer(text))
     if lead := text[: labels[0].start() if labels else len(text)].strip():
         yield Message(role="assistant", kind="text", text=lead)
+    if not labels:
+        return
     action = ""
     for this, following in zip(labels, [*labels[1:], None], strict=True):
         body = text[this.end() : following.start() if following else len(text)].strip()
