@@ -248,7 +248,7 @@ def _json_lines(path: Path) -> list[dict[str, Any]]:
                 continue
             try:
                 row = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise InputError(f"not JSON: {error}", file=path, record=f"line {number}") from error
             if not isinstance(row, dict):
                 raise InputError("not a JSON object", file=path, record=f"line {number}")

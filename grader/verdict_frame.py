@@ -56,10 +56,17 @@ def typed(frame: pd.DataFrame) -> pd.DataFrame:
         frame[column] = frame[column].astype(object)
     frame["present"] = frame["present"].astype("boolean")
     frame["score"] = pd.to_numeric(frame["score"], errors="coerce").astype(float)
-    frame["repeat"] = pd.to_numeric(frame["repeat"], errors="coerce").fillna(0).astype("int64")
-    frame["epoch"] = pd.to_numeric(frame["epoch"], errors="coerce").round().astype("Int64")
+    frame["repeat"] = _whole(frame["repeat"]).fillna(0).astype("int64")
+    frame["epoch"] = _whole(frame["epoch"])
     others = [c for c in frame.columns if c not in VERDICT_COLUMNS]
     return frame[[*VERDICT_COLUMNS, *others]].reset_index(drop=True)
+
+
+def _whole(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Whole numbers; what is none, or has more digits than a number can count with, is missing."""
+    countable = [None if isinstance(value, int) and abs(value) >= 2**53 else value for value in column]
+    numbers = pd.to_numeric(pd.Series(countable, index=column.index, dtype=column.dtype), errors="coerce")
+    return numbers.where(numbers.abs() < 2**53).round().astype("Int64")
 
 
 def parsed_column(frame: pd.DataFrame, column: str) -> pd.Series[Any]:

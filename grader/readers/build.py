@@ -51,8 +51,10 @@ def build_transcript(id_: str, messages: Iterable[Message], metadata: Mapping[st
     Raises
     ------
     InputError
-        When a value is nested more than `MAX_DEPTH` levels deep.
+        When a value is nested more than `MAX_DEPTH` levels deep, or the id is empty.
     """
+    if not id_:
+        raise InputError("its id is empty")
     parts = tuple(_clean_message(message) for message in messages)
     facts = dict(clean(metadata))
     if "source" in facts:
