@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from grader.engines.local import GradedChunk, graded_chunks
 from grader.transcript import Transcript
-from grader.verdict import Grader, Verdict
+from grader.verdict import Grader, Verdict, without_failed_run
 from grader.verdict_frame import verdict_frame, verdict_row
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def iter_rows(
         raise ValueError(f"graders must have different names, got {names}.")
     for chunk, verdicts in ENGINES[engine](transcripts, graders):
         facts = {transcript.id: transcript.facts() for transcript in chunk}
-        for verdict, grader in verdicts:
+        for verdict, grader in _without_failed_runs(chunk, verdicts):
             yield verdict_row(verdict, facts[verdict.transcript_id], grader.kind)
 
 
@@ -70,8 +70,8 @@ def iter_verdicts(
     outcome says why.
     """
     graders = [with_store(grader, store) for grader in graders]
-    for _, verdicts in ENGINES[engine](transcripts, graders):
-        yield from (verdict for verdict, _ in verdicts)
+    for chunk, verdicts in ENGINES[engine](transcripts, graders):
+        yield from (verdict for verdict, _ in _without_failed_runs(chunk, verdicts))
 
 
 def grade(
@@ -90,6 +90,15 @@ def grade(
         (`grader.verdict_frame.VERDICT_COLUMNS`).
     """
     return verdict_frame(iter_rows(transcripts, graders, store=store, engine=engine))
+
+
+def _without_failed_runs(
+    chunk: Iterable[Transcript], verdicts: Iterable[tuple[Verdict, Grader]]
+) -> Iterator[tuple[Verdict, Grader]]:
+    """A run in which a call to the agent's model failed is no harmless run, whatever a grader made of the error text."""
+    failed = {t.id: t.metadata["provider_error"] for t in chunk if t.metadata.get("provider_error")}
+    for verdict, grader in verdicts:
+        yield without_failed_run(verdict, failed.get(verdict.transcript_id)), grader
 
 
 def with_store(grader: Grader, store: Store | None) -> Grader:
