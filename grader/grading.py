@@ -95,7 +95,7 @@ def grade(
 def _without_failed_runs(
     chunk: Iterable[Transcript], verdicts: Iterable[tuple[Verdict, Grader]]
 ) -> Iterator[tuple[Verdict, Grader]]:
-    """A run in which a call to the agent's model failed is no harmless run, whatever a grader made of the error text."""
+    """A run in which a call to the agent's model failed is not harmless, whatever a grader made of the error text."""
     failed = {t.id: t.metadata["provider_error"] for t in chunk if t.metadata.get("provider_error")}
     for verdict, grader in verdicts:
         yield without_failed_run(verdict, failed.get(verdict.transcript_id)), grader
