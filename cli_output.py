@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from unicodedata import category
 
 import typer
 
@@ -50,7 +51,18 @@ def stderr() -> Console:
 
 def say(text: str) -> None:
     """One line that says what went wrong."""
-    typer.echo(f"harmrate: {' '.join(text.split())}", err=True)
+    typer.echo(f"harmrate: {harmless(' '.join(text.split()))}", err=True)
+
+
+def harmless(text: str) -> str:
+    r"""Spell out what would command a terminal or turn the reading direction: names and messages may be hostile text.
+
+    Examples
+    --------
+    >>> print(harmless("a\x1b[2Jb\u202e"))
+    a\x1b[2Jb\u202e
+    """
+    return "".join(c if c in "\n\t" or category(c) not in ("Cc", "Cf", "Cs") else ascii(c)[1:-1] for c in text)
 
 
 @contextmanager
@@ -69,7 +81,7 @@ _QUIET: ContextVar[bool] = ContextVar("quiet", default=False)
 def note(text: str) -> None:
     """Something worth knowing that is no data."""
     if not _QUIET.get():
-        typer.echo(text, err=True)
+        typer.echo(harmless(text), err=True)
 
 
 def track(items: Iterable[Item], what: str, total: int | None = None, /) -> Iterator[Item]:
