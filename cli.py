@@ -202,23 +202,26 @@ def train(
     *,
     transcripts: Transcripts,
     out: OutFolder,
+    verdicts: VerdictFile = None,
     model: Annotated[str, typer.Option(help="sentence-transformers name or folder.")] = "all-MiniLM-L6-v2",
     backend: Annotated[Literal["torch", "onnx-int8"], typer.Option(help="What computes the embeddings.")] = "torch",
     seed: Annotated[int, typer.Option(help="Seed of the folds.")] = 0,
 ) -> None:
-    """Train the classifier on human labels; it never scores a transcript with a fold that saw its label."""
-    from calibration.study.labelling import train_classifier
+    """Train the classifier on labels, or on a judge's --verdicts; with under 20 positives rank by rubric examples.
+
+    A transcript that was labelled is never scored by a fold that saw its label.
+    """
+    from calibration.study.labelling import learn
     from grader import EmbeddingClassifier
     from grader.rubrics import load_rubrics
     from grader.store import Store
 
     harms = tuple(load_rubrics(reading.rubrics))
-    sources = sources_of(labels, transcripts=transcripts, reading=reading, harms=harms)
+    sources = sources_of(labels, transcripts=transcripts, verdicts=verdicts, reading=reading, harms=harms)
     with Store(reading.store) as store:
         untrained = EmbeddingClassifier(model, backend=backend, seed=seed, store=store)
-        classifier = train_classifier(untrained, sources, track)
-        classifier.save(out)
-    stdout().print((out / "README.md").read_text(encoding="utf-8"), markup=False, highlight=False)
+        told = learn(untrained, sources, out, rubrics=reading.rubrics, track=track)
+    stdout().print(told, markup=False, highlight=False)
 
 
 @app.command(

@@ -193,8 +193,35 @@ def test_train_then_grade_with_the_artifact(campaign):
     assert set(frame["grader"]) == {"classifier"} and frame["score"].between(0, 1).all()
     assert all(json.loads(u)["out_of_fold"] for u in frame["usage"])
     pd.read_csv("all.csv").head(30).to_csv("few.csv", index=False)
-    few = refused("train", campaign.transcripts, "--labels", "few.csv", "--out", "model2")
-    assert "training needs 20 harmful" in few and not Path("model2").exists()
+    code, out, _ = harmrate("train", campaign.transcripts, "--labels", "few.csv", "--out", "model2")
+    positives = int(pd.read_csv("few.csv")["label"].sum())
+    assert code == 0 and f"training needs 20 harmful transcripts of a harm; harmful ones are: {HARM} {positives}" in out
+    assert not Path("model2/metadata.json").exists()
+    ranking = pd.read_csv("model2/ranking.csv")
+    assert sorted(ranking["transcript_id"]) == sorted(campaign.truth) and set(ranking["harm"]) == {HARM}
+    assert ranking["score"].is_monotonic_decreasing and ranking["score"].between(-2, 2).all()
+
+
+def test_train_on_a_judge_is_said_wherever_the_classifier_is_used(campaign):
+    code, out, err = harmrate("train", campaign.transcripts, "--verdicts", campaign.verdicts, "--out", "model")
+    assert code == 0, err
+    assert "labels by an LLM judge, not by humans" in out
+    assert json.loads(Path("model/metadata.json").read_text())["trained_on"] == "judge"
+    assert harmrate("grade", campaign.transcripts, "--classifier", "model", "--out", "v.parquet")[0] == 0
+    parts = (campaign.transcripts, "--verdicts", "v.parquet", "--labels", campaign.labels, "--design", campaign.design)
+    code, _, err = harmrate("run", *parts, "--train", "never", "--out", "study")
+    assert code == 0, err
+    assert "classifier was trained on a judge's verdicts, not on human labels" in Path("study/report.md").read_text()
+    sample = ("labels", "sample", campaign.transcripts, "-n", 5, "--design", "most-unlike-training")
+    code, _, err = harmrate(*sample, "--verdicts", "v.parquet", "--out", "r1")
+    assert code == 0, err
+    said = pd.read_parquet("v.parquet").set_index("transcript_id")["usage"].map(lambda u: json.loads(u)["unlikeness"])
+    drawn = [task["data"]["transcript_id"] for task in json.loads(Path("r1/tasks.json").read_text())]
+    assert sorted(said[drawn]) == sorted(said)[-5:]
+    assert "no verdict of a trained classifier" in refused(*sample, "--verdicts", campaign.verdicts, "--out", "r2")
+    assert "takes the verdicts of one judge" in refused(
+        "train", campaign.transcripts, "--verdicts", "v.parquet", "--out", "model2"
+    )
 
 
 def test_no_key_says_how_to_go_on_and_writes_nothing(campaign):

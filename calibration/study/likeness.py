@@ -1,6 +1,9 @@
-"""How much of the pool is unlike anything that the classifier was trained on."""
+"""What is to be known of a classifier beside its scores: how far the pool is like its labels, and whose they were."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -31,7 +34,7 @@ def unlikeness(verdicts: pd.DataFrame) -> pd.Series[float]:
 
 
 def likeness_notes(verdicts: pd.DataFrame) -> tuple[str, ...]:
-    """One sentence on the share of the pool that is unlike anything labelled; none without a classifier.
+    """The share of the pool that is unlike anything labelled, and whose labels those were; none without a classifier.
 
     Examples
     --------
@@ -47,4 +50,11 @@ def likeness_notes(verdicts: pd.DataFrame) -> tuple[str, ...]:
     n_unlike = int((known > 1).sum())
     told = f"{n_unlike} of {len(known)} transcripts ({100 * n_unlike / len(known):.0f} %) are unlike anything labelled"
     advice = "the classifier's scores of them are guesses; label some first (design most-unlike-training)"
-    return (f"{told}: {advice}.",) if n_unlike else (f"{told}.",)
+    likeness = f"{told}: {advice}." if n_unlike else f"{told}."
+    judged = sorted({g for g, u in zip(verdicts["grader"], verdicts["usage"], strict=True) if _on_judge(u)})
+    return (likeness, *(f"{name} was trained on a judge's verdicts, not on human labels: it repeats the judge's errors."
+                        for name in judged))  # fmt: skip
+
+
+def _on_judge(usage: Mapping[str, Any]) -> bool:
+    return usage.get("trained_on") == "judge"

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from calibration.study.inputs import Sources
+from calibration.study.likeness import unlikeness
 from grader.errors import InputError
 from grader.files import write_text
 from grader.metadata import metadata_frame
@@ -39,7 +40,7 @@ class SamplePlan:
     earlier : path, optional
         Design frame of the rounds before; its rows stay in the new frame.
     unlikeness : path, optional
-        Table of ``transcript_id, unlikeness`` for ``most-unlike-training``.
+        Table of ``transcript_id, unlikeness`` for ``most-unlike-training``; else what a classifier's verdicts say.
     rubrics : path, optional
         Folder of the user's own.
     seed : int
@@ -87,7 +88,7 @@ def sample_for_labelling(sources: Sources, plan: SamplePlan, folder: Path, *, tr
     earlier = None if plan.earlier is None else read_design(plan.earlier)
     try:
         drawn = draw_sample(
-            _for_design(candidates, plan),
+            _for_design(candidates, sources, plan),
             plan.n,
             design=plan.design,
             round=plan.round,
@@ -118,19 +119,30 @@ def _candidates(pool: pd.DataFrame, sources: Sources, harms: list[str]) -> pd.Da
     return pool.merge(said[columns], how="left")
 
 
-def _for_design(candidates: pd.DataFrame, plan: SamplePlan) -> pd.DataFrame:
+def _for_design(candidates: pd.DataFrame, sources: Sources, plan: SamplePlan) -> pd.DataFrame:
     """What the design looks at: all graders, one judge, or how unlike the training a transcript is."""
     if plan.unlikeness is not None:
         table = read_table(plan.unlikeness)
         if missing := [c for c in ("transcript_id", "unlikeness") if c not in table]:
             raise InputError(f"a table of unlikeness needs {missing[0]!r}", file=plan.unlikeness)
-        known = table[["transcript_id", "unlikeness"]].astype({"transcript_id": str})
-        return candidates[["transcript_id"]].drop_duplicates().merge(known, how="left", on="transcript_id")
+        return _with_unlikeness(candidates, table.set_index(table["transcript_id"].astype(str))["unlikeness"])
+    if plan.design == "most-unlike-training" and sources.verdicts is not None:
+        verdicts = read_verdicts(sources.verdicts)
+        known = unlikeness(verdicts)
+        if known.empty:
+            raise InputError("no verdict of a trained classifier, which tells unlikeness", file=sources.verdicts)
+        # What was graded and has no number has no text: there is nothing to label.
+        return _with_unlikeness(candidates, known.reindex(verdicts["transcript_id"].unique(), fill_value=0.0))
     if plan.design.startswith("disagree-") or "grader" not in candidates:
         return candidates
     pool = candidates[["transcript_id"]].drop_duplicates()
     own = candidates[candidates["grader"] == _judge(candidates)]
     return pool.merge(own[["transcript_id", "flagged"]], how="left")
+
+
+def _with_unlikeness(candidates: pd.DataFrame, known: pd.Series[float]) -> pd.DataFrame:
+    pool = candidates[["transcript_id"]].drop_duplicates()
+    return pool.assign(unlikeness=pool["transcript_id"].map(known.groupby(level=0).max()))
 
 
 def _judge(candidates: pd.DataFrame) -> str | None:

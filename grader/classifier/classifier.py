@@ -185,8 +185,8 @@ class EmbeddingClassifier:
         """Yield a verdict per transcript and harm, in order, some hundred transcripts at a time.
 
         ``usage`` holds the ``threshold``; whether the score is ``out_of_fold``; ``unlikeness``, above 1 where the
-        transcript is unlike anything labelled (`Likeness`); and for what is present the ``segments`` that drove the
-        score (`driving_segments`).
+        transcript is unlike anything labelled (`Likeness`); ``trained_on`` "judge" where no human label was learned;
+        and for what is present the ``segments`` that drove the score (`driving_segments`).
         """
         version = self.version
         for chunk in chunks(transcripts):
@@ -195,6 +195,7 @@ class EmbeddingClassifier:
     def _verdicts(self, transcripts: Sequence[Transcript], version: str) -> Iterator[Verdict]:
         bags, fold = self._bagger.bags(transcripts), self._folds(transcripts)
         scores, unlike = self._score(bags, fold), self.likeness_.unlikeness(bags, fold)
+        learned = {"trained_on": "judge"} if self.metadata_["trained_on"] == "judge" else {}
         for i, transcript in enumerate(transcripts):
             for harm, model in self._fitted().items():
                 verdict = Verdict(
@@ -211,11 +212,15 @@ class EmbeddingClassifier:
                     yield verdict
                     continue
                 present = score >= model.threshold
-                usage = {
-                    "threshold": model.threshold,
-                    "out_of_fold": bool(fold[i] >= 0),
-                    "unlikeness": round(float(unlike[i]), 4),
-                } | ({"segments": driving_segments(model, bags, i, int(fold[i]))} if present else {})
+                usage = (
+                    {
+                        "threshold": model.threshold,
+                        "out_of_fold": bool(fold[i] >= 0),
+                        "unlikeness": round(float(unlike[i]), 4),
+                    }
+                    | learned
+                    | ({"segments": driving_segments(model, bags, i, int(fold[i]))} if present else {})
+                )
                 yield replace(verdict, present=present, score=score, outcome="scored", explanation="", usage=usage)
 
     def unlikeness(self, transcripts: Iterable[Transcript]) -> Float:
@@ -321,7 +326,3 @@ class EmbeddingClassifier:
         loaded.harms_, loaded.folds_, loaded.likeness_ = parts.harms, parts.folds, parts.likeness
         loaded.metadata_, loaded.differences_ = parts.metadata, parts.differences
         return loaded
-
-
-def _no_text(named: Mapping[str, Any]) -> Verdict:
-    return Verdict(**named, present=None, outcome="cannot_assess", explanation="the transcript has no text")
