@@ -46,7 +46,7 @@ def doctor(  # noqa: PLR0913 - four records of options, and what is this command
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Look at machine, data and (with --judge) the judge; say what they can and cannot support."""
+    """Look at machine, data, a --classifier and (with --judge) the judge; say what they can and cannot support."""
     from calibration.report.doctor import diagnosis_json, print_diagnosis
     from calibration.study.doctor import Patient, Probing, examine
     from grader.errors import InputError
@@ -67,6 +67,7 @@ def doctor(  # noqa: PLR0913 - four records of options, and what is this command
         rubrics=rubrics,
         store=reading.store,
         settings=study.settings(),
+        classifier=judge.classifier,
     )  # fmt: skip
     probing = Probing(n=number, anchors=anchors, freeze=freeze, seed=study.seed) if asked else None
     with spending(judge.prices) as watch:

@@ -160,4 +160,5 @@ class Diagnosis:
 
     environment: tuple[Check, ...] = ()
     data: tuple[Check, ...] = ()
+    classifier: tuple[Check, ...] = ()
     card: CardFinding | None = None

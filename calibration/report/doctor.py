@@ -51,7 +51,8 @@ def diagnosis_json(found: Diagnosis) -> str:
 
 def print_diagnosis(console: Console, found: Diagnosis) -> None:
     """Print what was found, the gravest first, then the judge's card."""
-    for title, checks in (("This machine", found.environment), ("These data", found.data)):
+    parts = (("This machine", found.environment), ("These data", found.data), ("This classifier", found.classifier))
+    for title, checks in parts:
         if checks:
             print_line(console, title, "bold")
             for check in checks:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from calibration.diagnosis import CardFinding, Check, Diagnosis
+from calibration.study.doctor_classifier import examine_classifier
 from calibration.study.doctor_data import Data, examine_data
 from calibration.study.doctor_environment import examine_environment
 from calibration.study.doctor_judge import examine_judge, freeze_labelled
@@ -39,6 +40,8 @@ class Patient:
     store : path
         Made only when a judge is asked.
     settings : StudySettings
+    classifier : path, optional
+        Folder of a trained one.
     """
 
     sources: Sources
@@ -46,6 +49,7 @@ class Patient:
     rubrics: Mapping[str, Rubric]
     store: Path
     settings: StudySettings = field(default_factory=StudySettings)
+    classifier: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +100,13 @@ def examine(
     """
     environment = examine_environment(patient.setup, patient.store)
     data = _data(patient, track)
+    classifier = () if patient.classifier is None else examine_classifier(patient.classifier)
     card = None
     if probing is not None:
         with Store(patient.store) as store:
             judge = open_judge(patient.setup, patient.rubrics, store=store, watch=watch)
             card = _card(patient, judge, probing, track)
-    return Diagnosis(environment=environment, data=data, card=card)
+    return Diagnosis(environment=environment, data=data, classifier=classifier, card=card)
 
 
 def _data(patient: Patient, track: Track) -> tuple[Check, ...]:
