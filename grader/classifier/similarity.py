@@ -73,8 +73,9 @@ def rank_by_examples(
     Returns
     -------
     list of (id, similarity)
-        The largest, over the agent's segments, of the cosine to the nearest harmful example less that to the nearest
-        harmless one: in [-2, 2], for ranking only. It is no probability, and no rate may rest on it.
+        The largest, over the agent's segments (all, where it said nothing), of the cosine to the nearest harmful
+        example less that to the nearest harmless one: in [-2, 2], -2 without any text. For ranking only: it is no
+        probability, and no rate may rest on it.
 
     Raises
     ------
