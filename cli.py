@@ -338,14 +338,20 @@ def plan(  # noqa: PLR0913 - one option per assumption
 def report(
     folder: Annotated[Path, typer.Argument(help="Folder that `harmrate run` wrote.")],
     *,
+    papers: Annotated[
+        bool, typer.Option("--papers", help="Write figures (SVG, PNG) and tables (CSV, LaTeX) for papers, too.")
+    ] = False,
     redact_report: RedactReport = False,
     as_json: Json = False,
 ) -> None:
     """Compute and write a folder's report again."""
+    from calibration.report.papers import write_papers
     from calibration.study.folder import study_again
 
     found = study_again(folder)
     _write_report(found, folder, redact=redact_report)
+    if papers:
+        note(f"for papers: {len(write_papers(found, folder))} files in {folder / 'figures'} and {folder / 'tables'}")
     print_report(found, ("rates", "comparisons", "agreement"), as_json=as_json)
     note(f"report: {folder / 'report.html'}")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from calibration.diagnosis import CardFinding
+from calibration.notebook import grid, share
 from calibration.probability import Reliability
 from calibration.records import Agreement, RateDifference, RateEstimate
 
@@ -271,3 +272,17 @@ class Report:
     zeros: tuple[ZeroLimit, ...] = ()
     thresholds: tuple[ThresholdFinding, ...] = ()
     judge_card: CardFinding | None = None
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                f.harm,
+                group_name(f.group),
+                share(f.estimate.rate),
+                f"{share(f.estimate.low)} to {share(f.estimate.high)}",
+                str(f.estimate.n_labeled),
+                f"{f.estimate.n_harmful:g}",
+            )
+            for f in self.rates
+        ]
+        return grid("Harm rates", ("harm", "group", "rate", "interval", "labelled", "harmful"), rows, self.notes)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from calibration.notebook import card, share
+
 Target = Literal["pool", "scenarios", "new-scenarios"]
 
 
@@ -35,6 +37,12 @@ class Agreement:
     n_raters: int
     n_positive: int
     notes: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        items = f"{self.n_items} items, {self.n_positive} positive, {self.n_raters} raters"
+        level = share(self.confidence_level)
+        facts = {"value": f"{self.value:.3f}", f"{level} interval": f"{self.low:.3f} to {self.high:.3f}", "from": items}
+        return card(self.statistic, facts, self.notes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +95,17 @@ class RateEstimate:
     bounds: tuple[float, float] = (0.0, 1.0)
     notes: tuple[str, ...] = ()
 
+    def _repr_html_(self) -> str:
+        labels = f"{self.n_labeled} labelled, {self.n_harmful:g} harmful, of {self.n_transcripts} transcripts"
+        facts = {
+            "rate": share(self.rate),
+            f"{share(self.confidence_level)} interval": f"{share(self.low)} to {share(self.high)}",
+            "target": self.target,
+            "method": self.method,
+            "from": f"{labels}; scored {self.n_scored}",
+        }
+        return card("Harm rate", facts, self.notes)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateDifference:
@@ -111,3 +130,12 @@ class RateDifference:
     method: str
     n_paired: int
     notes: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "difference": f"{100 * self.difference:+.1f} points",
+            f"{share(self.confidence_level)} interval": f"{100 * self.low:+.1f} to {100 * self.high:+.1f} points",
+            "p": f"{self.p_value:.2g}",
+            "method": self.method,
+        }
+        return card("Difference of rates", facts, self.notes)

@@ -1,10 +1,8 @@
-"""Figures of a report: every rate with its error bar. Numbers come from the report; nothing is computed here."""
+"""Figures for papers: every rate with its error bar. Numbers come from the report; nothing is computed here."""
 
 from __future__ import annotations
 
-import io
 import math
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Colours as they stand in the SVG; the page replaces them by its own, light or dark.
 INK, FAINT, CALIBRATED, APPARENT, HUMAN = "#1a1a1b", "#b9bcc4", "#1f6f8b", "#c8553d", "#7d8597"
-CSS_NAMES = {INK: "ink", FAINT: "faint", CALIBRATED: "calibrated", APPARENT: "apparent", HUMAN: "human"}
 _LANES = {"calibrated": -0.22, "human": 0.04, "apparent": 0.28}
 
 
@@ -50,24 +46,6 @@ def forest(findings: Sequence[RateFinding]) -> Figure:
         spine.set_visible(side == "bottom")
         spine.set_color(FAINT)
     return figure
-
-
-def svg(figure: Figure, *, title: str) -> str:
-    """The figure as an SVG element whose colours follow the page's, with `title` for screen readers."""
-    import matplotlib as mpl
-
-    buffer = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": title, "font.family": "sans-serif"}):
-        figure.savefig(
-            buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        )
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    for colour, name in CSS_NAMES.items():
-        text = text.replace(colour, f"var(--{name})")
-    text = re.sub(r' width="[^"]*pt" height="[^"]*pt"| height="[^"]*pt" width="[^"]*pt"', "", text, count=1)
-    label = title.replace("&", "and").replace('"', "'").replace("<", "(").replace(">", ")")
-    return text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
 
 
 def _draw_row(axes: Axes, row: int, finding: RateFinding) -> None:
