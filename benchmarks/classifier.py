@@ -4,8 +4,9 @@ python -m benchmarks.classifier [--data FOLDER] [--store FILE] [--seed 0]
 
 `best` is the shipped head: chosen for each fold on the other folds. `probe` is MiniLM on 900-character chunks of the
 flat text, their mean, maximum and last, with logistic regression; `tf-idf` words and word pairs of the flat text with
-logistic regression. AUROC is the mean over the folds. The heads and their order were drawn up with R-Judge and the
-lie detector in view; AgentLeak was not looked at.
+logistic regression. AUROC is the mean over the folds. The heads, their order and the rule that chooses among them were
+screened on R-Judge and the lie detector by their outer folds: those two tables are optimistic. AgentLeak was not looked
+at, and is the clean test.
 """
 
 from __future__ import annotations
