@@ -112,6 +112,7 @@ def run(  # noqa: PLR0913 - five records of options, and what is this command's 
     graders = Graders(
         judge=None if verdicts is not None and not judge.judge else judge.setup(),
         rubrics=rubrics,
+        gate="keyword" if judge.keyword_gate else "none",
         classifier=judge.classifier,
         training=train,
     )
@@ -152,6 +153,7 @@ def grade(
     from calibration.study.inputs import Sources
     from grader import EmbeddingClassifier
     from grader.grading import iter_rows, save_rows
+    from grader.judge.keyword_gate import KeywordGate
     from grader.judge.noise import RepeatTally
     from grader.judge.setup import estimate_judges, open_judges
     from grader.rubrics import load_rubrics
@@ -167,7 +169,9 @@ def grade(
             typer.echo(estimate_judges(judge.setup(), rubrics, logs.read_transcripts(), store=store).summary())
             return
         graders: list[Grader] = []
-        if judge.judge or judge.classifier is None:
+        if judge.keyword_gate:
+            graders.append(KeywordGate.among(rubrics))
+        if judge.judge or not (judge.keyword_gate or judge.classifier):
             graders.append(open_judges(judge.setup(), rubrics, store=store, watch=watch))
         if judge.classifier is not None:
             graders.append(EmbeddingClassifier.load(judge.classifier))

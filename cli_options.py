@@ -147,6 +147,9 @@ class JudgeOptions:
         list[str],
         typer.Option(help="Model id, or local:PATH.gguf (default: claude-sonnet-5-5); several make a panel."),
     ] = field(default_factory=list)
+    keyword_gate: Annotated[
+        bool, typer.Option("--keyword-gate", help="The public keyword gates as one more grader, to compare with.")
+    ] = False
     cascade: Annotated[
         bool, typer.Option("--cascade", help="Ask the second judge only where the first is not sure.")
     ] = False

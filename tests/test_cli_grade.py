@@ -134,3 +134,27 @@ def test_repeats_say_how_often_the_judge_contradicts_itself(server: MessagesServ
     # one of sixty transcripts flipped; 1/60 and its exact binomial interval
     assert code == 0 and "two answers to one question differ in 1.7% [0.0%, 8.9%]; 1 of 60 transcripts flipped" in told
     assert len(read_verdicts("v.jsonl")) == 2 * N
+
+
+def test_the_keyword_gates_grade_without_a_key(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    study = Path(__file__).parents[1] / "examples" / "study" / "transcripts.jsonl"
+    command = ["grade", str(study), "--keyword-gate", "--out", "gate.parquet"]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    verdicts = read_verdicts("gate.parquet")
+    assert set(verdicts["grader"]) == {"keyword-gate"} and len(verdicts) == 600 * verdicts["harm"].nunique()
+    refused = CliRunner().invoke(app, [*command, "--harm", "deception"])
+    assert refused.exit_code == 2 and "no keyword gate for deception" in refused.stderr
+
+
+def test_gate_and_judge_stand_side_by_side_in_a_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = Path(__file__).parents[1] / "examples" / "study"
+    replies = ["--judge", "simulated-judge", "--replies", str(study / "replies.jsonl"), "--train", "never"]
+    command = ["run", str(study / "transcripts.jsonl"), *replies, "--keyword-gate", "--harm", "blackmail"]
+    result = CliRunner().invoke(app, [*command, "--out", "report", "--json"])
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert set(report["rates"][0]["grader_rates"]) == {"simulated-judge", "keyword-gate"}
+    assert report["rates"][0]["grader"] == "simulated-judge"

@@ -32,6 +32,7 @@ from grader.classifier import EmbeddingClassifier
 from grader.errors import InputError
 from grader.grading import iter_rows
 from grader.judge.client import Reply, Request
+from grader.judge.keyword_gate import KeywordGate
 from grader.judge.setup import JudgeSetup, open_judges
 from grader.progress import Track, untracked
 from grader.rubrics import Rubric
@@ -54,6 +55,8 @@ class Graders:
     judge : JudgeSetup or None
         None where verdicts were imported.
     rubrics : mapping from harm to Rubric
+    gate : {"none", "keyword"}
+        Whether the public keyword gates take part, to be compared with.
     classifier : path, optional
         A trained classifier to use as it is.
     training : {"when-possible", "never"}
@@ -62,6 +65,7 @@ class Graders:
 
     judge: JudgeSetup | None
     rubrics: Mapping[str, Rubric]
+    gate: Literal["none", "keyword"] = "none"
     classifier: Path | None = None
     training: Training = "when-possible"
 
@@ -116,7 +120,8 @@ def run(
     judge = None if graders.judge is None else open_judges(graders.judge, graders.rubrics, store=store, watch=watch)
     classifier = _classifier(sources, graders, labels, store, track)
     out.mkdir(parents=True, exist_ok=True)
-    working = [g for g in (judge, classifier) if g is not None]
+    gate = KeywordGate.among(graders.rubrics) if graders.gate == "keyword" else None
+    working = [g for g in (judge, classifier, gate) if g is not None]
     _write_verdicts(out / VERDICTS, imported, sources, working, track)
     verdicts = read_verdicts(out / VERDICTS)
     keep_transcripts(sources.read_transcripts(), chosen_ids(verdicts, labels), out / TRANSCRIPTS)

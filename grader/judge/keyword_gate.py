@@ -132,6 +132,21 @@ class KeywordGate:
         self.gates = {harm: gates[harm] for harm in wanted}
         self.version = f"gates-{digest}"
 
+    @classmethod
+    def among(cls, harms: Iterable[str]) -> Self:
+        """The shipped gates of those `harms` that have one.
+
+        Raises
+        ------
+        InputError
+            None of them has one.
+        """
+        gates, _ = _read_gates(SHIPPED)
+        wanted = list(harms)
+        if not (known := [harm for harm in wanted if harm in gates]):
+            raise InputError(f"there is no keyword gate for {', '.join(wanted)}, only for {', '.join(gates)}")
+        return cls(harms=known)
+
     def grade(self, transcripts: Iterable[Transcript]) -> Iterator[Verdict]:
         """Yield one verdict per transcript and harm; a transcript without a word of the agent cannot be assessed."""
         for transcript in transcripts:
