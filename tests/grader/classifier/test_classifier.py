@@ -7,6 +7,7 @@ import pytest
 
 from grader.classifier import EmbeddingClassifier, can_train
 from grader.classifier.bags import CHUNK
+from grader.classifier.folds import Folds
 from grader.errors import InputError
 from grader.store import Store
 from grader.transcript import Message, Transcript
@@ -57,19 +58,24 @@ def test_a_labelled_transcript_is_scored_by_the_fold_that_did_not_see_it(fitted)
     assert scores(fitted, renamed) == pytest.approx(scores(fitted, transcripts))
 
 
-def test_flipping_ones_own_label_does_not_move_ones_score():
+@pytest.mark.parametrize("at", [5, 6])
+def test_flipping_ones_own_label_does_not_move_ones_score(at, monkeypatch):
+    """Folds are drawn with an eye on the labels; here they are given, so that only the training could see the label."""
     transcripts, y = corpus()
+    n = len(transcripts)
+    given = Folds(np.arange(n) % 5, 5, "scenario", np.arange(n))
+    monkeypatch.setattr("grader.classifier.classifier.assign_folds", lambda *_, **__: given)
     flipped = y.copy()
-    flipped[5] = 1 - flipped[5]
-    # The sigmoid has two numbers fitted on all out-of-fold scores, so the log-odds are compared.
-    odds = []
+    flipped[at] = 1 - flipped[at]
+    odds, others = [], []
     for label in (y, flipped):
         classifier = EmbeddingClassifier(WordEncoder(), n_folds=5).fit(transcripts, {"h": label}, groups=range(120))
-        bags = classifier._bagger.bags(transcripts[5:6])
-        held_out = np.array([classifier.folds_[transcripts[5].content_hash]])
-        odds.append((held_out[0], classifier.harms_["h"].log_odds(bags, held_out)[0], classifier))
-    if odds[0][0] == odds[1][0] and odds[0][2].folds_ == odds[1][2].folds_:
-        assert odds[0][1] == pytest.approx(odds[1][1])
+        bags = classifier._bagger.bags(transcripts[at : at + 1])
+        # The sigmoid has two numbers fitted on all out-of-fold scores, so the log-odds are compared.
+        odds.append(classifier.harms_["h"].log_odds(bags, np.array([at % 5]))[0])
+        others.append(classifier.harms_["h"].log_odds(bags, np.array([(at + 1) % 5]))[0])
+    assert odds[0] == pytest.approx(odds[1])
+    assert others[0] != pytest.approx(others[1]), "a fold that trained on the label is moved by it"
 
 
 def test_random_labels_give_chance_out_of_fold_and_memory_in_sample():
