@@ -143,6 +143,15 @@ def test_keys_lead_through_it(open_page, demo_page):
     assert page.locator("#report").is_visible() and not page.locator("#transcripts").is_visible()
 
 
+def test_the_view_of_transcripts_scrolls_inside_and_not_as_a_whole(open_page, demo_page):
+    page = open_page(demo_page[0], place="#transcript?id=run-008")
+    page.locator("a[data-mark]").first.click()
+    page.wait_for_selector("mark.found")
+    page.locator("#rows").evaluate("box => box.scrollTo(0, 10000)")
+    assert page.evaluate("document.documentElement.scrollHeight - innerHeight") <= 0
+    assert page.locator("#search").is_visible() and page.evaluate("scrollY") == 0
+
+
 def test_paper_gets_the_report_and_not_the_browser(open_page, demo_page):
     page = open_page(demo_page[0], place="#transcripts")
     page.emulate_media(media="print")

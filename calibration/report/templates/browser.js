@@ -84,6 +84,7 @@
   const BATCH = 60;
   let shown = [], made = 0, current = null;
   const signs = { yes: "●", no: "○", unscored: "?", tie: "◐" };
+  const tells = (key) => groups.has(key) && groups.get(key).size > 1;
   const row = (n) => {
     const item = data.items[n];
     const badges = data.harms.map((harm) => {
@@ -99,7 +100,7 @@
     return el("li", {}, el("a", { href: `#transcript?id=${encodeURIComponent(item.id)}`, "data-n": n,
       "aria-current": n === current ? "true" : null },
       el("bdi", { class: "id" }, visible(item.id)), el("span", { class: "facts" },
-        ["scenario", "arm", "model"].map((key) => item.facts[key]).filter(Boolean).map(visible).join(" · ")),
+        ["scenario", "arm", "model"].filter(tells).map((key) => item.facts[key]).filter(Boolean).map(visible).join(" · ")),
       el("span", { class: "badges" }, ...badges)));
   };
   const rows = byId("rows");
