@@ -418,7 +418,24 @@ def test_quiet_leaves_out_notes_but_not_what_qualifies_a_number(campaign):
     assert "valid only for this sample" in err
 
 
-@pytest.mark.parametrize("command", ["run", "grade", "train", "agreement", "rate", "compare", "plan", "report"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run",
+        "grade",
+        "export",
+        "train",
+        "agreement",
+        "rate",
+        "compare",
+        "plan",
+        "report",
+        "demo",
+        "init",
+        "serve",
+        "doctor",
+    ],
+)
 def test_help_ends_in_an_example(command):
     code, out, _ = harmrate(command, "--help")
     assert code == 0 and f"Example: harmrate {command}" in out
