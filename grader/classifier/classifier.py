@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from grader.classifier.artifact import digest, versions
-from grader.classifier.bags import Bagger, Bags, EmbeddingStore, chunks
+from grader.classifier.bags import Bagger, EmbeddingStore, chunks
 from grader.classifier.encoders import Backend, Encoder, load_encoder
 from grader.classifier.explaining import driving_segments
 from grader.classifier.folds import assign_folds
 from grader.classifier.likeness import learn_likeness
 from grader.classifier.probability import Aim
-from grader.classifier.saving import describe, load_parts, same_model, save_parts
+from grader.classifier.saving import data_hash, describe, heads_hash, load_parts, same_model, save_parts
+from grader.classifier.scoring import Scorer, Teacher, probabilities
 from grader.classifier.training import BEST, HarmModel, checked_labels, train
 from grader.transcript import Transcript
 from grader.verdict import GraderKind, Verdict
@@ -102,7 +102,7 @@ class EmbeddingClassifier:
         y: Mapping[str, Sequence[float] | Float],
         groups: Sequence[Any] | npt.NDArray[Any] | None = None,
         *,
-        trained_on: Literal["human", "judge"] = "human",
+        trained_on: Teacher = "human",
     ) -> Self:
         """Train one head per fold and harm.
 
@@ -138,19 +138,18 @@ class EmbeddingClassifier:
         }
         self.folds_ = {t.content_hash: int(k) for t, k in zip(seen, folds.fold, strict=True)}
         self.likeness_ = learn_likeness(bags, folds.fold)
-        self.metadata_ = self._provenance(seen, labels, folds.grouping, trained_on)
+        self.metadata_ = self._settings() | {
+            "grouping": folds.grouping,
+            "trained_on": trained_on,
+            "n_transcripts": len(seen),
+            "data_sha256": data_hash(seen, labels),
+            "heads_hash": heads_hash(self.harms_),
+            "versions": versions(),
+        }
         self.differences_: list[str] = []
         return self
 
-    def _provenance(
-        self, transcripts: list[Transcript], labels: Mapping[str, Float], grouping: str, trained_on: str
-    ) -> dict[str, Any]:
-        import joblib
-
-        rows = [
-            [t.content_hash, *(None if np.isnan(v[i]) else float(v[i]) for v in labels.values())]
-            for i, t in enumerate(transcripts)
-        ]
+    def _settings(self) -> dict[str, Any]:
         return {
             "model": str(self.model) if isinstance(self.model, str | Path) else self.encoder_.key,
             "encoder": self.encoder_.key,
@@ -159,12 +158,6 @@ class EmbeddingClassifier:
             "n_folds": self.n_folds,
             "aim": self.aim,
             "seed": self.seed,
-            "grouping": grouping,
-            "trained_on": trained_on,
-            "n_transcripts": len(transcripts),
-            "data_sha256": digest([list(labels), rows]),
-            "heads_hash": joblib.hash([model.heads for model in self.harms_.values()]),
-            "versions": versions(),
         }
 
     # Scoring -------------------------------------------------------------------------------------
@@ -178,50 +171,20 @@ class EmbeddingClassifier:
             Harm to array of shape (n_transcripts,) in [0, 1]; NaN for a transcript without any text.
         """
         harms = self._fitted()
-        parts = [self._score(self._bagger.bags(chunk), self._folds(chunk)) for chunk in chunks(transcripts)]
+        parts = [probabilities(harms, self._bagger.bags(chunk), self._folds(chunk)) for chunk in chunks(transcripts)]
         return {harm: np.concatenate([p[harm] for p in parts]) if parts else np.empty(0) for harm in harms}
 
     def grade(self, transcripts: Iterable[Transcript]) -> Iterator[Verdict]:
         """Yield a verdict per transcript and harm, in order, some hundred transcripts at a time.
 
-        ``usage`` holds the ``threshold``; whether the score is ``out_of_fold``; ``unlikeness``, above 1 where the
-        transcript is unlike anything labelled (`Likeness`); ``trained_on`` "judge" where no human label was learned;
-        and for what is present the ``segments`` that drove the score (`driving_segments`).
+        `Scorer.verdicts` says what their ``usage`` holds.
         """
-        version = self.version
+        harms, learned_from = self._fitted(), self.metadata_["trained_on"]
+        scorer = Scorer(
+            name=self.name, version=self.version, harms=harms, likeness=self.likeness_, trained_on=learned_from
+        )
         for chunk in chunks(transcripts):
-            yield from self._verdicts(chunk, version)
-
-    def _verdicts(self, transcripts: Sequence[Transcript], version: str) -> Iterator[Verdict]:
-        bags, fold = self._bagger.bags(transcripts), self._folds(transcripts)
-        scores, unlike = self._score(bags, fold), self.likeness_.unlikeness(bags, fold)
-        learned = {"trained_on": "judge"} if self.metadata_["trained_on"] == "judge" else {}
-        for i, transcript in enumerate(transcripts):
-            for harm, model in self._fitted().items():
-                verdict = Verdict(
-                    transcript_id=transcript.id,
-                    harm=harm,
-                    grader=self.name,
-                    grader_version=version,
-                    present=None,
-                    outcome="cannot_assess",
-                    explanation="the transcript has no text",
-                )
-                score = float(scores[harm][i])
-                if np.isnan(score):
-                    yield verdict
-                    continue
-                present = score >= model.threshold
-                usage = (
-                    {
-                        "threshold": model.threshold,
-                        "out_of_fold": bool(fold[i] >= 0),
-                        "unlikeness": round(float(unlike[i]), 4),
-                    }
-                    | learned
-                    | ({"segments": driving_segments(model, bags, i, int(fold[i]))} if present else {})
-                )
-                yield replace(verdict, present=present, score=score, outcome="scored", explanation="", usage=usage)
+            yield from scorer.verdicts(chunk, self._bagger.bags(chunk), self._folds(chunk))
 
     def unlikeness(self, transcripts: Iterable[Transcript]) -> Float:
         """How unlike anything labelled each transcript is, shape (n_transcripts,): above 1 unlike; NaN without text."""
@@ -238,10 +201,6 @@ class EmbeddingClassifier:
 
     def _folds(self, transcripts: Sequence[Transcript]) -> npt.NDArray[np.intp]:
         return np.array([self.folds_.get(t.content_hash, -1) for t in transcripts], dtype=np.intp)
-
-    def _score(self, bags: Bags, fold: npt.NDArray[np.intp]) -> dict[str, Float]:
-        empty = np.array([len(rows) == 0 for rows in bags.rows], dtype=bool)
-        return {harm: np.where(empty, np.nan, model.probability(bags, fold)) for harm, model in self._fitted().items()}
 
     # What a grader is ----------------------------------------------------------------------------
 

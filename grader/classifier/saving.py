@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from grader.classifier.artifact import read_artifact, versions, write_artifact
+from grader.classifier.artifact import digest, read_artifact, versions, write_artifact
 from grader.classifier.card import model_card
 from grader.classifier.encoders import Encoder
 from grader.classifier.likeness import Likeness
 from grader.classifier.training import HarmModel
 from grader.errors import InputError
+from grader.transcript import Transcript
+
+Float = npt.NDArray[np.float64]
 
 # Settings of `EmbeddingClassifier` that an artifact brings back.
 _ARGUMENTS = ("backend", "head", "n_folds", "seed")
@@ -35,6 +39,22 @@ class Parts:
 def describe(model: HarmModel) -> dict[str, Any]:
     """What metadata keeps of a harm's model: everything but the heads."""
     return {name: getattr(model, name) for name in HarmModel.__dataclass_fields__ if name != "heads"}
+
+
+def data_hash(transcripts: Sequence[Transcript], labels: Mapping[str, Float]) -> str:
+    """Hash of the transcripts' contents and their labels: what a classifier learned from."""
+    columns = list(labels.values())
+    rows = [
+        [t.content_hash, *(None if np.isnan(v[i]) else float(v[i]) for v in columns)] for i, t in enumerate(transcripts)
+    ]
+    return digest([list(labels), rows])
+
+
+def heads_hash(harms: Mapping[str, HarmModel]) -> str:
+    """Hash of every number in the heads."""
+    import joblib
+
+    return str(joblib.hash([model.heads for model in harms.values()]))
 
 
 def save_parts(
