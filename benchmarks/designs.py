@@ -5,7 +5,7 @@ the rate is estimated as `harmrate rate` does. `bias of 1/pi` is that of the pla
 the inclusion probabilities are true; `bias of rate` is that of the printed rate. Both are against each pool's own rate,
 in points and (in brackets) in standard errors.
 
-    python -m benchmarks.designs [--data-sets 1000] [--rates 0.03 0.15] [--workers 1] [--seed 20261125]
+    python -m benchmarks.designs [--designs uniform ...] [--data-sets 1000] [--rates 0.03 0.15] [--workers 1]
 """
 
 from __future__ import annotations
@@ -194,10 +194,15 @@ def _mean_and_error(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def rows(
-    rates: Sequence[float] = RATES, *, data_sets: int = 1_000, workers: int = 1, seed: int = SEED
+    rates: Sequence[float] = RATES,
+    designs: Sequence[str] = tuple(DESIGNS),
+    *,
+    data_sets: int = 1_000,
+    workers: int = 1,
+    seed: int = SEED,
 ) -> Iterator[DesignRow]:
-    """All designs at all rates."""
-    cells = [(design, rate) for rate in rates for design in DESIGNS]
+    """The designs at all rates; each row has a seed of its own, whichever others are run."""
+    cells = [(design, rate) for rate in rates for design in designs]
     run = partial(_measure_cell, data_sets=data_sets, seed=seed)
     if workers == 1:
         yield from map(run, cells)
@@ -240,11 +245,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.designs", description=__doc__)
     parser.add_argument("--data-sets", type=int, default=1_000)
     parser.add_argument("--rates", type=float, nargs="+", default=RATES)
+    parser.add_argument("--designs", nargs="+", choices=list(DESIGNS), metavar="DESIGN", default=list(DESIGNS))
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seed", type=int, default=SEED)
     options = parser.parse_args()
     start = time.perf_counter()
-    found = list(rows(options.rates, data_sets=options.data_sets, workers=options.workers, seed=options.seed))
+    size = {"data_sets": options.data_sets, "workers": options.workers}
+    found = list(rows(options.rates, options.designs, **size, seed=options.seed))
     print(report(found))
     print(f"\n{time.perf_counter() - start:.0f} s")
 

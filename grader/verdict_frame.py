@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 import pandas as pd
+from pydantic_core import from_json
 
 from grader.transcript import FACTS
 from grader.verdict import Verdict
@@ -48,12 +49,11 @@ def typed(frame: pd.DataFrame) -> pd.DataFrame:
             frame[column] = _DEFAULTS.get(column)
         elif column in _DEFAULTS:
             frame[column] = frame[column].where(frame[column].notna(), _DEFAULTS[column])
-    frame["evidence"] = [_parsed(value, list) for value in frame["evidence"]]
+    frame["evidence"] = [_parsed(value, list) for value in frame["evidence"].tolist()]
     frame["usage"] = parsed_column(frame, "usage")
     text = [c for c in VERDICT_COLUMNS if c not in {"present", "score", "repeat", "epoch", *JSON_COLUMNS}]
     for column in text:
-        frame[column] = [None if _missing(v) else str(v) for v in frame[column]]
-        frame[column] = frame[column].astype(object)
+        frame[column] = _text(frame[column])
     frame["present"] = frame["present"].astype("boolean")
     frame["score"] = pd.to_numeric(frame["score"], errors="coerce").astype(float)
     frame["repeat"] = _whole(frame["repeat"]).fillna(0).astype("int64")
@@ -62,17 +62,29 @@ def typed(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[[*VERDICT_COLUMNS, *others]].reset_index(drop=True)
 
 
+def _text(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Python's own strings, None where there is none."""
+    if isinstance(column.dtype, pd.StringDtype):  # nothing to convert: no look at each value
+        plain: pd.Series[Any] = column.astype(object)
+        return plain.where(column.notna(), None)
+    values = [None if _missing(v) else str(v) for v in column.tolist()]
+    return pd.Series(values, index=column.index, dtype=object)
+
+
 def _whole(column: pd.Series[Any]) -> pd.Series[Any]:
     """Whole numbers; what is none, or has more digits than a number can count with, is missing."""
-    countable = [None if isinstance(value, int) and abs(value) >= 2**53 else value for value in column]
-    numbers = pd.to_numeric(pd.Series(countable, index=column.index, dtype=column.dtype), errors="coerce")
-    return numbers.where(numbers.abs() < 2**53).round().astype("Int64")
+    numbers = column
+    if column.dtype == object:
+        countable = [None if isinstance(value, int) and abs(value) >= 2**53 else value for value in column]
+        numbers = pd.Series(countable, index=column.index, dtype=object)
+    numbers = pd.to_numeric(numbers, errors="coerce")
+    return numbers.where((numbers > -(2**53)) & (numbers < 2**53)).round().astype("Int64")
 
 
 def parsed_column(frame: pd.DataFrame, column: str) -> pd.Series[Any]:
     """The objects of a column that may hold them as JSON text; empty where there is none."""
     values: list[Any] = (
-        [_parsed(value, dict) for value in frame[column]] if column in frame else [{} for _ in range(len(frame))]
+        [_parsed(v, dict) for v in frame[column].tolist()] if column in frame else [{} for _ in range(len(frame))]
     )
     return pd.Series(values, index=frame.index, dtype=object)
 
@@ -83,8 +95,18 @@ def _missing(value: object) -> bool:
 
 def _parsed(value: Any, empty: Callable[[], Any]) -> Any:
     if isinstance(value, str):
+        if value in ("[]", "{}"):  # most rows have no quotes
+            return empty()
         try:
-            value = json.loads(value)
+            value = _loads(value)
         except ValueError:
             return empty()
     return value if isinstance(value, type(empty())) else empty()
+
+
+def _loads(text: str) -> Any:
+    """`json.loads`, twice as fast for all texts but odd ones."""
+    try:
+        return from_json(text)
+    except ValueError:
+        return json.loads(text)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import infer_dtype, is_float_dtype
 
 from grader.errors import InputError
 from grader.scale import TRUTH, ScoreScale
@@ -44,8 +45,7 @@ def with_outcomes(frame: pd.DataFrame, path: Path, scale: ScoreScale | None) -> 
     if scale is not None:
         pairs = zip(parsed_column(frame, "usage"), raw.notna(), strict=True)
         frame["usage"] = pd.Series([{**u, **scale.told()} if known else u for u, known in pairs], index=frame.index)
-    given = frame["outcome"] if "outcome" in frame else pd.Series(None, index=frame.index, dtype=object)
-    outcome = given.where(given.notna(), present.notna().map({True: "scored", False: "not_graded"}))
+    outcome = _outcomes(frame, present)
     if not (known := outcome.isin(OUTCOMES)).all():
         raise InputError(f"outcome {outcome[~known].iloc[0]!r} is none of {', '.join(OUTCOMES)}", file=path)
     if ((outcome == "scored") & present.isna()).any():
@@ -57,10 +57,27 @@ def with_outcomes(frame: pd.DataFrame, path: Path, scale: ScoreScale | None) -> 
     return frame.assign(score=score.where(scored), present=present.where(scored), outcome=outcome)
 
 
+def _outcomes(frame: pd.DataFrame, present: pd.Series[Any]) -> pd.Series[Any]:
+    """What became of each verdict; where the table does not say, whether there is a side."""
+    if "outcome" in frame and frame["outcome"].notna().all():
+        return frame["outcome"]
+    given = frame["outcome"].astype(object) if "outcome" in frame else pd.Series(None, index=frame.index, dtype=object)
+    return given.where(given.notna(), present.notna().map({True: "scored", False: "not_graded"}))
+
+
+def refuse_doubles(frame: pd.DataFrame, path: Path) -> None:
+    """Raise where one grader says something of one transcript and harm twice."""
+    if (twice := frame.duplicated([*REQUIRED, "repeat"])).any():
+        row = frame[twice].iloc[0]
+        record = f"transcript {row['transcript_id']!r}"
+        raise InputError(f"two verdicts by {row['grader']!r} on {row['harm']!r}", file=path, record=record)
+
+
 def _numbers(frame: pd.DataFrame, scale: ScoreScale, path: Path) -> pd.Series[float]:
     if "score" not in frame:
         return pd.Series(float("nan"), index=frame.index)
-    numbers = frame["score"].map(_number, na_action="ignore").astype(float)
+    told = frame["score"]
+    numbers = (told if is_float_dtype(told.dtype) else told.map(_number, na_action="ignore")).astype(float)
     wrong = (numbers.isna() & frame["score"].notna()) | (numbers < scale.low) | (numbers > scale.high)
     if wrong.any():
         row = frame[wrong].iloc[0]
@@ -79,6 +96,8 @@ def _number(value: Any) -> float:
 def _booleans(frame: pd.DataFrame, path: Path) -> pd.Series[bool]:
     if "present" not in frame:
         return pd.Series(pd.NA, index=frame.index, dtype="boolean")
+    if infer_dtype(frame["present"], skipna=True) == "boolean":
+        return frame["present"].astype("boolean")
     text = frame["present"].astype("string").str.strip().str.lower()
     truth = text.map(dict(TRUTH), na_action="ignore").astype("boolean")
     unknown = truth.isna() & text.notna() & ~text.isin(["", "none", "null", "nan"]).fillna(value=False)
