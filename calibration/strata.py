@@ -14,6 +14,7 @@ from calibration.choosing import (
     UNSCORED,
     BoolArray,
     IntArray,
+    Strata,
     StrataRule,
     apart_from_never_drawn,
     split_by_probability,
@@ -159,43 +160,64 @@ def count_strata(
     labeled = ~np.isnan(labels) & ~zero
     times = as_frequency(frequency, n)
     pi = as_inclusion(inclusion_probability, labeled)
-    if stratum is not None:
-        codes, names = factorize("stratum", stratum, n)
-        if rule == "sides" and pi is None:
-            pi = _sampling_fractions(codes, np.where(labeled, times, 0.0), np.where(zero, 0.0, times), len(names))
-    if stratum is None or rule == "sides":
-        codes, names, flagged = strata_of_scores(scores, labeled, zero, rule, times)
+    rows = _Rows(labels=labels, labeled=labeled, zero=zero, times=times)
+    given = None if stratum is None else factorize("stratum", stratum, n)
+    if given is not None and rule == "sides" and pi is None:
+        pi = _sampling_fractions(given[0], rows, len(given[1]))
+    if given is None or rule == "sides":
+        strata = strata_of_scores(scores, labeled, zero, rule, times)
     else:
-        flagged = np.full(len(names), np.nan)
+        strata = (*given, np.full(len(given[1]), np.nan))
     if inclusion_probability is not None and pi is not None:
-        codes, names, flagged = apart_from_never_drawn((codes, names, flagged), pi, zero)
+        strata = apart_from_never_drawn(strata, pi, zero)
     if rule in ("whole-counts", "first-whole-counts") and pi is not None:
-        codes, names, flagged = split_by_probability((codes, names, flagged), pi, labeled, zero, times)
-    groups, n_groups = _groups(cluster, n)
-    cells = codes * n_groups + groups
-    shape: tuple[int, ...] = (len(names),) if cluster is None else (len(names), n_groups)
+        strata = split_by_probability(strata, pi, labeled, zero, times)
+    graded = ~is_unscored(strata[1])[strata[0]] if scores is None else ~np.isnan(scores[:, 0])
+    counts = replace(
+        _counted(rows, strata, None if cluster is None else _groups(cluster, n), pi),
+        n_scored=0 if scores is None and stratum is None else round(float(times[graded].sum())),
+        design=_design(stratum, inclusion_probability, pi, labeled),
+    )
+    counts = _without_empty(counts)
+    return counts if rule == "sides" or counts.design == "stratified" else counts.merged()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """Per transcript, shape (T,): its label, whether it counts as one, harmless by definition, how often it stands."""
+
+    labels: FloatArray
+    labeled: BoolArray
+    zero: BoolArray
+    times: FloatArray
+
+
+def _counted(rows: _Rows, strata: Strata, groups: tuple[IntArray, int] | None, pi: FloatArray | None) -> StrataCounts:
+    """Counts per stratum, and per group of scenarios where there are any."""
+    codes, names, flagged = strata
+    of, n_groups = (np.zeros(len(codes), dtype=np.int64), 1) if groups is None else groups
+    shape: tuple[int, ...] = (len(names),) if groups is None else (len(names), n_groups)
+    cells = codes * n_groups + of
+    labeled, zero = rows.labeled, rows.zero
     weights = np.ones(int(labeled.sum())) if pi is None else 1 / pi[labeled]
-    said, count = labels[labeled], times[labeled]
+    said, count = rows.labels[labeled], rows.times[labeled]
     n_labeled, n_harmful, unequal = _effective(codes[labeled], cells[labeled], said, weights, count, shape)
-    has_grader = ~is_unscored(names)[codes] if scores is None else ~np.isnan(scores[:, 0])
-    zeros = np.bincount(groups[zero], times[zero], minlength=n_groups).astype(np.float64)
-    sizes = np.bincount(cells[~zero], times[~zero], minlength=int(np.prod(shape))).astype(np.float64)
-    counts = StrataCounts(
+    zeros = np.bincount(of[zero], rows.times[zero], minlength=n_groups).astype(np.float64)
+    sizes = np.bincount(cells[~zero], rows.times[~zero], minlength=int(np.prod(shape))).astype(np.float64)
+    return StrataCounts(
         names=tuple(names.tolist()),
         n_transcripts=sizes.reshape(shape),
         n_labeled=n_labeled,
         n_harmful=n_harmful,
         flagged=flagged,
-        known_zero=np.asarray(zeros.sum()) if cluster is None else zeros,
-        n_scored=round(float(times[has_grader].sum())) if scores is not None or stratum is not None else 0,
+        known_zero=np.asarray(zeros.sum()) if groups is None else zeros,
+        n_scored=0,
         labels=round(float(count.sum())),
         harmful=float((count * said).sum()),
         harmless=float((count * (1 - said)).sum()),
-        design=_design(stratum, inclusion_probability, pi, labeled),
+        design="undeclared",
         unequal=unequal,
     )
-    counts = _without_empty(counts)
-    return counts if rule == "sides" or counts.design == "stratified" else counts.merged()
 
 
 def is_unscored(names: Sequence[str] | NDArray[Any]) -> BoolArray:
@@ -213,16 +235,14 @@ def factorize(name: str, values: ArrayLike, n: int) -> tuple[IntArray, NDArray[A
     return np.fromiter(map(lookup.__getitem__, listed), dtype=np.int64, count=n), np.array(list(order), dtype=object)
 
 
-def _sampling_fractions(codes: IntArray, n_labels: FloatArray, n_transcripts: FloatArray, k: int) -> FloatArray:
-    drawn = np.bincount(codes, n_labels, minlength=k)
-    size = np.bincount(codes, n_transcripts, minlength=k)
+def _sampling_fractions(codes: IntArray, rows: _Rows, k: int) -> FloatArray:
+    drawn = np.bincount(codes, np.where(rows.labeled, rows.times, 0.0), minlength=k)
+    size = np.bincount(codes, np.where(rows.zero, 0.0, rows.times), minlength=k)
     fractions: FloatArray = (drawn / np.maximum(size, 1))[codes]
     return fractions
 
 
-def _groups(cluster: ArrayLike | None, n: int) -> tuple[IntArray, int]:
-    if cluster is None:
-        return np.zeros(n, dtype=np.int64), 1
+def _groups(cluster: ArrayLike, n: int) -> tuple[IntArray, int]:
     codes, names = factorize("cluster", cluster, n)
     if UNSCORED in names.tolist():
         msg = "cluster must be known for every transcript, got a missing value."

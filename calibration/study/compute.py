@@ -22,19 +22,7 @@ from calibration.methods import Method
 from calibration.records import Target
 from calibration.study.assumed import controlled_rates, external_rates
 from calibration.study.comparing import independent_comparisons, paired_comparisons
-from calibration.study.joining import (
-    BY_VERDICT,
-    Design,
-    common_harms,
-    denominator,
-    joined_table,
-    named_covariates,
-    no_labels,
-    ordered_graders,
-    pool_facts,
-    with_sets,
-    with_verdict_columns,
-)
+from calibration.study.joining import Design, JoinedPool, joined_pool
 from calibration.study.likeness import likeness_notes
 from calibration.study.looking import looked_at
 from calibration.study.pairs import grader_agreement, human_agreement
@@ -44,7 +32,6 @@ from calibration.study.rating import alternative_annotators, drift_notes, rater_
 from calibration.study.settings import StudySettings
 from calibration.study.thresholds import swept_thresholds
 from calibration.study.versions import other_versions
-from grader.scores import grader_scores
 from labels.labelset import LabelSet
 
 Part = Literal["rates", "agreement", "comparisons"]
@@ -152,74 +139,69 @@ def study(
 ) -> Report:
     """`run_study` with its settings in one record."""
     rng = np.random.default_rng(0) if rng is None else rng
-    scores = grader_scores(verdicts)
-    facts = pool_facts(verdicts, pool)
-    splitting = {key for key in (*settings.by, *settings.where) if key.startswith(BY_VERDICT)}
-    covariates = {key.removeprefix(BY_VERDICT) for key in splitting} | named_covariates(verdicts)
-    wanted = scores if settings.harms is not None else scores[~scores["harm"].isin(covariates)]
-    harms = common_harms(wanted, labels, settings.harms)
-    if labels is not None:
-        labels.check(facts.index)
-    graders = ordered_graders(scores, settings.grader)
-    facts = with_verdict_columns(facts, scores, sorted(splitting), graders[0].name)
-    facts = with_sets(facts, settings.sets, settings.cluster)
-    consensus = no_labels() if labels is None else labels.consensus()
-
-    def join(harm: str, said: pd.DataFrame) -> HarmTable:
-        table = joined_table(harm, facts, said, consensus, design, [g.name for g in graders])
-        return denominator(table, settings.where)
-
-    tables = [join(harm, scores) for harm in harms]
-    old = () if labels is None else tuple(other_versions(verdicts, design))
-    rates: tuple[RateFinding, ...] = ()
-    if "rates" in parts:
-        rates = tuple(f for table in tables for f in rate_findings(table, graders[0].name, settings, old))
-    thresholds: list[ThresholdFinding] = []
-    if labels is not None and "rates" in parts:
-        for harm in harms:
-            thresholds += swept_thresholds(harm, graders[0].name, verdicts, scores, join, settings)
-    comparisons: tuple[ComparisonFinding, ...] = ()
-    if labels is not None and "comparisons" in parts:
-        paired = settings.pairing == "scenario"
-        comparisons = tuple(paired_comparisons(tables, settings) if paired else independent_comparisons(rates))
-    agreement: list[AgreementFinding] = []
-    raters: tuple[RaterFinding, ...] = ()
-    notes = _study_notes(labels, sorted(set(scores["harm"]) - set(harms)))
-    notes = (*notes, *likeness_notes(verdicts), *(provenance or {}).get("decisions", ()))
-    if "agreement" in parts:
-        agreement = list(_agreement(tables, facts, labels, settings, rng))
-        if labels is not None:
-            agreement += alternative_annotators(tables, labels)
-            raters = tuple(rater_findings(tables, labels, settings))
-            notes = (*notes, *drift_notes(tables, labels))
+    told = dict(provenance or {})
+    joined = joined_pool(verdicts, labels, settings, pool=pool, design=design)
+    tables = joined.tables()
+    rates = tuple(_rates(joined, tables)) if "rates" in parts else ()
+    agreement, raters, drift = _agreed(joined, tables, rng) if "agreement" in parts else ((), (), ())
     # Last, so that it takes no random number from another.
-    seen = looked_at(tables, scores, settings, rng) if labels is not None and set(PARTS) <= set(parts) else {}
+    whole = labels is not None and set(PARTS) <= set(parts)
+    seen = looked_at(tables, joined.scores, settings, rng) if whole else {}
     return Report(
         rates=rates,
-        agreement=tuple(agreement),
-        comparisons=comparisons,
-        graders=graders,
-        harms=tuple(harms),
-        provenance=dict(provenance or {}),
-        notes=notes,
+        agreement=agreement,
+        comparisons=tuple(_comparisons(joined, tables, rates)) if "comparisons" in parts else (),
+        graders=joined.graders,
+        harms=joined.harms,
+        provenance=told,
+        notes=(*_study_notes(joined), *likeness_notes(verdicts), *told.get("decisions", ()), *drift),
         raters=raters,
-        thresholds=tuple(thresholds),
+        thresholds=tuple(_thresholds(joined)) if "rates" in parts else (),
         assumed=tuple(_assumed(tables, beside, settings)) if beside is not None and "rates" in parts else (),
         **seen,
     )
 
 
-def _agreement(
-    tables: Iterable[HarmTable],
-    facts: pd.DataFrame,
-    labels: LabelSet | None,
-    settings: StudySettings,
-    rng: np.random.Generator,
-) -> Iterable[AgreementFinding]:
+def _rates(joined: JoinedPool, tables: Sequence[HarmTable]) -> Iterable[RateFinding]:
+    old = () if joined.labels is None else tuple(other_versions(joined.verdicts, joined.design))
     for table in tables:
-        if labels is not None:
-            data, raters, items = labels.reliability_data(table.harm)
-            cluster = _clusters(facts.loc[list(items)], settings.cluster)
+        yield from rate_findings(table, joined.strata_by, joined.settings, old)
+
+
+def _thresholds(joined: JoinedPool) -> Iterable[ThresholdFinding]:
+    for harm in joined.harms if joined.labels is not None else ():
+        yield from swept_thresholds(
+            harm, joined.strata_by, joined.verdicts, joined.scores, joined.table, joined.settings
+        )
+
+
+def _comparisons(
+    joined: JoinedPool, tables: Sequence[HarmTable], rates: Sequence[RateFinding]
+) -> Iterable[ComparisonFinding]:
+    if joined.labels is None:
+        return ()
+    paired = joined.settings.pairing == "scenario"
+    return paired_comparisons(tables, joined.settings) if paired else independent_comparisons(rates)
+
+
+def _agreed(
+    joined: JoinedPool, tables: Sequence[HarmTable], rng: np.random.Generator
+) -> tuple[tuple[AgreementFinding, ...], tuple[RaterFinding, ...], tuple[str, ...]]:
+    """Agreement of graders and people; the raters; what raters did over time, in words."""
+    agreement = tuple(_agreement(joined, tables, rng))
+    labels = joined.labels
+    if labels is None:
+        return agreement, (), ()
+    agreement += tuple(alternative_annotators(tables, labels))
+    return agreement, tuple(rater_findings(tables, labels, joined.settings)), tuple(drift_notes(tables, labels))
+
+
+def _agreement(joined: JoinedPool, tables: Sequence[HarmTable], rng: np.random.Generator) -> Iterable[AgreementFinding]:
+    settings = joined.settings
+    for table in tables:
+        if joined.labels is not None:
+            data, raters, items = joined.labels.reliability_data(table.harm)
+            cluster = _clusters(joined.facts.loc[list(items)], settings.cluster)
             yield from human_agreement(table.harm, data, raters, cluster, settings.confidence_level, rng)
         cluster = _clusters(table.facts, settings.cluster)
         yield from grader_agreement(table, cluster, settings.confidence_level, rng)
@@ -238,11 +220,13 @@ def _assumed(tables: Sequence[HarmTable], beside: Beside, settings: StudySetting
         yield from controlled_rates(tables, beside.controls, settings)
 
 
-def _study_notes(labels: LabelSet | None, left_out: Sequence[str]) -> tuple[str, ...]:
+def _study_notes(joined: JoinedPool) -> tuple[str, ...]:
+    labels = joined.labels
     if labels is None:
         return ("No labels: these are graders' rates, not harm rates.",)
     n = len(labels.raters)
     notes = ["Harm as labelled by one rater." if n == 1 else f"Harm as labelled by these {n} raters.", *labels.notes]
+    left_out = sorted(set(joined.scores["harm"]) - set(joined.harms))
     if left_out:
         notes.append(f"Graded, but left out here: {', '.join(left_out)}.")
     return tuple(notes)

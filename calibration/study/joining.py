@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +11,9 @@ import pandas as pd
 
 from calibration.findings import GraderFacts
 from calibration.study.pool import HarmTable, harm_table, join_episodes
+from calibration.study.settings import StudySettings
 from grader.errors import InputError
+from grader.scores import grader_scores
 from grader.verdict_frame import VERDICT_COLUMNS
 from labels.labelset import LabelSet
 
@@ -167,4 +169,87 @@ def no_labels() -> pd.DataFrame:
     """A consensus nobody has voted for."""
     return pd.DataFrame(
         {"transcript_id": pd.Series(dtype=object), "harm": pd.Series(dtype=object), "y": pd.Series(dtype=float)}
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinedPool:
+    """Verdicts, labels, facts and design of a study, brought together.
+
+    Parameters
+    ----------
+    verdicts : verdict frame
+    labels : LabelSet or None
+    settings : StudySettings
+    design : design frame, "uniform" or None
+    scores : frame of `grader.scores.grader_scores`
+    facts : DataFrame by transcript, of metadata
+    harms : tuple of str
+        Those that have rates.
+    graders : tuple of GraderFacts
+        The one that makes the strata first.
+    consensus : frame of `LabelSet.consensus`
+    """
+
+    verdicts: pd.DataFrame
+    labels: LabelSet | None
+    settings: StudySettings
+    design: Design
+    scores: pd.DataFrame
+    facts: pd.DataFrame
+    harms: tuple[str, ...]
+    graders: tuple[GraderFacts, ...]
+    consensus: pd.DataFrame
+
+    @property
+    def strata_by(self) -> str:
+        """Name of the grader whose sides make the strata."""
+        return self.graders[0].name
+
+    def tables(self) -> list[HarmTable]:
+        """The denominator of every harm."""
+        return [self.table(harm, self.scores) for harm in self.harms]
+
+    def table(self, harm: str, said: pd.DataFrame) -> HarmTable:
+        """The denominator of one harm, where graders' scores are those in `said`."""
+        names = [grader.name for grader in self.graders]
+        table = joined_table(harm, self.facts, said, self.consensus, self.design, names)
+        return denominator(table, self.settings.where)
+
+
+def joined_pool(
+    verdicts: pd.DataFrame,
+    labels: LabelSet | None,
+    settings: StudySettings,
+    *,
+    pool: pd.DataFrame | None = None,
+    design: Design = None,
+) -> JoinedPool:
+    """Bring together what `run_study` is given.
+
+    Raises
+    ------
+    InputError
+        As `run_study`.
+    """
+    scores = grader_scores(verdicts)
+    facts = pool_facts(verdicts, pool)
+    splitting = {key for key in (*settings.by, *settings.where) if key.startswith(BY_VERDICT)}
+    covariates = {key.removeprefix(BY_VERDICT) for key in splitting} | named_covariates(verdicts)
+    wanted = scores if settings.harms is not None else scores[~scores["harm"].isin(covariates)]
+    harms = common_harms(wanted, labels, settings.harms)
+    if labels is not None:
+        labels.check(facts.index)
+    graders = ordered_graders(scores, settings.grader)
+    facts = with_verdict_columns(facts, scores, sorted(splitting), graders[0].name)
+    return JoinedPool(
+        verdicts=verdicts,
+        labels=labels,
+        settings=settings,
+        design=design,
+        scores=scores,
+        facts=with_sets(facts, settings.sets, settings.cluster),
+        harms=tuple(harms),
+        graders=graders,
+        consensus=no_labels() if labels is None else labels.consensus(),
     )

@@ -25,6 +25,7 @@ from calibration.study.folder import (
     write_pool,
 )
 from calibration.study.inputs import Sources, check_labels
+from calibration.study.joining import Design
 from calibration.study.provenance import provenance
 from calibration.study.registration import Registered, decisions, register
 from calibration.study.settings import StudySettings
@@ -119,42 +120,37 @@ def run(
     imported = None if held is None else complete(held, pool)
     judge = None if graders.judge is None else open_judges(graders.judge, graders.rubrics, store=store, watch=watch)
     classifier = _classifier(sources, graders, labels, store, track)
-    out.mkdir(parents=True, exist_ok=True)
     gate = KeywordGate.among(graders.rubrics) if graders.gate == "keyword" else None
-    working = [g for g in (judge, classifier, gate) if g is not None]
-    _write_verdicts(out / VERDICTS, imported, sources, working, track)
+    out.mkdir(parents=True, exist_ok=True)
+    _write_verdicts(out / VERDICTS, imported, sources, [g for g in (judge, classifier, gate) if g is not None], track)
     verdicts = read_verdicts(out / VERDICTS)
     keep_transcripts(sources.read_transcripts(), chosen_ids(verdicts, labels), out / TRANSCRIPTS)
-    if labels is not None:
-        labels.write(out / LABELS)
-    if isinstance(design, pd.DataFrame):
-        write_design(design, out / DESIGN)
-    if isinstance(classifier, EmbeddingClassifier) and graders.classifier is None:
+    _keep(out, pool, labels, design)
+    if classifier is not None and graders.classifier is None:
         classifier.save(out / CLASSIFIER)
-    write_pool(pool, out / POOL)
-    hashes = {harm: rubric.hash for harm, rubric in graders.rubrics.items()}
     told = provenance(
         settings,
         seed=seed,
         command=command,
         inputs={"transcripts": pool_hash(pool)} | sources.hashes(),
         design=design if isinstance(design, str) else None,
-        rubrics=hashes,
+        rubrics={harm: rubric.hash for harm, rubric in graders.rubrics.items()},
     )
     if study_file is not None:
         n_labels = 0 if labels is None else len(labels.votes())
         entry = Registered.now(decisions(settings, seed=seed), n_labels)
         told["decisions"] = register(study_file.parent, entry)
-    report = study(
-        verdicts,
-        labels,
-        settings,
-        pool=pool,
-        design=design,
-        rng=np.random.default_rng(seed),
-        provenance=told,
-    )
-    return with_card(report, out)
+    rng = np.random.default_rng(seed)
+    return with_card(study(verdicts, labels, settings, pool=pool, design=design, rng=rng, provenance=told), out)
+
+
+def _keep(out: Path, pool: pd.DataFrame, labels: LabelSet | None, design: Design) -> None:
+    """What `study_again` reads beside the verdicts."""
+    if labels is not None:
+        labels.write(out / LABELS)
+    if isinstance(design, pd.DataFrame):
+        write_design(design, out / DESIGN)
+    write_pool(pool, out / POOL)
 
 
 def _classifier(
