@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grader.errors import InputError
+from grader.files import written_whole
 from grader.store_schema import COLUMNS, META, SCHEMA, SCHEMA_VERSION, Kind, checksum
 
 __all__ = ["META", "Store", "open_store"]
@@ -197,9 +198,9 @@ class Store:
         return found
 
     def export(self, path: Path | str) -> int:
-        """Write all replies as JSON Lines (one entry with its reply per line); the number written."""
+        """Write all replies as JSON Lines, an entry with its reply a line, whole or not at all; how many."""
         n = 0
-        with Path(path).open("w", encoding="utf-8") as file:
+        with written_whole(Path(path)) as partial, partial.open("w", encoding="utf-8") as file:
             for entry in self.entries(with_reply=True):
                 file.write(json.dumps(entry) + "\n")
                 n += 1

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from grader.errors import InputError
-from grader.files import partial_path, replace_whole
+from grader.files import written_whole
 from grader.readers.build import clean
 from grader.transcript import Transcript
 
@@ -29,7 +29,7 @@ def write_transcripts(transcripts: Iterable[Transcript], path: str | Path) -> in
     Raises
     ------
     InputError
-        Another suffix; a value nested too deeply.
+        Another suffix; a value nested too deeply; no space, or a folder that is only read.
 
     Examples
     --------
@@ -44,15 +44,8 @@ def write_transcripts(transcripts: Iterable[Transcript], path: str | Path) -> in
     path = Path(path)
     if path.suffix not in (".jsonl", ".parquet"):
         raise InputError(f"transcripts are written to .jsonl or .parquet, not {path.suffix!r}", file=path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = partial_path(path)
-    try:
-        count = (_write_jsonl if path.suffix == ".jsonl" else _write_parquet)(transcripts, partial)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    replace_whole(partial, path)
-    return count
+    with written_whole(path) as partial:
+        return (_write_jsonl if path.suffix == ".jsonl" else _write_parquet)(transcripts, partial)
 
 
 def _write_jsonl(transcripts: Iterable[Transcript], path: Path) -> int:

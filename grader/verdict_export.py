@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -12,11 +13,13 @@ from typing import Any, Literal, get_args
 import pandas as pd
 
 from grader.errors import InputError
-from grader.files import write_text
+from grader.files import write_text, written_whole
 from grader.scores import KEY, grader_scores
 
 ExportFormat = Literal["inspect", "scout", "promptfoo"]
 FORMATS: tuple[str, ...] = get_args(ExportFormat)
+# Names of harms and graders come from tables; a file system takes some 255 bytes.
+_LONGEST_NAME = 60
 
 # Inspect's words for our outcomes (the other way round: `grader.readers.held`).
 _REASONS = {"refused": "grader_refusal", "unparseable": "grader_parse_failure", "not_graded": "no_response"}
@@ -192,14 +195,15 @@ def _write_scout(verdicts: pd.DataFrame, path: Path) -> None:
         for opinion in said:
             result = {"transcript_id": id_, **about, "scan_id": scan_id, **_scout_result(id_, opinion)}
             rows.setdefault(opinion.name, []).append(result)
-    path.mkdir(parents=True, exist_ok=True)
-    specs, summaries = {}, {}
+    specs: dict[str, Any] = {}
+    summaries: dict[str, Any] = {}
     for name, own in rows.items():
-        file_name = name.replace("/", "_")
+        file_name = _file_name(name, specs)
         frame = pd.DataFrame([{"scanner_key": file_name, "scanner_name": file_name, **row} for row in own])
         for column in _SCOUT_TEXT:
             frame[column] = frame[column].astype("string")
-        frame.to_parquet(path / f"{file_name}.parquet", index=False)
+        with written_whole(path / f"{file_name}.parquet") as partial:
+            frame.to_parquet(partial, index=False)
         specs[file_name] = {"name": file_name, "version": 0, "params": {}}
         failed = sum(row["scan_error"] is not None for row in own)
         summaries[file_name] = {"scans": len(own), "results": len(own) - failed, "errors": failed, "tokens": 0}
@@ -207,6 +211,13 @@ def _write_scout(verdicts: pd.DataFrame, path: Path) -> None:
     write_text(path / "_scan.json", json.dumps(spec))
     write_text(path / "_summary.json", json.dumps({"complete": True, "scanners": summaries}))
     write_text(path / "_errors.jsonl", "")
+
+
+def _file_name(name: str, taken: Container[str]) -> str:
+    """A scanner's name, which is also that of its file: no path, not too long, and not that of another."""
+    safe = re.sub(r"[^\w.-]", "_", name).lstrip(".")[:_LONGEST_NAME]
+    digest = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
+    return safe if safe and safe not in taken else f"{safe}-{digest}"
 
 
 _SCOUT_TEXT = ("answer", "explanation", "label", "scan_error", "scan_error_traceback", "scan_error_type", "value")

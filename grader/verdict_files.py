@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
+from grader.cells import shielded, unshielded
 from grader.errors import InputError
-from grader.files import partial_path, replace_whole
+from grader.files import partial_path, replace_whole, unwritable
 from grader.readers.scout_results import is_scan
 from grader.scale import ScoreScale
 from grader.verdict import Verdict
 from grader.verdict_frame import JSON_COLUMNS, VERDICT_COLUMNS, typed
 from grader.verdict_schema import COLUMN, VERSION
-from grader.verdict_table import REQUIRED, known_version, with_outcomes
+from grader.verdict_table import REQUIRED, known_version, refuse_doubles, with_outcomes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,11 +74,7 @@ def _read_verdict_table(path: Path, scale: ScoreScale | None) -> pd.DataFrame:
         frame = typed(with_outcomes(frame, path, scale))
     except (UnicodeError, OverflowError) as error:  # text and numbers are looked at only now
         raise InputError(f"a damaged value ({error})", file=path) from None
-    keys = [*REQUIRED, "repeat"]
-    if (twice := frame.duplicated(keys)).any():
-        row = frame[twice].iloc[0]
-        record = f"transcript {row['transcript_id']!r}"
-        raise InputError(f"two verdicts by {row['grader']!r} on {row['harm']!r}", file=path, record=record)
+    refuse_doubles(frame, path)
     return frame
 
 
@@ -107,6 +105,11 @@ class VerdictWriter:
 
     An interruption (``KeyboardInterrupt``) keeps the rows written so far; any other error leaves an
     earlier file of that name as it was.
+
+    Raises
+    ------
+    InputError
+        A suffix that is none of these; no space, or a folder that is only read.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -119,7 +122,8 @@ class VerdictWriter:
         self.outcomes: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with unwritable(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
         return self
 
     def write(self, row: Mapping[str, Any]) -> None:
@@ -140,20 +144,30 @@ class VerdictWriter:
         for column in JSON_COLUMNS:
             if self.path.suffix != ".jsonl":
                 frame[column] = [json.dumps(v, ensure_ascii=False, default=str) for v in frame[column]]
-        if self._sink is None:
-            self._sink = _WRITERS[self.path.suffix](self._partial)
-        self._sink.write(frame)
+        with unwritable(self.path):
+            if self._sink is None:
+                self._sink = _WRITERS[self.path.suffix](self._partial)
+            self._sink.write(frame)
         self._rows.clear()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if kind is None or issubclass(kind, KeyboardInterrupt):
-            self._flush()
-        if self._sink is not None:
-            self._sink.close()
-        if kind is None or issubclass(kind, KeyboardInterrupt):
-            replace_whole(self._partial, self.path)
-        else:
-            self._partial.unlink(missing_ok=True)
+        try:
+            if kind is None or issubclass(kind, KeyboardInterrupt):
+                self._flush()
+                self._close()
+                with unwritable(self.path):
+                    replace_whole(self._partial, self.path)
+        finally:
+            with suppress(InputError, OSError):  # what cannot be closed for want of space is thrown away all the same
+                self._close()
+            with suppress(OSError):
+                self._partial.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            with unwritable(self.path):
+                sink.close()
 
 
 class _Sink:
@@ -172,7 +186,7 @@ class _Sink:
 
 class _CsvSink(_Sink):
     def write(self, frame: pd.DataFrame) -> None:
-        frame.to_csv(self._file, index=False, header=self._first)
+        shielded(frame).to_csv(self._file, index=False, header=self._first)
         self._first = False
 
 
@@ -237,7 +251,8 @@ def _read_csv(path: Path, separator: str) -> pd.DataFrame:
     header = pd.read_csv(path, sep=separator, nrows=0).columns
     text = [c for c in header if c in VERDICT_COLUMNS and c not in ("present", "repeat", "epoch")]
     gaps = {c: [""] if c in text and c != "score" else _GAPS for c in header}
-    return pd.read_csv(path, sep=separator, dtype=dict.fromkeys(text, str), na_values=gaps, keep_default_na=False)
+    kinds = dict.fromkeys(text, str)
+    return unshielded(pd.read_csv(path, sep=separator, dtype=kinds, na_values=gaps, keep_default_na=False))
 
 
 def _json_lines(path: Path) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from calibration.study.doctor_card import read_card
 from calibration.study.provenance import provenance
 from calibration.study.settings import StudySettings
 from grader.errors import InputError
+from grader.files import written_whole
 from grader.metadata import FACT_COLUMNS
 from grader.verdict_files import read_verdicts
 from grader.verdict_frame import typed
@@ -104,7 +105,9 @@ def pool_hash(pool: pd.DataFrame) -> str:
 def write_pool(pool: pd.DataFrame, path: Path) -> None:
     """Write the pool's metadata. Scalars of mixed kinds become text, since a Parquet column has one type."""
     mixed = [c for c in pool.columns if pool[c].map(type).nunique() > 1 and pool[c].dtype == object]
-    pool.assign(**{c: pool[c].map(lambda v: v if v is None else str(v)) for c in mixed}).to_parquet(path, index=False)
+    plain = pool.assign(**{c: pool[c].map(lambda v: v if v is None else str(v)) for c in mixed})
+    with written_whole(path) as partial:
+        plain.to_parquet(partial, index=False)
 
 
 def _last_provenance(folder: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import Any, Self
 
 from calibration.study.settings import StudySettings
 from grader.errors import InputError
+from grader.files import write_text
 
 HISTORY = "harmrate.history.jsonl"
 
@@ -66,11 +66,8 @@ def register(folder: Path, entry: Registered) -> list[str]:
     """
     past = read_history(folder)
     if not past or past[-1].decisions != entry.decisions or (past[-1].n_labels == 0) != (entry.n_labels == 0):
-        with (folder / HISTORY).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
         past.append(entry)
+        write_text(folder / HISTORY, "".join(json.dumps(asdict(e), ensure_ascii=False) + "\n" for e in past))
     return told(past)
 
 

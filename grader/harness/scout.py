@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader.files import partial_path, replace_whole
+from grader.files import written_whole
 from grader.harness.conversations import Conversation
 from grader.harness.inspect import references
 from grader.transcript import FACTS, Message, Transcript
@@ -66,18 +66,12 @@ def write_scout(transcripts: Iterable[Transcript], path: str | Path) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial, schema, n_written = partial_path(path), _schema(), 0
+    schema, n_written = _schema(), 0
     rest = (_row(t) for t in transcripts)
-    try:
-        with pq.ParquetWriter(partial, schema) as writer:
-            while rows := list(islice(rest, _CHUNK)):
-                writer.write_table(pa.Table.from_pylist(rows, schema=schema))
-                n_written += len(rows)
-        replace_whole(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with written_whole(Path(path)) as partial, pq.ParquetWriter(partial, schema) as writer:
+        while rows := list(islice(rest, _CHUNK)):
+            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+            n_written += len(rows)
     return n_written
 
 

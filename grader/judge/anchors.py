@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import InputError
+from grader.files import written_whole
 from grader.judge.members import opinions
 from grader.transcript import Transcript, canonical_json
 from grader.verdict import Grader
@@ -188,12 +189,11 @@ def write_anchors(anchors: AnchorSet, path: Path | str) -> None:
         The file exists: a frozen set is never written over.
     """
     head = {"grader": anchors.grader, "grader_version": anchors.grader_version, "hash": anchors.hash}
-    try:
-        with Path(path).open("x", encoding="utf-8", errors="surrogatepass") as file:
-            for record in [head, *(anchor.to_dict() for anchor in anchors.anchors)]:
-                file.write(json.dumps(record, ensure_ascii=False) + "\n")
-    except FileExistsError:
-        raise InputError("exists already; a frozen set of anchors is never written over", file=path) from None
+    if Path(path).exists():
+        raise InputError("exists already; a frozen set of anchors is never written over", file=path)
+    with written_whole(Path(path)) as partial, partial.open("x", encoding="utf-8", errors="surrogatepass") as file:
+        for record in [head, *(anchor.to_dict() for anchor in anchors.anchors)]:
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 def read_anchors(path: Path | str) -> AnchorSet:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import InputError
+from grader.files import written_whole
 from grader.judge.client import Reply, Request, SendError
 
 _Key = tuple[str, tuple[str, ...], int]
@@ -75,8 +76,8 @@ class ReplayClient:
 
 
 def write_replay(path: Path | str, records: Iterable[tuple[Request, Reply]]) -> None:
-    """Write replies so that `ReplayClient` can answer from them."""
-    with Path(path).open("w", encoding="utf-8") as file:
+    """Write replies so that `ReplayClient` can answer from them; the file is whole or not there."""
+    with written_whole(Path(path)) as partial, partial.open("w", encoding="utf-8") as file:
         for request, reply in records:
             line = {
                 "content_hash": request.content_hash,

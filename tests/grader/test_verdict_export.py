@@ -153,3 +153,14 @@ def test_the_documentation_shows_the_schema_of_the_code() -> None:
     assert json.loads(block) == verdict_schema()
     assert f"version {VERSION}" in text
     assert all(f"`{column}`" in text for column in (*VERDICT_COLUMNS, COLUMN))
+
+
+def test_no_name_leaves_the_folder_of_a_scan_nor_takes_the_file_of_another(tmp_path: Path) -> None:
+    names = ["../../out", "..", "a/b", "a_b", "/etc/x", "n" * 400, "x\0y", "C:\\x"]
+    rows = [{"transcript_id": "t", "harm": name, "grader": "j", "present": True} for name in names]
+    pd.DataFrame(rows).to_json(tmp_path / "v.jsonl", orient="records", lines=True)
+    folder = tmp_path / "deep" / "scan_id=x"
+    export_verdicts(read_verdicts(tmp_path / "v.jsonl"), folder, "scout")
+    assert {p.name for p in tmp_path.iterdir()} == {"v.jsonl", "deep"} and len(list((tmp_path / "deep").iterdir())) == 1
+    assert len(list(folder.glob("*.parquet"))) == len(names)
+    assert len(read_verdicts(folder)) == len(names)

@@ -1,0 +1,49 @@
+"""Cells of CSV tables that a spreadsheet would take for a formula: shielded when written, as they were when read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+# What a spreadsheet evaluates (blanks in front, or wide signs, are no hindrance), and what looks shielded already.
+_FORMULA = re.compile(r"'*(?:[\s\ufeff\x00-\x1f]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
+
+
+def shielded(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with an apostrophe before every text cell and column name that would start a formula.
+
+    Numbers stay numbers, also those that are written as text. `unshielded` gives back what was there.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"id": ["=1+1", "'=1", "-0.5", "a=b"], "score": [-0.5, 1.0, 0.0, 0.5]})
+    >>> shielded(table)["id"].tolist()
+    ["'=1+1", "''=1", '-0.5', 'a=b']
+    >>> bool((unshielded(shielded(table)) == table).all(axis=None))
+    True
+    """
+    return _changed(frame, _shield)
+
+
+def unshielded(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table without the apostrophes that `shielded` put there; all others stay."""
+    return _changed(frame, _unshield)
+
+
+def _changed(frame: pd.DataFrame, change: Callable[[Any], Any]) -> pd.DataFrame:
+    is_other = (pd.api.types.is_numeric_dtype, pd.api.types.is_datetime64_any_dtype)
+    text = [name for name in frame.columns if not any(is_(frame[name].dtype) for is_ in is_other)]
+    return frame.assign(**{name: frame[name].map(change, na_action="ignore") for name in text}).rename(columns=change)
+
+
+def _shield(cell: Any) -> Any:
+    is_formula = isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell)
+    return f"'{cell}" if is_formula else cell
+
+
+def _unshield(cell: Any) -> Any:
+    return cell[1:] if isinstance(cell, str) and cell[:1] == "'" and _FORMULA.match(cell) else cell
