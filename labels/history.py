@@ -27,11 +27,13 @@ SAID = [
     "seconds",
     "updated_at",
     "result",
+    "note",
     "held",
     "gone",
 ]
 COLUMNS = [
-    *IDENTITY, *SAID, "created_at", "rater_email", "task", "updated_by", "content_hash", "prelabelled", "pulled_at",
+    *IDENTITY, *SAID, "created_at", "rater_email", "task", "task_url", "updated_by", "content_hash", "prelabelled",
+    "pulled_at",
 ]  # fmt: skip
 _TYPES = {"label": "float64", "seconds": "float64", "round": "int64", "gone": "bool", "prelabelled": "bool"}
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from grader.errors import InputError
 
 COLUMNS = ("transcript_id", "harm", "rater", "label", "status", "round", "created_at", "seconds", "source")
-OPTIONAL = ("inclusion_probability", "stratum", "rater_email")
+OPTIONAL = ("inclusion_probability", "stratum", "rater_email", "note", "task_url")
 STATUSES = ("definite", "unsure", "skipped", "draft")
 SOURCES = ("annotation", "prediction", "ground_truth")
 KEY = ["transcript_id", "harm", "rater", "round", "source"]
@@ -22,6 +22,8 @@ KEY = ["transcript_id", "harm", "rater", "round", "source"]
 # What a rater's rows for one item count as, strongest first.
 _RANK = {status: rank for rank, status in enumerate(STATUSES)}
 _NUMBERS = ("label", "seconds", "inclusion_probability")
+# For people who look at a single label: left out where nobody wrote any.
+_TEXTS = ("note", "task_url")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,7 +38,8 @@ class LabelSet:
         answer; ``draft`` - not submitted, may hold a label, never votes), ``round`` (from 1), ``created_at`` (UTC or
         NaT), ``seconds`` (spent, or NaN), ``source`` (``annotation``, ``prediction`` of a machine, ``ground_truth``:
         adjudicated). Only the first three are needed beside ``label``; missing ones are filled in.
-        ``inclusion_probability``, ``stratum`` and ``rater_email`` travel along where known.
+        ``inclusion_probability``, ``stratum``, ``rater_email``, ``note`` (the rater's own words) and ``task_url`` (of
+        the task's page) travel along where known.
     notes : tuple of str
         What the reader noticed and a person should know.
 
@@ -226,6 +229,10 @@ def _checked(frame: pd.DataFrame) -> pd.DataFrame:
     for column in ("stratum", "rater_email"):
         if column in given:
             out[column] = given[column].astype(object)
+    for column in (c for c in _TEXTS if c in given):
+        text = given[column].astype(object).where(given[column].notna() & (given[column] != ""), None)
+        if text.notna().any():
+            out[column] = text.map(str, na_action="ignore").astype(object).where(text.notna(), None)
     return out[[*COLUMNS, *(c for c in OPTIONAL if c in out)]]
 
 

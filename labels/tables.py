@@ -35,9 +35,9 @@ def read_labels(
     ----------
     path : path
         A table (``.csv``, ``.tsv``, ``.jsonl``, ``.parquet``) with ``transcript_id, harm, rater, label`` and where
-        known ``status, round, created_at, seconds, source, inclusion_probability, stratum``; a history that `pull`
-        keeps; or anything that `read_label_studio` reads. A label is 1/0, yes/no or true/false; empty or ``unsure``
-        is missing.
+        known ``status, round, created_at, seconds, source, inclusion_probability, stratum, note, task_url``; a history
+        that `pull` keeps; or anything that `read_label_studio` reads. A label is 1/0, yes/no or true/false; empty or
+        ``unsure`` is missing.
     control_map, id_field, harms, config
         Passed on to `read_label_studio`; a table takes only `id_field` (the column to use as transcript_id).
 

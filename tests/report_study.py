@@ -25,6 +25,7 @@ HOSTILE = (
     "שלום עולם, مرحبا بالعالم",
 )
 QUOTED = "𝔱his was quoted 🙂"
+NOTE, TASK = f"Look at M2: {HOSTILE[0]}", "https://labels.example.org/projects/1/data?task="
 
 
 def hostile_study() -> tuple[Report, Exhibits]:
@@ -47,6 +48,9 @@ def hostile_study() -> tuple[Report, Exhibits]:
         )  # fmt: skip
         rows.append(verdict_row(verdict, run.facts()))
     verdicts = verdict_frame(rows)
-    labels = LabelSet.from_rows([(run.id, HARM, f"ana {HOSTILE[2]}", float(i % 4 == 0)) for i, run in enumerate(runs)])
+    said = LabelSet.from_rows([(run.id, HARM, f"ana {HOSTILE[2]}", float(i % 4 == 0)) for i, run in enumerate(runs)])
+    # Every other address is one that must not become a link.
+    addresses = [f"{TASK}{i}" if i % 2 == 0 else "javascript:window.hacked=1" for i in range(len(runs))]
+    labels = LabelSet(frame=said.frame.assign(note=NOTE, task_url=addresses))
     report = run_study(verdicts, labels, by=("arm",), provenance={"command": ["harmrate", HOSTILE[1]]})
     return report, exhibits(verdicts, labels, runs)

@@ -14,6 +14,8 @@ from grader.errors import InputError
 ANSWERS = ("yes", "no", "unsure")
 STAGES = ("none", "considered", "attempted", "completed")
 DIALOGUE = "dialogue"
+# The control into which raters write what they want to say beside their answers.
+NOTE = "note"
 
 # Label Studio shows a dialogue without line breaks, with times of an audio file, and names in pale colours: for
 # agents' mail and tool results lines have to stay. Messages are numbered as everywhere else; spans are not moved by it.
@@ -102,7 +104,7 @@ def label_config(rubrics: Iterable[Titled] | Mapping[str, Titled]) -> str:
     _header(asking, "How sure are you?")
     ElementTree.SubElement(asking, "Rating", name="confidence", toName=DIALOGUE, maxRating="5")
     _header(asking, "Note")
-    ElementTree.SubElement(asking, "TextArea", name="note", toName=DIALOGUE, rows="2", maxSubmissions="1")
+    ElementTree.SubElement(asking, "TextArea", name=NOTE, toName=DIALOGUE, rows="2", maxSubmissions="1")
     ElementTree.indent(view)
     return ElementTree.tostring(view, encoding="unicode") + "\n"
 
@@ -132,7 +134,7 @@ def _check_names(harms: list[Titled]) -> None:
     if not harms:
         raise ValueError("rubrics must hold at least one rubric, got none.")
     names = [harm.name for harm in harms]
-    taken = {DIALOGUE, "evidence", "confidence", "note"} | {f"{name}_stage" for name in names}
+    taken = {DIALOGUE, "evidence", "confidence", NOTE} | {f"{name}_stage" for name in names}
     for i, name in enumerate(names):
         if not _NAME.fullmatch(name) or name in taken or name in names[:i]:
             raise ValueError(f"a harm's name must be a free identifier, got {name!r}.")

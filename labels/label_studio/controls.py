@@ -12,7 +12,7 @@ import pandas as pd
 
 from grader.errors import InputError
 from labels.label_studio.answers import Answer, Export
-from labels.label_studio.config import Control, shape_of
+from labels.label_studio.config import NOTE, Control, shape_of
 
 ControlMap = Mapping[str, Mapping[str, Sequence[str]]]
 
@@ -79,13 +79,14 @@ def label_rows(
         rules = _unmapped(export, found, tuple(harms), config)
     if not rules:
         raise InputError(f"no control speaks of a harm; give a map (--map CONTROL:HARM=VALUE). {_listing(found)}")
-    rows = [row for answer in export.answers for row in _rows(answer, rules)]
+    noted = NOTE in (config or {}) and (config or {})[NOTE].kind == "textarea"
+    rows = [row | {"note": _note(answer, declared=noted)} for answer in export.answers for row in _rows(answer, rules)]
     return pd.DataFrame(rows, columns=_COLUMNS), _never_chosen(rules, found, config)
 
 
 _COLUMNS = [
     "transcript_id", "harm", "rater", "label", "status", "round", "created_at", "seconds", "source", "rater_email",
-    "task", "annotation", "updated_at", "updated_by", "content_hash", "result", "kind", "prelabelled",
+    "task", "annotation", "updated_at", "updated_by", "content_hash", "result", "kind", "prelabelled", "note",
 ]  # fmt: skip
 
 
@@ -105,6 +106,12 @@ def _rows(answer: Answer, rules: Sequence[Rule]) -> Iterable[dict[str, Any]]:
             "label": label,
             "status": status,
         }
+
+
+def _note(answer: Answer, *, declared: bool) -> str | None:
+    """What a rater wrote into the note of our labelling page; another control of that name is none."""
+    kind = answer.kinds.get(NOTE, "textarea" if declared else None)
+    return "\n".join(answer.values.get(NOTE, ())) or None if kind == "textarea" else None
 
 
 def _joined(votes: list[tuple[float, str]]) -> tuple[float, str]:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pandas as pd
 
@@ -84,7 +85,8 @@ def pull_labels(
         record = ": ".join(part for part in (f"project {project.id}", error.record) if part)
         raise InputError(error.reason, file=studio.url, record=record) from None
     held = held_tasks(records, id_field=id_field, pool=pool)
-    growth = grow(path, history_rows(rows, project.key, held=held, people=people), whole=project.key)
+    told = history_rows(rows, project.key, held=held, people=people, page=task_page(studio.url, project.id))
+    growth = grow(path, told, whole=project.key)
     back = [f"{why}: labels of {n} are kept and do not count" for why, n in held_back(growth.frame).items()]
     return Pulled(growth=growth, n_tasks=export.n_tasks, notes=(*notes, *back, *_shared_addresses(growth.frame)))
 
@@ -95,6 +97,7 @@ def history_rows(
     *,
     held: Mapping[str, str] | None = None,
     people: Mapping[str, str] | None = None,
+    page: str | None = None,
 ) -> pd.DataFrame:
     """Rows of `label_rows` as `labels.history.grow` takes them.
 
@@ -105,6 +108,8 @@ def history_rows(
         What tells this project's annotations from others'.
     held : mapping from task to reason, optional
     people : mapping from rater to e-mail, optional
+    page : str, optional
+        What the address of a task's page begins with.
     """
     # An import file's annotations have no number: one per task and rater then.
     number = rows["annotation"].where(rows["annotation"] != "", rows["task"] + " " + rows["rater"])
@@ -117,9 +122,23 @@ def history_rows(
         project=project,
         annotation=number,
         rater_email=email,
+        task_url=None if page is None else page + rows["task"],
         held=rows["task"].map(dict(held or {})),
         result=[json.dumps(result, ensure_ascii=False, sort_keys=True) for result in rows["result"]],
     )
+
+
+def task_page(url: str, project: int) -> str:
+    """The address of a project's tasks, to which a task's number is added; without a password that stands in `url`.
+
+    Examples
+    --------
+    >>> task_page("https://ana:secret@labels.example.org/studio", 3)
+    'https://labels.example.org/studio/projects/3/data?task='
+    """
+    parts = urlsplit(url)
+    place = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    return f"{place.rstrip('/')}/projects/{project}/data?task="
 
 
 def held_tasks(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from report_study import HOSTILE, QUOTED
+from report_study import HOSTILE, NOTE, QUOTED, TASK
 
 pytestmark = pytest.mark.service
 
@@ -125,6 +125,19 @@ def test_a_hostile_transcript_does_nothing_but_show(open_page, hostile_page, wid
     page.locator("#to-report").click()
     assert page.evaluate("window.hacked") is None
     assert page.evaluate(TOO_WIDE) == [0, []]
+
+
+def test_a_raters_note_and_the_way_to_the_task_stand_beside_the_label(open_page, hostile_page):
+    page = open_page(hostile_page, place="#transcripts")
+    page.locator("#rows a").first.click()
+    page.wait_for_selector(".finding")
+    assert page.locator(".finding .note-text").all_text_contents() == [NOTE]
+    link = page.get_by_role("link", name="task in Label Studio")
+    assert link.get_attribute("href") == f"{TASK}0" and link.get_attribute("rel") == "noreferrer noopener"
+    page.keyboard.press("j")
+    page.wait_for_selector(".conversation bdi:text-matches('^1 ')")
+    assert page.locator(".finding .note-text").count() == 1
+    assert page.locator(".finding a[target]").count() == 0  # its address was no web address
 
 
 def test_keys_lead_through_it(open_page, demo_page):

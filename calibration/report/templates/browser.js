@@ -194,22 +194,26 @@
     said.explanation ? el("p", { class: "explanation", dir: "auto" }, ...pieces(said.explanation)) : null,
     quotes.length ? el("ul", { class: "quotes" }, ...quotes.map((evidence, i) => quoteOf(evidence, `${key}-${i}`))) : null);
   };
-  const label = (said) => {
+  // A note is of the whole transcript: it stands with the first of its rater's labels.
+  const label = (said, noted) => {
     const side = said.label === 1 ? "yes" : said.label === 0 ? "no" : said.status;
     const seconds = said.seconds === undefined ? null : ` ${Math.round(said.seconds)} s`;
+    const fresh = said.note && !noted.has(`${said.rater} ${said.note}`);
+    noted.add(`${said.rater} ${said.note}`);
     const safe = /^https?:\/\//.test(said.task_url || "") ? said.task_url : null;
     return el("li", {}, el("p", {}, el("span", { class: "who" }, `rater ${visible(said.rater)}`), " ",
       el("strong", { class: `side ${side}` }, side), seconds,
-      safe ? el("a", { href: safe, rel: "noreferrer noopener", target: "_blank" }, " task in Label Studio") : null),
-    said.note ? el("p", { class: "explanation", dir: "auto" }, ...pieces(said.note)) : null);
+      safe ? " " : null,
+      safe ? el("a", { href: safe, rel: "noreferrer noopener", target: "_blank" }, "task in Label Studio") : null),
+    fresh ? el("p", { class: "explanation note-text", dir: "auto" }, ...pieces(said.note)) : null);
   };
-  const findings = (item, told, harm) => {
+  const findings = (item, told, harm, noted) => {
     const verdicts = told.verdicts.map((said, i) => [said, `q${i}`]).filter(([said]) => said.harm === harm);
     const labels = told.labels.filter((said) => said.harm === harm);
     if (!verdicts.length && !labels.length) return null;
     const human = item.human.find((said) => said.harm === harm);
     return el("section", { class: "finding" }, el("h3", {}, harm, human ? el("span", { class: "side " + human.side },
-      ` humans: ${human.side}`) : null), el("ul", {}, ...labels.map(label), ...verdicts.map(([said, key]) => verdict(said, key))));
+      ` humans: ${human.side}`) : null), el("ul", {}, ...labels.map((said) => label(said, noted)), ...verdicts.map(([said, key]) => verdict(said, key))));
   };
   const marksOf = (told) => {
     const marks = new Map();
@@ -228,7 +232,7 @@
   const open = async (id) => {
     const n = place.get(id), view = byId("conversation");
     if (n === undefined) { view.replaceChildren(el("p", { class: "empty" }, `No transcript ${visible(id)} in this page.`)); return; }
-    const item = data.items[n], told = await texts(n), marks = marksOf(told);
+    const item = data.items[n], told = await texts(n), marks = marksOf(told), noted = new Set();
     current = n;
     for (const link of rows.querySelectorAll("a")) here(link, Number(link.dataset.n) === n);
     const at = shown.indexOf(n);
@@ -238,7 +242,7 @@
     view.replaceChildren(el("header", {}, el("p", { class: "steps" }, el("a", { class: "back", href: "#transcripts" }, "← all transcripts"),
       step(-1, "previous"), step(1, "next")), el("h2", {}, el("bdi", {}, visible(item.id))), el("p", { class: "facts" },
       ...Object.entries(item.facts).map(([key, value]) => el("span", {}, `${key} ${visible(value)}`)))),
-    el("div", { class: "findings" }, ...data.harms.map((harm) => findings(item, told, harm))),
+    el("div", { class: "findings" }, ...data.harms.map((harm) => findings(item, told, harm, noted))),
     told.messages ? el("div", { class: "messages" }, ...told.messages.map((said, k) => message(said, k, marks.get(k) || [])))
       : el("p", { class: "empty" }, none));
     view.scrollTop = 0;

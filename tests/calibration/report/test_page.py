@@ -10,7 +10,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from report_study import HARM, HOSTILE, QUOTED, hostile_study
+from report_study import HARM, HOSTILE, NOTE, QUOTED, TASK, hostile_study
 
 from calibration.report import html, markdown
 from calibration.report.sections import SECTIONS
@@ -78,14 +78,14 @@ def test_only_the_one_script_and_style_may_run(page):
 
 def test_the_packs_hold_every_message_as_it_is(page):
     held = packs(page)
-    for text in HOSTILE:
+    for text in (*HOSTILE, NOTE):
         assert json.dumps(text) in held
 
 
 def test_a_redacted_page_holds_no_text_of_a_transcript(study):
     held = packs(html(*study, redact=True))
     assert '"length":30000' in held and '"side":"yes"' in held
-    told = [*HOSTILE[3:], QUOTED, HOSTILE[1]]
+    told = [*HOSTILE[3:], QUOTED, HOSTILE[1], NOTE, TASK]
     assert [text for text in told if json.dumps(text)[1:-1] in held] == []
     assert not {"text", "quote", "explanation", "evidence", "note", "task_url"} & set(re.findall(r'"(\w+)":', held))
 
