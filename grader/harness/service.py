@@ -5,6 +5,7 @@ No annotation is postponed here: FastAPI reads those of functions that are made 
 
 import asyncio
 import hmac
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from grader.harness.lanes import Lane, Rows
 from grader.harness.service_client import PATH
 from grader.harness.service_metrics import Meters
 from grader.harness.service_models import BatchIn, Health, Refusal, TranscriptIn, VerdictsOut, transcripts_of
+from grader.harness.turns import BodyRoom, Turns
 from grader.judge.client import RunStopped
 from grader.transcript import Transcript
 from grader.verdict import Grader
@@ -23,6 +25,8 @@ EXTRA = "harmrate[serve]"
 MAX_WAITING = 256
 MAX_BATCH = 64
 MAX_BYTES = 16_000_000
+# Largest bodies that may be in memory at once; their transcripts take several times their bytes.
+MAX_BODIES = 8
 
 _REFUSALS = {
     400: "the body is no JSON",
@@ -35,7 +39,11 @@ _REFUSALS = {
 
 
 class Busy(Exception):
-    """More is waiting than the service takes."""
+    """More is waiting than the service takes; there should be room after `seconds`."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(_REFUSALS[429])
+        self.seconds = seconds
 
 
 class Desk:
@@ -52,16 +60,19 @@ class Desk:
         self.lanes = [Lane(grader) for grader in graders]
         self.max_waiting = max_waiting
         self.n_waiting = 0
+        self.turns = Turns(max_waiting)
 
     async def rows(self, transcripts: Sequence[Transcript]) -> Rows:
         """The verdict rows of `transcripts`, grader by grader."""
         if self.n_waiting + len(transcripts) > self.max_waiting:
-            raise Busy
+            raise Busy(self.turns.next(len(transcripts)))
         self.n_waiting += len(transcripts)
+        in_line, began = self.n_waiting, time.monotonic()
         try:
             found = await asyncio.gather(*(asyncio.wrap_future(lane.submit(transcripts)) for lane in self.lanes))
         finally:
             self.n_waiting -= len(transcripts)
+        self.turns.answered(in_line=in_line, seconds=time.monotonic() - began)
         return [row for rows in found for row in rows]
 
     def close(self) -> None:
@@ -90,7 +101,8 @@ def make_app(
     hosts : sequence of str, optional
         Names that requests may call this host by; keeps other sites' scripts from a service without a token.
     max_waiting, max_batch, max_bytes : int
-        Transcripts waiting or in work, transcripts of one request, bytes of one body.
+        Transcripts waiting or in work, transcripts of one request, bytes of one body; of all bodies together, eight
+        times as many.
 
     Raises
     ------
@@ -148,10 +160,18 @@ def make_app(
     app.add_api_route(
         "/metrics", metrics, methods=["GET"], dependencies=guard, response_class=fastapi.Response, responses=told
     )
+    # Added before the meters: these see what it refuses.
+    app.add_middleware(BodyRoom, max_bytes=MAX_BODIES * max_bytes, refuse=lambda: _busy(desk.turns.next(1)))
     app.add_middleware(meters.middleware, path=PATH)
     if hosts is not None:
         app.add_middleware(need("starlette.middleware.trustedhost", EXTRA).TrustedHostMiddleware, allowed_hosts=hosts)
     return app
+
+
+def _busy(seconds: int) -> Exception:
+    """For a body that is still being read: FastAPI lets no other kind of exception through there."""
+    told: Exception = need("fastapi", EXTRA).HTTPException(429, _REFUSALS[429], headers={"Retry-After": str(seconds)})
+    return told
 
 
 def _bearer(token: str | None) -> Any:
@@ -183,8 +203,8 @@ def _refuse_in_one_line(app: Any) -> None:
     async def bad_input(_: Any, error: Exception) -> Any:
         return refusal(422, str(error))
 
-    async def busy(_: Any, error: Exception) -> Any:
-        return refusal(429, _REFUSALS[429], {"Retry-After": "1"})
+    async def busy(_: Any, error: Any) -> Any:
+        return refusal(429, str(error), {"Retry-After": str(error.seconds)})
 
     async def stopped(_: Any, error: Exception) -> Any:
         return refusal(503, str(error))

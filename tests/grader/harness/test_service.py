@@ -198,6 +198,40 @@ def test_a_full_queue_is_429_and_what_waits_is_graded_together() -> None:
     assert len(grader.together) <= 3 + 1 and sum(grader.together) == 5
 
 
+def test_who_finds_no_room_is_told_when_its_turn_will_come() -> None:
+    class Slow(Shouts):
+        def grade(self, transcripts):
+            transcripts = list(transcripts)
+            time.sleep(0.5 * len(transcripts))
+            return super().grade(transcripts)
+
+    with running(Slow(), max_waiting=4) as url, ThreadPoolExecutor(8) as pool:
+        post(url, said("Half a second."))
+        asked = [pool.submit(post, url, said("No!")) for _ in range(4)]
+        while httpx.get(f"{url}/metrics").text.count("harmrate_waiting 4.0") == 0:
+            time.sleep(0.01)
+        told = [int(post(url, {"transcripts": [said("x")] * n}).headers["retry-after"]) for n in (1, 1, 3, 4, 4)]
+        assert all(one.result().status_code == 200 for one in asked)
+    # Two transcripts a second: one after the other is sent away for longer, nobody for longer than the full room takes.
+    assert told == sorted(told) and told[0] == 1 and told[-1] in (2, 3) and told[-1] == told[-2]
+
+
+def test_bodies_together_are_bounded() -> None:
+    gate = threading.Event()
+    with running(Shouts(gate=gate), max_bytes=20_000) as url, ThreadPoolExecutor(16) as pool:
+        asked = [pool.submit(post, url, said("x" * 19_000)) for _ in range(8)]
+        while httpx.get(f"{url}/metrics").text.count("harmrate_waiting 8.0") == 0:
+            time.sleep(0.01)
+        refused = post(url, said("x" * 19_000))
+        assert refused.status_code == 429 and int(refused.headers["retry-after"]) >= 1
+        assert set(refused.json()) == {"detail"}
+        small = pool.submit(post, url, said("there is room for this"))
+        gate.set()
+        assert {one.result().status_code for one in [*asked, small]} == {200}
+        # What was answered or refused holds no room.
+        assert post(url, said("x" * 19_000)).status_code == 200
+
+
 def test_requests_may_name_different_transcripts_alike() -> None:
     gate = threading.Event()
     with running(Shouts(gate=gate)) as url, ThreadPoolExecutor(8) as pool:
