@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from grader.classifier.encoders import Encoder, Vectors
-from grader.classifier.segments import Segment, Segmenter
+from grader.classifier.segments import Segment, Segmenter, text_hash
 from grader.transcript import Transcript
 
 Rows = npt.NDArray[np.intp]
 # Whose words: everybody's, the agent's own, or the agent's last message, which is what all before led to.
 Part = Literal["all", "agent", "last"]
 
-# Vectors remembered between chunks when there is no store (about 100 MB at 384 dimensions).
-_REMEMBERED = 65_536
-# Transcripts embedded together while grading: enough to fill batches, and flat memory.
+# Vectors remembered between chunks, for what transcripts share (about 60 MB at 384 dimensions).
+_REMEMBERED = 32_768
+# Vectors handed to the store at once: what a crash costs at most.
+_KEPT_TOGETHER = 2_048
+# Transcripts embedded together while grading: enough to fill batches, and flat memory, also where they are long.
 CHUNK = 256
+_CHARACTERS = 4_000_000
 # Places for hashed words and word pairs: few share one, and a head's weights are a megabyte.
 _N_PLACES = 2**17
 
@@ -141,33 +142,36 @@ class Bagger:
         return Bags(Table(texts, self._embed(texts)), rows, segments)
 
     def _embed(self, texts: list[str]) -> Vectors:
+        if not texts:
+            return self._encoder.encode([])
         hashes = [text_hash(text) for text in texts]
         known = {h: self._remembered[h] for h in hashes if h in self._remembered}
         unknown = [h for h in hashes if h not in known]
         if self._store is not None and unknown:
             known |= self._store.get_embeddings(self._encoder.key, unknown)
         missing = [i for i, h in enumerate(hashes) if h not in known]
-        if missing or not texts:
-            fresh = self._encoder.encode([texts[i] for i in missing])
-            new = {hashes[i]: vector for i, vector in zip(missing, fresh, strict=True)}
-            if self._store is not None and new:
+        for start in range(0, len(missing), _KEPT_TOGETHER):
+            part = missing[start : start + _KEPT_TOGETHER]
+            fresh = self._encoder.encode([texts[i] for i in part])
+            new = {hashes[i]: vector for i, vector in zip(part, fresh, strict=True)}
+            if self._store is not None:
                 self._store.put_embeddings(self._encoder.key, new)
             known |= new
-            if not texts:
-                return fresh
-        if len(self._remembered) + len(known) > _REMEMBERED:
-            self._remembered.clear()
-        self._remembered |= known
+        # What the latest transcripts hold, the next ones are likeliest to share.
+        crowded = len(self._remembered) + len(known) > _REMEMBERED
+        self._remembered = known if crowded else self._remembered | known
         return np.stack([known[h] for h in hashes]).astype(np.float32, copy=False)
 
 
 def chunks(transcripts: Iterable[Transcript]) -> Iterator[list[Transcript]]:
-    """`CHUNK` transcripts at a time."""
-    rest = iter(transcripts)
-    while chunk := list(islice(rest, CHUNK)):
+    """`CHUNK` transcripts at a time, fewer where they are long."""
+    chunk: list[Transcript] = []
+    length = 0
+    for transcript in transcripts:
+        chunk.append(transcript)
+        length += sum(len(message.text) for message in transcript.messages)
+        if len(chunk) == CHUNK or length >= _CHARACTERS:
+            yield chunk
+            chunk, length = [], 0
+    if chunk:
         yield chunk
-
-
-def text_hash(text: str) -> str:
-    """SHA-256 of a segment's text, under which its vector is kept."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -8,7 +8,8 @@ thousand transcripts share is the same text in each, and is embedded once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +20,8 @@ from grader.transcript import Message, Transcript
 
 # How many distinct messages' windows are remembered: shared prompts hit, and memory stays flat.
 _REMEMBERED = 8_192
+# Heading, and hash of the words, which may be long.
+_Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,32 +91,42 @@ class Segmenter:
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
-        self._windows: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        self._windows: dict[_Key, list[tuple[int, int]]] = {}
 
     def cut(self, transcripts: Iterable[Transcript]) -> list[list[Segment]]:
         """The segments of each transcript, in order; an empty message has none."""
         transcripts = list(transcripts)
-        keys = [[(heading(m), m.text) for m in t.messages] for t in transcripts]
-        acts = [[m.role == "assistant" for m in t.messages] for t in transcripts]
-        self._learn({key for row in keys for key in row} - self._windows.keys())
+        keys = [[(heading(m), text_hash(m.text)) for m in t.messages] for t in transcripts]
+        said = {
+            key: message.text
+            for row, t in zip(keys, transcripts, strict=True)
+            for key, message in zip(row, t.messages, strict=True)
+        }
+        self._learn({key: text for key, text in said.items() if key not in self._windows})
         cut = [
             [
-                Segment(text=f"{head} {text[start:end]}", message=i, start=start, end=end, by_agent=own)
-                for i, ((head, text), own) in enumerate(zip(row, agent, strict=True))
-                for start, end in self._windows[head, text]
+                Segment(
+                    text=f"{key[0]} {m.text[start:end]}",
+                    message=i,
+                    start=start,
+                    end=end,
+                    by_agent=m.role == "assistant",
+                )
+                for i, (key, m) in enumerate(zip(row, t.messages, strict=True))
+                for start, end in self._windows[key]
             ]
-            for row, agent in zip(keys, acts, strict=True)
+            for row, t in zip(keys, transcripts, strict=True)
         ]
         if len(self._windows) > _REMEMBERED:
-            self._windows.clear()
+            self._windows = {key: self._windows[key] for key in said}
         return cut
 
-    def _learn(self, keys: set[tuple[str, str]]) -> None:
-        ordered = sorted(keys)
+    def _learn(self, texts: Mapping[_Key, str]) -> None:
+        ordered = sorted(texts)
         heads = sorted({head for head, _ in ordered})
         costs = dict(zip(heads, (int(s[:, 2].sum()) for s in self._tokens.spans(heads)), strict=True))
-        for (head, text), spans in zip(ordered, self._tokens.spans([t for _, t in ordered]), strict=True):
-            self._windows[head, text] = even_windows(spans, max(1, self._tokens.max_tokens - costs[head]))
+        for key, spans in zip(ordered, self._tokens.spans([texts[key] for key in ordered]), strict=True):
+            self._windows[key] = even_windows(spans, max(1, self._tokens.max_tokens - costs[key[0]]))
 
 
 def even_windows(spans: npt.NDArray[np.int64], limit: int) -> list[tuple[int, int]]:
@@ -149,3 +162,8 @@ def even_windows(spans: npt.NDArray[np.int64], limit: int) -> list[tuple[int, in
         windows.append((int(spans[first, 0]), int(spans[last, 1])))
         first, used = last + 1, int(ends[last])
     return windows
+
+
+def text_hash(text: str) -> str:
+    """SHA-256 of a text, under which its windows are remembered and its vector is kept."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
