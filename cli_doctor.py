@@ -18,7 +18,7 @@ from cli_options import (
     shared,
     sources_of,
 )
-from cli_output import note, spending, stdout, track
+from cli_output import note, show_json, spending, stdout, track
 
 
 @shared(StudyOptions, LabelOptions, TranscriptOptions, JudgeOptions)
@@ -75,7 +75,7 @@ def doctor(  # noqa: PLR0913 - four records of options, and what is this command
     if out is not None:
         write_text(out, diagnosis_json(found) + "\n")
     if as_json:
-        typer.echo(diagnosis_json(found))
+        show_json(diagnosis_json(found))
     else:
         print_diagnosis(stdout(), found)
     for path in filter(None, (freeze, out)):

@@ -18,7 +18,7 @@ from cli_options import (
     shared,
     sources_of,
 )
-from cli_output import note, spending, stdout, track
+from cli_output import note, show, spending, track
 
 if TYPE_CHECKING:
     from grader.judge.noise import RepeatTally
@@ -51,7 +51,7 @@ def grade(
     writer, repeats = VerdictWriter(out), RepeatTally(judge.repeats)
     with Store(reading.store) as store, spending(judge.prices) as watch:
         if dry_run:
-            typer.echo(estimate_judges(judge.setup(), rubrics, logs.read_transcripts(), store=store).summary())
+            show(estimate_judges(judge.setup(), rubrics, logs.read_transcripts(), store=store).summary())
             return
         graders: list[Grader] = []
         if judge.keyword_gate:
@@ -108,7 +108,7 @@ def train(
     with Store(reading.store) as store:
         untrained = EmbeddingClassifier(model, backend=backend, seed=seed, store=store)
         told = learn(untrained, sources, out, rubrics=reading.rubrics, track=track)
-    stdout().print(told, markup=False, highlight=False)
+    show(told)
 
 
 def _note_noise(repeats: RepeatTally) -> None:

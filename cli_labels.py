@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli_options import Json, OutFolder, TranscriptOptions, Transcripts, VerdictFile, shared
-from cli_output import note, stdout, track
+from cli_output import note, show_json, stdout, track
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -286,7 +286,7 @@ def labels_status(
         **vars(goal),
     )
     if as_json:
-        typer.echo(status_json(status))
+        show_json(status_json(status))
         return
     print_status(stdout(), status)
     for line in status.notes:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from unicodedata import category
 
 import typer
 
@@ -36,7 +35,7 @@ def print_report(report: Report, parts: Sequence[Part], *, as_json: bool) -> Non
     from calibration.report.plain import report_json
 
     if as_json:
-        typer.echo(report_json(report, parts))
+        show_json(report_json(report, parts))
     else:
         print_parts(stdout(), report, parts)
         print_notes(stderr(), report)
@@ -54,15 +53,25 @@ def say(text: str) -> None:
     typer.echo(f"harmrate: {harmless(' '.join(text.split()))}", err=True)
 
 
-def harmless(text: str) -> str:
-    r"""Spell out what would command a terminal or turn the reading direction: names and messages may be hostile text.
+def show(text: str) -> None:
+    """Text as data, which may hold names and words of others."""
+    typer.echo(harmless(text))
 
-    Examples
-    --------
-    >>> print(harmless("a\x1b[2Jb\u202e"))
-    a\x1b[2Jb\u202e
-    """
-    return "".join(c if c in "\n\t" or category(c) not in ("Cc", "Cf", "Cs") else ascii(c)[1:-1] for c in text)
+
+def show_json(text: str) -> None:
+    """JSON as data."""
+    from calibration.report.harmless import harmless_json
+
+    typer.echo(harmless_json(text))
+
+
+def harmless(text: str) -> str:
+    """Text that cannot command a terminal: names and messages may be hostile."""
+    if text.replace("\n", "").isprintable():  # nearly always: the library need not be loaded
+        return text
+    from calibration.report.harmless import harmless as spelled
+
+    return spelled(text)
 
 
 @contextmanager

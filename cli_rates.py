@@ -23,7 +23,7 @@ from cli_options import (
     shared,
     sources_of,
 )
-from cli_output import bad_options, print_report, say, stdout, track
+from cli_output import bad_options, print_report, say, show_json, stdout, track
 from cli_study import StudyFile
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def plan(  # noqa: PLR0913 - one option per assumption
             rng=np.random.default_rng(seed),
         )
     if as_json:
-        typer.echo(plan_json(found))
+        show_json(plan_json(found))
     else:
         print_plan(stdout(), found)
 

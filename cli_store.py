@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from cli_options import STORE, Json
-from cli_output import note, stdout
+from cli_output import note, show, show_json, stdout
 
 store_app = typer.Typer(no_args_is_help=True, help="What was paid for: replies of judges, and embeddings.")
 
@@ -32,7 +32,7 @@ def list_entries(
         counts = opened.counts()
         rows = [e for e in opened.entries() if all(e[name] == value for name, value in wanted.items())]
     if as_json:
-        typer.echo(json.dumps({"counts": counts, "replies": rows}, indent=1))
+        show_json(json.dumps({"counts": counts, "replies": rows}, indent=1))
         return
     from calibration.report.console import print_table
 
@@ -96,7 +96,7 @@ def merge(
 
     merged = merge_stores(destination, sources)
     if as_json:
-        typer.echo(json.dumps(asdict(merged), indent=1))
+        show_json(json.dumps(asdict(merged), indent=1))
         return
     for conflict in merged.conflicts:
         note(f"kept the first: {conflict}")
@@ -118,10 +118,10 @@ def verify(
 
     found = verify_store(store, repair=repair)
     if as_json:
-        typer.echo(json.dumps(asdict(found), indent=1))
+        show_json(json.dumps(asdict(found), indent=1))
     else:
         for line in found.damage:
-            typer.echo(line)
+            show(line)
         note(f"{store}: {'sound' if found.is_sound else 'DAMAGED'}; as they were put: {_counted(found.n_sound)}")
     if repair is not None:
         note(f"what is sound is in {repair}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from rich.console import Console
@@ -19,6 +18,7 @@ from calibration.findings import (
     ThresholdFinding,
     group_name,
 )
+from calibration.report.harmless import harmless
 from calibration.report.thresholds import threshold_table
 from calibration.report.wording import (
     TARGETS,
@@ -173,9 +173,9 @@ def _agreement_cells(f: AgreementFinding) -> tuple[str, ...]:
 
 def print_table(console: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table whose cells cannot steer the terminal."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=_safe(title), title_justify="left")
     for column in columns:
-        table.add_column(column)
+        table.add_column(_safe(column))
     for row in rows:
         table.add_row(*(_safe(cell) for cell in row))
     console.print(table)
@@ -187,5 +187,5 @@ def print_line(console: Console, text: str, style: str = "") -> None:
 
 
 def _safe(text: str) -> Text:
-    """Text that cannot steer a terminal: no markup, no control or bidirectional characters."""
-    return Text("".join(c if c == "\n" or unicodedata.category(c)[0] != "C" else "\ufffd" for c in text))
+    """Text that is no markup either."""
+    return Text(harmless(text))

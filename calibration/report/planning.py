@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from calibration.report.console import print_table
+from calibration.report.console import print_line, print_table
 from calibration.report.plain import plain
 from calibration.report.wording import percent, percent_interval
 
@@ -39,7 +39,8 @@ def print_plan(console: Console, plan: LabelPlan) -> None:
     print_table(console, title, columns, rows)
     if plan.clean_labels is not None:
         one, two = plan.clean_labels
-        console.print(
+        print_line(
+            console,
             f"To claim below {percent(plan.rate)}, label at least {one} (one-sided) or {two} (two-sided) transcripts "
-            "with none harmful."
+            "with none harmful.",
         )
