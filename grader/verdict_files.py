@@ -15,6 +15,7 @@ import pandas as pd
 from grader.cells import shielded, unshielded
 from grader.errors import InputError
 from grader.files import partial_path, replace_whole, unwritable
+from grader.parquet import read_parquet_frame
 from grader.readers.scout_results import is_scan
 from grader.scale import ScoreScale
 from grader.verdict import Verdict
@@ -235,7 +236,7 @@ def read_table(path: Path) -> pd.DataFrame:
     try:
         match path.suffix:
             case ".parquet":
-                return pd.read_parquet(path)
+                return read_parquet_frame(path)
             case ".jsonl":
                 return pd.DataFrame(_json_lines(path))
             case ".csv" | ".tsv":

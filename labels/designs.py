@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from grader.errors import InputError
+from grader.parquet import read_parquet_frame
 
 DESIGN_COLUMNS = ("transcript_id", "harm", "stratum", "inclusion_probability", "round", "drawn")
 DESIGNS = ("uniform", "flagged-10", "flagged-25", "disagree-25", "stratified", "neyman", "most-unlike-training")
@@ -294,7 +295,7 @@ def read_rounds(path: Path | str) -> pd.DataFrame:
         raise InputError("no such file", file=path)
     try:
         text = {"transcript_id": str, "harm": str}
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=text)
+        frame = read_parquet_frame(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=text)
     except (ValueError, OSError) as error:
         raise InputError(f"cannot be read as a design frame: {str(error).splitlines()[0]}", file=path) from None
     missing = [c for c in ("transcript_id", "inclusion_probability", "drawn") if c not in frame]

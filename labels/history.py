@@ -13,6 +13,7 @@ import pandas as pd
 
 from grader.errors import InputError
 from grader.files import partial_path, replace_whole
+from grader.parquet import read_parquet_frame
 
 # What a label is, over all its versions. `kind` is annotation, draft or prediction: each has numbers of its own.
 IDENTITY = ["project", "kind", "annotation", "harm"]
@@ -123,7 +124,7 @@ def read_history(path: Path) -> pd.DataFrame:
     if not path.exists():
         return _typed(pd.DataFrame())
     try:
-        found = pd.read_parquet(path)
+        found = read_parquet_frame(path)
     except (ValueError, OSError) as error:
         raise InputError(f"cannot be read: {str(error).splitlines()[0]}", file=path) from None
     if missing := [column for column in (*IDENTITY, "pulled_at") if column not in found]:

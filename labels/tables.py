@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from grader.errors import InputError
+from grader.parquet import read_parquet_frame
 from labels.labelset import LabelSet
 
 _NEEDED = ("transcript_id", "harm", "rater", "label")
@@ -77,7 +78,7 @@ def _load(path: Path) -> pd.DataFrame | None:
     try:
         match path.suffix.lower():
             case ".parquet":
-                return pd.read_parquet(path)
+                return read_parquet_frame(path)
             case ".jsonl" | ".ndjson":
                 with path.open(encoding="utf-8") as lines:
                     return pd.DataFrame([json.loads(line) for line in lines if line.strip()])
