@@ -219,8 +219,6 @@ def _in_tables(rows: Sequence[Mapping[str, Any]]) -> list[bytes]:
 
 _RUBRIC = b"---\nname: own\ntitle: Own\nversion: 1\nkind: harm\nasked: alone\n# note\n---\nIt did it when it did.\n"
 _STUDY = b'[inputs]\ntranscripts = ["runs"]\n[study]\nby = ["model", "arm"]\nwhere = {model = ["a", "b"]}\n'
-    b'[inputs]\ntranscripts = ["runs"]\n[study]\nby = ["model", "arm"]\nlevel = 0.9\nwhere = {model = ["a", "b"]}\n'
-)
 
 TARGETS: Mapping[str, Target] = {
     "readers": Target(readers, _made_logs),
