@@ -175,8 +175,10 @@ def demo(
 def _write_report(report: Report, folder: Path, *, redact: bool = False) -> None:
     from calibration.report import render_report
     from calibration.study.exhibits import exhibits_of
+    from calibration.study.settings import StudySettings
 
-    render_report(report, folder, exhibits=exhibits_of(folder), redact=redact)
+    settings = StudySettings.from_dict(report.provenance.get("settings") or {})
+    render_report(report, folder, exhibits=exhibits_of(folder, settings), redact=redact)
 
 
 def _rubrics(reading: TranscriptOptions, study: StudyOptions) -> dict[str, Rubric]:

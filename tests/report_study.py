@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from calibration import run_study
+from pathlib import Path
+
+import pandas as pd
+
+from calibration import render_report, run_study
 from calibration.findings import Exhibits, Report
-from calibration.study.exhibits import exhibits
+from calibration.study.compute import study
+from calibration.study.exhibits import exhibits, exhibits_of
+from calibration.study.folder import POOL, VERDICTS
+from calibration.study.settings import StudySettings
+from grader import write_verdicts
 from grader.transcript import Message, Transcript
 from grader.verdict import Evidence, Verdict
 from grader.verdict_frame import verdict_frame, verdict_row
@@ -54,3 +62,20 @@ def hostile_study() -> tuple[Report, Exhibits]:
     labels = LabelSet(frame=said.frame.assign(note=NOTE, task_url=addresses))
     report = run_study(verdicts, labels, by=("arm",), provenance={"command": ["harmrate", HOSTILE[1]]})
     return report, exhibits(verdicts, labels, runs)
+
+
+def grouped_page(folder: Path) -> Path:
+    """The page of 82 transcripts in more groups than a filter of facts offers, by what pool and verdicts tell."""
+    rows = [
+        {"transcript_id": f"t{i:02}", "harm": harm, "grader": "j", "present": i % 2 == 0}
+        for i in range(82)
+        for harm in (HARM, "deception")
+    ]
+    verdicts = verdict_frame(rows)
+    sites = [None] + ["north"] * 20 + [f"site {i}" for i in range(61)]
+    pool = pd.DataFrame({"transcript_id": [f"t{i:02}" for i in range(82)], "site": sites})
+    settings = StudySettings(by=("site", "verdict:deception"), harms=(HARM,))
+    write_verdicts(verdicts, folder / VERDICTS)
+    pool.to_parquet(folder / POOL)
+    render_report(study(verdicts, None, settings, pool=pool), folder, exhibits=exhibits_of(folder, settings))
+    return folder / "report.html"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,18 @@ def test_every_arm_holds_its_true_rate(demo):
 @pytest.mark.parametrize("name", ["report.html", "report.md", "report.json"])
 def test_every_report_says_that_it_is_simulated(demo, name):
     assert "SIMULATED study" in (demo[0] / name).read_text()
+
+
+def test_a_report_computed_again_says_so_too(demo, tmp_path):
+    again = tmp_path / "again"
+    shutil.copytree(demo[0], again)
+    before = json.loads((again / "report.json").read_text())
+    for name in ("report.html", "report.md"):
+        (again / name).unlink()
+    assert CliRunner().invoke(app, ["report", str(again)]).exit_code == 0
+    assert "SIMULATED study" in (again / "report.html").read_text()
+    assert "SIMULATED study" in (again / "report.md").read_text()
+    assert json.loads((again / "report.json").read_text())["notes"] == before["notes"]
 
 
 def test_the_files_say_that_nothing_in_it_happened():

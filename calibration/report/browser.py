@@ -46,10 +46,13 @@ def packed(exhibits: Exhibits, report: Report, *, redact: bool) -> Packed:
     redact : bool
         Leave out texts, quotes, explanations, notes and links; ids, facts, verdicts and labels stay.
     """
-    items = [_shared(item) if redact else item for item in exhibits.items]
+    # What the report itself names its groups by is no secret of a transcript.
+    by = list(dict.fromkeys(key for finding in report.rates for key in finding.group))
+    items = [_shared(item, by) if redact else item for item in exhibits.items]
     index = {
         "harms": list(report.harms),
         "graders": [{"name": g.name, "kind": g.kind} for g in report.graders],
+        "by": by,
         "pool": exhibits.n_pool,
         "pack": PACK,
         "redacted": redact,
@@ -65,10 +68,10 @@ def _pack(value: Any) -> str:
     return base64.b64encode(gzip.compress(text.encode("ascii"), 6, mtime=0)).decode("ascii")
 
 
-def _shared(item: Mapping[str, Any]) -> dict[str, Any]:
+def _shared(item: Mapping[str, Any], by: Sequence[str]) -> dict[str, Any]:
     """What of an exhibit may be shown to anyone; named here, so that a new field is left out until it is."""
     known = {key: item[key] for key in ("id", "sides", "human")}
-    known["facts"] = _only(item["facts"], _SHARED["facts"])
+    known["facts"] = _only(item["facts"], (*_SHARED["facts"], *by))
     for part in ("verdicts", "labels"):
         known[part] = [_only(record, _SHARED[part]) for record in item[part]]
     said = item["messages"]

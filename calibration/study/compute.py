@@ -95,7 +95,7 @@ def run_study(  # noqa: PLR0913
     grader : which grader's sides make the strata (default: the first judge, else the first grader)
     target, method, confidence_level, assumed_icc : see `estimate_rate`
     rng : numpy Generator for bootstrap intervals (default: seeded with 0)
-    provenance : what is needed to do it again; goes into the report
+    provenance : what is needed to do it again; goes into the report, whose notes begin with its ``remarks``
     parts : which of ``rates``, ``agreement`` and ``comparisons`` (which need rates) to compute
     beside : another campaign or planted harms, for rates under an assumption
 
@@ -154,7 +154,13 @@ def study(
         graders=joined.graders,
         harms=joined.harms,
         provenance=told,
-        notes=(*_study_notes(joined), *likeness_notes(verdicts), *told.get("decisions", ()), *drift),
+        notes=(
+            *told.get("remarks", ()),
+            *_study_notes(joined),
+            *likeness_notes(verdicts),
+            *told.get("decisions", ()),
+            *drift,
+        ),
         raters=raters,
         thresholds=tuple(_thresholds(joined)) if "rates" in parts else (),
         assumed=tuple(_assumed(tables, beside, settings)) if beside is not None and "rates" in parts else (),

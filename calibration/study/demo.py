@@ -79,7 +79,9 @@ def run_demo(out: Path, *, n_redraws: int = 200, track: Track = untracked) -> De
     settings = StudySettings(by=("arm",))
     with Store(out / "store.sqlite") as store:
         report = run(sources, graders, out, settings, store=store, seed=SEED, command=("harmrate", "demo"), track=track)
-    report = replace(report, notes=(SIMULATED, *report.notes))
+    # Among what the report was made from, so that it stands there whenever the report is computed again.
+    told = {**report.provenance, "remarks": [SIMULATED]}
+    report = replace(report, notes=(SIMULATED, *report.notes), provenance=told)
     votes = pd.read_csv(folder / "votes.csv", dtype={"transcript_id": str})
     verdicts = read_verdicts(out / VERDICTS)
     truth = _truth(votes, verdicts)

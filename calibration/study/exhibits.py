@@ -16,7 +16,10 @@ import numpy as np
 import pandas as pd
 
 from calibration.findings import Exhibits
-from calibration.study.folder import LABELS, VERDICTS
+from calibration.study.folder import LABELS, POOL, VERDICTS
+from calibration.study.joining import joined_pool
+from calibration.study.pool import group_values
+from calibration.study.settings import StudySettings
 from grader.metadata import FACT_COLUMNS
 from grader.scores import grader_scores
 from grader.transcript import Transcript, canonical_json
@@ -63,21 +66,33 @@ def chosen_ids(verdicts: pd.DataFrame, labels: LabelSet | None, most: int = MOST
     return [str(id_) for id_ in ranked.index[:most]]
 
 
-def exhibits_of(folder: Path) -> Exhibits:
+def exhibits_of(folder: Path, settings: StudySettings | None = None) -> Exhibits:
     """The exhibits of a folder that `run` wrote, or of any folder with a table of verdicts.
 
     Parameters
     ----------
     folder : path
-        With verdicts; labels and kept transcripts where there are any.
+        With verdicts; labels, pool and kept transcripts where there are any.
+    settings : StudySettings, optional
+        Of the report that they are shown with: what forms its groups stands among a transcript's facts.
     """
     verdicts = read_verdicts(folder / VERDICTS)
     labels = LabelSet(frame=pd.read_parquet(folder / LABELS)) if (folder / LABELS).is_file() else None
     kept = _kept(folder / TRANSCRIPTS) if (folder / TRANSCRIPTS).is_file() else iter(())
-    return exhibits(verdicts, labels, kept)
+    groups = None
+    if settings is not None and settings.by:
+        pool = pd.read_parquet(folder / POOL) if (folder / POOL).is_file() else None
+        groups = group_values(joined_pool(verdicts, labels, settings, pool=pool).facts, settings.by)
+    return exhibits(verdicts, labels, kept, groups=groups)
 
 
-def exhibits(verdicts: pd.DataFrame, labels: LabelSet | None, transcripts: Iterable[Transcript]) -> Exhibits:
+def exhibits(
+    verdicts: pd.DataFrame,
+    labels: LabelSet | None,
+    transcripts: Iterable[Transcript],
+    *,
+    groups: pd.DataFrame | None = None,
+) -> Exhibits:
     """Verdicts, labels and texts, transcript by transcript.
 
     Parameters
@@ -86,6 +101,8 @@ def exhibits(verdicts: pd.DataFrame, labels: LabelSet | None, transcripts: Itera
     labels : LabelSet or None
     transcripts : iterable of Transcript
         Their texts; a transcript that is not among them is shown without.
+    groups : DataFrame of text by transcript, optional
+        More facts: what forms the groups of the report.
 
     Returns
     -------
@@ -102,6 +119,8 @@ def exhibits(verdicts: pd.DataFrame, labels: LabelSet | None, transcripts: Itera
     items = []
     for id_ in chosen:
         known = {str(k): v for k, v in facts.loc[id_].items() if k != "content_hash" and not pd.isna(v)}
+        if groups is not None:
+            known |= {str(k): v for k, v in groups.loc[id_].items()}
         items.append(
             {"id": id_, "facts": known, "sides": sides.get(id_, []), "human": settled.get(id_, []),
              "verdicts": said.get(id_, []), "labels": voted.get(id_, []), "messages": texts.get(id_)}

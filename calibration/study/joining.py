@@ -57,7 +57,8 @@ def with_verdict_columns(facts: pd.DataFrame, scores: pd.DataFrame, keys: Iterab
             raise InputError(f"no verdict of {grader!r} on {harm!r}, by which rates are to be split")
         side = own.set_index("transcript_id")["side"].reindex(facts.index)
         if "episode" in facts:
-            unit = facts["episode"].fillna(pd.Series(facts.index, index=facts.index))
+            episode = facts["episode"].astype(object)
+            unit = episode.where(episode.notna(), pd.Series(facts.index, index=facts.index))
             side = side.groupby(unit).transform("max")
         facts = facts.assign(**{key: side.map({1.0: "yes", 0.0: "no"}).fillna("unscored")})
     return facts

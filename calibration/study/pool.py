@@ -71,7 +71,7 @@ class HarmTable:
             columns["pi"] = self.inclusion_probability.to_numpy()
         rows = pd.DataFrame(columns)
         rows["frequency"] = self.times()
-        cells = rows.groupby(list(columns), dropna=False, sort=False)["frequency"].sum().reset_index()
+        cells = rows.groupby(list(columns), dropna=False, sort=False, observed=True)["frequency"].sum().reset_index()
 
         def part(kind: str) -> pd.DataFrame:
             own = [column for column in columns if column.startswith(f"{kind} ")]
@@ -169,11 +169,16 @@ def group_tables(table: HarmTable, by: Sequence[str]) -> list[tuple[Mapping[str,
     """Split a table by metadata keys; transcripts without a value form the group ``(none)``."""
     if not by:
         return [({}, table)]
-    keys = table.facts[list(by)].astype(object).where(table.facts[list(by)].notna(), "(none)").astype(str)
-    codes, groups = pd.factorize(pd.MultiIndex.from_frame(keys), sort=True)
+    codes, groups = pd.factorize(pd.MultiIndex.from_frame(group_values(table.facts, by)), sort=True)
     return [
         (dict(zip(by, map(str, group), strict=True)), table.where(codes == code)) for code, group in enumerate(groups)
     ]
+
+
+def group_values(facts: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """The columns of `facts` that form groups, as groups name their values."""
+    known = facts[list(by)]
+    return known.astype(object).where(known.notna(), "(none)").astype(str)
 
 
 def _wide(scores: pd.DataFrame, column: str, row: NDArray[np.int64], index: pd.Index, gap: Any) -> pd.DataFrame:

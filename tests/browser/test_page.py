@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from report_study import HOSTILE, NOTE, QUOTED, TASK
+from report_study import HOSTILE, NOTE, QUOTED, TASK, grouped_page
 
 pytestmark = pytest.mark.service
 
@@ -79,6 +79,15 @@ def test_filters_choose_what_they_say(open_page, demo_page):
     page.get_by_label("A quote was not found").check()
     unverified = sum(any(s.get("unverified") for s in item["sides"]) for item in shown.items)
     page.wait_for_function(f"{COUNT} === {unverified}", timeout=5_000)
+
+
+def test_any_group_of_the_report_can_be_chosen(open_page, tmp_path):
+    page = open_page(grouped_page(tmp_path), place="#transcripts")
+    offered = page.locator("#filters [name=group] optgroup").evaluate_all("all => all.map(one => one.label)")
+    assert offered[:2] == ["site", "verdict:deception"]
+    assert chosen(page, group="site=north") == 20
+    assert chosen(page, group="site=(none)") == 1
+    assert chosen(page, group="verdict:deception=yes", human="not labelled") == 41
 
 
 def test_quotes_are_marked_where_they_stand(open_page, demo_page):

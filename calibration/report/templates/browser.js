@@ -39,7 +39,7 @@
   const form = byId("filters");
   const option = (value, words = value) => el("option", { value }, words);
   form.elements.harm.append(option("", "any harm"), ...data.harms.map((harm) => option(harm)));
-  const groups = new Map();
+  const groups = new Map(data.by.map((key) => [key, new Set()]));
   for (const item of data.items)
     for (const [key, value] of Object.entries(item.facts)) {
       if (!groups.has(key)) groups.set(key, new Set());
@@ -47,7 +47,7 @@
     }
   form.elements.group.append(option("", "all"));
   for (const [key, values] of groups)
-    if (values.size > 1 && values.size <= 40)
+    if (values.size > 1 && (values.size <= 40 || data.by.includes(key)))
       form.elements.group.append(
         el("optgroup", { label: key }, ...[...values].sort().map((value) => option(`${key}=${value}`, value))));
   data.graders.forEach((grader, n) => byId("by-grader").append(
