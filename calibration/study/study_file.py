@@ -87,9 +87,9 @@ def _tables(path: Path) -> dict[str, Any]:
 def _as_given(name: str, value: Any, folder: Path) -> Any:
     """A value as the command line has it: pairs joined, keys of groups in one text, paths from the file's folder."""
     if name in _PAIRS and isinstance(value, dict):
-        return [f"{k}={'|'.join(v) if isinstance(v, list) else v}" for k, v in value.items()]
+        return [f"{k}={'|'.join(map(str, v)) if isinstance(v, list) else v}" for k, v in value.items()]
     if name == "by" and isinstance(value, list):
-        return ",".join(value)
+        return ",".join(map(str, value))
     if name in _PATHS:
         return [_beside(folder, v) for v in value] if isinstance(value, list) else _beside(folder, value)
     return value

@@ -77,8 +77,8 @@ def _is_anthropic(value: Any) -> bool:
 
 def _has_anthropic_parts(message: Mapping[str, Any]) -> bool:
     content = message.get("content")
-    kinds = {part.get("type") for part in content if isinstance(part, Mapping)} if isinstance(content, list) else set()
-    return not kinds.isdisjoint({"thinking", "redacted_thinking", "tool_use", "tool_result"})
+    kinds = [part.get("type") for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
+    return any(kind in kinds for kind in ("thinking", "redacted_thinking", "tool_use", "tool_result"))
 
 
 def _is_responses(value: Any) -> bool:

@@ -32,7 +32,8 @@ def fuzz(name: str, seconds: int) -> bool:
     tried, memory = stats.get("number_of_executed_units", 0), stats.get("peak_rss_mb", 0)
     sys.stdout.write(f"{name}: {tried} inputs in {seconds} s, at most {memory} MB, exit code {done.returncode}\n")
     if done.returncode:
-        sys.stdout.write("\n".join(line for line in said.splitlines() if not line.startswith("#"))[-6000:] + "\n")
+        telling = [line for line in said.splitlines() if not line.startswith(("#", "INFO: ", "WARNING: "))]
+        sys.stdout.write("\n".join(telling)[-4000:] + "\n")
     sys.stdout.flush()
     return done.returncode == 0
 
