@@ -84,8 +84,8 @@ def report(sample: Sequence[str], tried: Mapping[str, int | None], n_all: int) -
     low, high = (float(limit) for limit in wilson(killed, len(sample)))
     counts = ", ".join(f"{number} {name}" for name, number in Counter(status.values()).most_common())
     lines = [f"  {name}: {one}" for name, one in sorted(status.items()) if one not in _KILLED]
-    score = f"{killed} of {len(sample)} mutants killed: {killed / len(sample):.1%} (95 % limits {low:.1%} to {high:.1%})"
-    return "\n".join([*lines, f"{counts}; drawn from {n_all}", score])
+    score = f"{killed / len(sample):.1%} of the mutants killed (95 % limits {low:.1%} to {high:.1%})"
+    return "\n".join([*lines, f"{len(sample)} drawn from {n_all}: {counts}", score])
 
 
 def main() -> int:
