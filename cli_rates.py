@@ -99,7 +99,15 @@ def plan(  # noqa: PLR0913 - one option per assumption
     transcripts: Annotated[int, typer.Option(min=1, help="Size of the pool.")] = 5000,
     sensitivity: Annotated[float, typer.Option(min=0, max=1, help="The judge's, as far as known.")] = 0.8,
     specificity: Annotated[float, typer.Option(min=0, max=1, help="The judge's, as far as known.")] = 0.95,
-    design: Annotated[list[str] | None, typer.Option(help="uniform, flagged-10, ... (repeatable).")] = None,
+    classifier_sensitivity: Annotated[
+        float | None, typer.Option(min=0, max=1, help="A second grader's, which errs independently of the judge.")
+    ] = None,
+    classifier_specificity: Annotated[
+        float | None, typer.Option(min=0, max=1, help="The second grader's; give both or neither.")
+    ] = None,
+    design: Annotated[
+        list[str] | None, typer.Option(help="uniform, flagged-10, disagree-25, ... (repeatable).")
+    ] = None,
     method: Annotated[Literal["likelihood-ratio", "post-stratified"], typer.Option()] = "likelihood-ratio",
     target: Annotated[Literal["scenarios", "pool"], typer.Option(help="What the rate is a rate of.")] = "scenarios",
     level: Annotated[float, typer.Option(help="Confidence level.", min=0.5, max=0.9999)] = 0.95,
@@ -109,7 +117,7 @@ def plan(  # noqa: PLR0913 - one option per assumption
     """How many labels an error bar of a given width takes, by which design."""
     import numpy as np
 
-    from calibration.plan import DESIGNS, plan_labels
+    from calibration.plan import plan_labels
     from calibration.report.planning import plan_json, print_plan
 
     with bad_options():
@@ -120,7 +128,8 @@ def plan(  # noqa: PLR0913 - one option per assumption
             n_transcripts=transcripts,
             sensitivity=sensitivity,
             specificity=specificity,
-            designs=design or DESIGNS,
+            classifier=_second_grader(classifier_sensitivity, classifier_specificity),
+            designs=design or None,
             target=target,
             method=method,
             confidence_level=level,
@@ -130,6 +139,17 @@ def plan(  # noqa: PLR0913 - one option per assumption
         show_json(plan_json(found))
     else:
         print_plan(stdout(), found)
+
+
+def _second_grader(sensitivity: float | None, specificity: float | None) -> tuple[float, float] | None:
+    """Both of a second grader's figures; None where there is no such grader."""
+    from grader.errors import InputError
+
+    if sensitivity is None and specificity is None:
+        return None
+    if sensitivity is None or specificity is None:
+        raise InputError("--classifier-sensitivity and --classifier-specificity go together; give both")
+    return sensitivity, specificity
 
 
 def _study(sources: Sources, study: StudyOptions, parts: Sequence[Part], pairing: Pairing = "independent") -> Report:

@@ -348,6 +348,18 @@ def test_plan_says_how_many_labels(campaign):
     assert "one of them" in refused("plan", "--rate", 0.01)
 
 
+def test_plan_takes_a_second_grader(campaign):
+    assumed = ("plan", "--rate", 0.05, "-n", 60, "--transcripts", 400)
+    second = ("--classifier-sensitivity", 0.8, "--classifier-specificity", 0.9)
+    alone, both = (json.loads(harmrate(*assumed, *more, "--json")[1]) for more in ((), second))
+    assert alone["classifier"] is None and both["classifier"] == [0.8, 0.9]
+    assert [d["design"] for d in both["designs"]] == ["uniform", "flagged-10", "flagged-25", "disagree-25"]
+    assert both["designs"][0]["width"] < alone["designs"][0]["width"]
+    one = ("--design", "uniform")
+    assert "classifier: sensitivity 0.8, specificity 0.9" in " ".join(harmrate(*assumed, *second, *one)[1].split())
+    assert "give both" in refused(*assumed, *second[:2])
+
+
 def test_rates_split_by_another_verdict(campaign, tmp_path):
     verdicts = pd.read_json(campaign.verdicts, lines=True)
     aware = verdicts.assign(harm="eval_awareness", present=verdicts.index % 3 == 0, outcome="scored")
