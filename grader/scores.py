@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 KEY = ["transcript_id", "harm", "grader"]
 
@@ -65,7 +67,10 @@ def grader_scores(verdicts: pd.DataFrame) -> pd.DataFrame:
     return reduced.drop(columns="share")
 
 
-def _unverified(side: pd.Series[float], usage: pd.Series[Any]) -> list[bool]:
+def _unverified(side: pd.Series[float], usage: pd.Series[Any]) -> NDArray[np.bool_]:
     """Positive verdicts that say themselves that their quotes were not found."""
-    pairs = zip(side.to_numpy() == 1.0, usage, strict=True)
-    return [positive and isinstance(u, dict) and u.get("evidence_verified") is False for positive, u in pairs]
+    found = np.zeros(len(side), dtype=bool)
+    positive = np.flatnonzero(side.to_numpy() == 1.0)
+    told = usage.to_numpy(dtype=object)[positive]
+    found[positive] = [isinstance(u, dict) and u.get("evidence_verified") is False for u in told]
+    return found
