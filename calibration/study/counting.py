@@ -86,7 +86,7 @@ class Counting:
         self.said |= set(scores[["harm", "grader"]].drop_duplicates().itertuples(index=False, name=None))
         self.covariates |= named_covariates(shard.drop_duplicates("harm"))
         facts = self._facts(pool_facts(shard, None), scores)
-        own = _renamed(self.consensus, ids.get_indexer(self.labelled_ids), facts.index)
+        own = _renamed(self.consensus, ids.get_indexer(pd.Index(self.labelled_ids)), facts.index)
         self.unseen -= set(ids[own.pop("place")])
         for harm in self._harms():
             table = self._table(harm, facts, scores, own, self.design.of_shard(harm, ids, facts.index))
