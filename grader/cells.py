@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 import pandas as pd
 
 # What a spreadsheet evaluates (blanks in front, or wide signs, are no hindrance), and what looks shielded already.
 _FORMULA = re.compile(r"'*(?:[\s\ufeff\x00-\x1f]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
+
+
+def write_csv(frame: pd.DataFrame, file: Path | TextIO, *, header: bool = True) -> None:
+    """Write a table `shielded`, without its index; `header` says whether the names of the columns come first.
+
+    A carriage return is quoted, which the standard writer leaves bare and readers take for the end of a row.
+    """
+    safe = shielded(frame)
+    has_return = any("\r" in cell for name in _texts(safe) for cell in safe[name] if isinstance(cell, str))
+    has_return = has_return or any("\r" in str(name) for name in safe.columns)
+    safe.to_csv(file, index=False, header=header, quoting=csv.QUOTE_NONNUMERIC if has_return else csv.QUOTE_MINIMAL)
 
 
 def shielded(frame: pd.DataFrame) -> pd.DataFrame:
@@ -35,9 +48,13 @@ def unshielded(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _changed(frame: pd.DataFrame, change: Callable[[Any], Any]) -> pd.DataFrame:
+    changed = {name: frame[name].map(change, na_action="ignore") for name in _texts(frame)}
+    return frame.assign(**changed).rename(columns=change)
+
+
+def _texts(frame: pd.DataFrame) -> list[str]:
     is_other = (pd.api.types.is_numeric_dtype, pd.api.types.is_datetime64_any_dtype)
-    text = [name for name in frame.columns if not any(is_(frame[name].dtype) for is_ in is_other)]
-    return frame.assign(**{name: frame[name].map(change, na_action="ignore") for name in text}).rename(columns=change)
+    return [name for name in frame.columns if not any(is_(frame[name].dtype) for is_ in is_other)]
 
 
 def _shield(cell: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
-from grader.cells import shielded, unshielded
+from grader.cells import unshielded, write_csv
 from grader.errors import InputError
 from grader.files import partial_path, replace_whole, unwritable
 from grader.parquet import read_parquet_frame
@@ -187,7 +187,7 @@ class _Sink:
 
 class _CsvSink(_Sink):
     def write(self, frame: pd.DataFrame) -> None:
-        shielded(frame).to_csv(self._file, index=False, header=self._first)
+        write_csv(frame, self._file, header=self._first)
         self._first = False
 
 

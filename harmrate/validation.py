@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from grader.files import written_whole
+
 if TYPE_CHECKING:
     from labels import LabelSet
 
@@ -42,5 +44,6 @@ def write_validation_set(labels: LabelSet, path: str | Path, harms: Sequence[str
     table = labels.consensus().pivot(index="transcript_id", columns="harm", values="y").reindex(columns=wanted)
     table = table[table.isin([0.0, 1.0]).all(axis=1)]
     told = table.eq(1.0).replace({True: "true", False: "false"}).add_prefix("label_")
-    told.rename_axis("id").rename_axis(columns=None).to_csv(path)
+    with written_whole(Path(path)) as partial:
+        told.rename_axis("id").rename_axis(columns=None).to_csv(partial)
     return len(told)

@@ -10,9 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from grader.cells import unshielded, write_csv
 from grader.errors import InputError
+from grader.files import written_whole
 from grader.parquet import read_parquet_frame
 
+_GAPS = ["", "NA", "NaN", "nan", "None", "null", "<NA>"]
 DESIGN_COLUMNS = ("transcript_id", "harm", "stratum", "inclusion_probability", "round", "drawn")
 DESIGNS = ("uniform", "flagged-10", "flagged-25", "disagree-25", "stratified", "neyman", "most-unlike-training")
 
@@ -294,8 +297,8 @@ def read_rounds(path: Path | str) -> pd.DataFrame:
     if not path.is_file():
         raise InputError("no such file", file=path)
     try:
-        text = {"transcript_id": str, "harm": str}
-        frame = read_parquet_frame(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=text)
+        is_parquet = path.suffix == ".parquet"
+        frame = read_parquet_frame(path) if is_parquet else _read_csv(path)
     except (ValueError, OSError) as error:
         raise InputError(f"cannot be read as a design frame: {str(error).splitlines()[0]}", file=path) from None
     missing = [c for c in ("transcript_id", "inclusion_probability", "drawn") if c not in frame]
@@ -310,11 +313,18 @@ def read_rounds(path: Path | str) -> pd.DataFrame:
     return frame.assign(transcript_id=frame["transcript_id"].astype(str), inclusion_probability=pi, drawn=drawn)
 
 
+def _read_csv(path: Path) -> pd.DataFrame:
+    """A transcript or harm may be called NA; elsewhere that is a gap."""
+    names = ("transcript_id", "harm")
+    columns = pd.read_csv(path, nrows=0).columns
+    gaps = {c: [] if c in names else _GAPS for c in columns}
+    return unshielded(pd.read_csv(path, dtype=dict.fromkeys(names, str), na_values=gaps, keep_default_na=False))
+
+
 def write_design(design: pd.DataFrame, path: Path | str) -> None:
-    """Write a design frame as CSV, or as Parquet when the name ends so."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".parquet":
-        design.to_parquet(path, index=False)
-    else:
-        design.to_csv(path, index=False)
+    """Write a design frame as CSV, or as Parquet when the name ends so; whole or not at all."""
+    with written_whole(Path(path)) as partial:
+        if Path(path).suffix == ".parquet":
+            design.to_parquet(partial, index=False)
+        else:
+            write_csv(design, partial)

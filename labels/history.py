@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from grader.errors import InputError
-from grader.files import partial_path, replace_whole
+from grader.files import unwritable, written_whole
 from grader.parquet import read_parquet_frame
 
 # What a label is, over all its versions. `kind` is annotation, draft or prediction: each has numbers of its own.
@@ -93,7 +93,8 @@ def grow(path: Path, rows: pd.DataFrame, *, whole: str | None = None) -> Growth:
     InputError
         The file is no history.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with unwritable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path):
         history = read_history(path)
         now = _typed(rows.assign(gone=False, pulled_at=datetime.now(UTC).isoformat(timespec="seconds")))
@@ -106,9 +107,8 @@ def grow(path: Path, rows: pd.DataFrame, *, whole: str | None = None) -> Growth:
         known = [tuple(row) in before for row in added[IDENTITY].itertuples(index=False, name=None)]
         grown = pd.concat([history, added], ignore_index=True) if len(history) else added.reset_index(drop=True)
         if len(added) or not path.exists():
-            partial = partial_path(path)
-            grown.to_parquet(partial, index=False)
-            replace_whole(partial, path)
+            with written_whole(path) as partial:
+                grown.to_parquet(partial, index=False)
     n_known, n_gone = sum(known), int(added["gone"].sum())
     return Growth(new=len(added) - n_known, changed=n_known - n_gone, gone=n_gone, frame=grown)
 

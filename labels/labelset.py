@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from grader.cells import write_csv
 from grader.errors import InputError
+from grader.files import written_whole
 
 COLUMNS = ("transcript_id", "harm", "rater", "label", "status", "round", "created_at", "seconds", "source")
 OPTIONAL = ("inclusion_probability", "stratum", "rater_email", "note", "task_url")
@@ -182,15 +184,15 @@ class LabelSet:
         return LabelSet(frame=pd.concat(frames, ignore_index=True), notes=tuple(notes))
 
     def write(self, path: Path | str) -> None:
-        """Write the frame as Parquet, or as CSV or JSON lines when the name ends so."""
-        path = Path(path)
-        match path.suffix:
-            case ".csv":
-                self.frame.to_csv(path, index=False)
-            case ".jsonl":
-                self.frame.to_json(path, orient="records", lines=True, date_format="iso", force_ascii=False)
-            case _:
-                self.frame.to_parquet(path, index=False)
+        """Write the frame as Parquet, or as CSV or JSON lines when the name ends so; whole or not at all."""
+        with written_whole(Path(path)) as partial:
+            match Path(path).suffix:
+                case ".csv":
+                    write_csv(self.frame, partial)
+                case ".jsonl":
+                    self.frame.to_json(partial, orient="records", lines=True, date_format="iso", force_ascii=False)
+                case _:
+                    self.frame.to_parquet(partial, index=False)
 
 
 def _checked(frame: pd.DataFrame) -> pd.DataFrame:

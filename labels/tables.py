@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from grader.cells import unshielded
 from grader.errors import InputError
 from grader.parquet import read_parquet_frame
 from labels.labelset import LabelSet
@@ -68,6 +69,8 @@ def _read_table(path: Path, id_field: str | None) -> pd.DataFrame | None:
         return None
     if id_field is not None and id_field in table:
         table = table.assign(transcript_id=table[id_field])
+    if path.suffix.lower() in (".csv", ".tsv", ".txt"):
+        table = unshielded(table)
     missing = [c for c in _NEEDED if c not in table]
     if missing and path.suffix in (".parquet", ".jsonl"):
         raise InputError(f"a table of labels needs the columns {', '.join(_NEEDED)}; no {missing[0]!r}", file=path)
@@ -85,6 +88,8 @@ def _load(path: Path) -> pd.DataFrame | None:
             case ".csv" | ".tsv" | ".txt":
                 separator = "," if path.suffix.lower() == ".csv" else "\t"
                 return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except RecursionError:
+        raise InputError("JSON nested too deeply", file=path) from None
     except (ValueError, OSError, pd.errors.ParserError) as error:
         if path.suffix.lower() in (".parquet", ".jsonl"):
             raise InputError(f"cannot be read: {str(error).splitlines()[0]}", file=path) from None

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import math
-import os
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 from calibration.findings import AgreementFinding, CrossFinding, CrossRow, Exhibits, Report, group_name
 from calibration.report import doctor, plots, wording
+from calibration.report.files import write_text
 from calibration.report.plain import report_dict, report_json
 from calibration.report.sections import written
 from calibration.report.thresholds import threshold_table
@@ -46,9 +46,9 @@ def render_report(
         Leave texts, quotes, explanations and notes out of the page, so that it can be shared.
     """
     folder = Path(folder)
-    _write_whole(folder / "report.json", report_json(report) + "\n")
-    _write_whole(folder / "report.md", markdown(report))
-    _write_whole(folder / "report.html", html(report, exhibits, redact=redact))
+    write_text(folder / "report.json", report_json(report) + "\n")
+    write_text(folder / "report.md", markdown(report))
+    write_text(folder / "report.html", html(report, exhibits, redact=redact))
 
 
 def markdown(report: Report) -> str:
@@ -175,14 +175,3 @@ def _markdown_safe(text: object) -> str:
     for sign in "\\`*_[]<>|":
         words = words.replace(sign, "\\" + sign)
     return words
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write `text` to `path`, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

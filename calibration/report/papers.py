@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pandas as pd
 
 from calibration.findings import Report, group_name
 from calibration.report.figures import forest
+from calibration.report.files import file_names, write_table, write_text, written_whole
 
 DOTS_PER_INCH = 300
 
@@ -22,20 +22,20 @@ def write_papers(report: Report, folder: Path) -> list[Path]:
     list of the paths written
     """
     written = []
-    for harm in report.harms:
+    for harm, name in file_names(report.harms).items():
         figure = forest([f for f in report.rates if f.harm == harm])
         for suffix in ("svg", "png"):
-            path = folder / "figures" / f"rates-{_file_name(harm)}.{suffix}"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Date": None} if suffix == "svg" else None)
+            path = folder / "figures" / f"rates-{name}.{suffix}"
+            about = {"Date": None} if suffix == "svg" else None
+            with written_whole(path) as partial:
+                figure.savefig(partial, format=suffix, dpi=DOTS_PER_INCH, metadata=about)
             written.append(path)
     for name, table in TABLES.items():
         frame = table(report)
         path = folder / "tables" / f"{name}.csv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        frame.to_csv(path, index=False)
+        write_table(path, frame)
         latex = path.with_suffix(".tex")
-        latex.write_text(frame.to_latex(index=False, escape=True, float_format="%.4g"), encoding="utf-8")
+        write_text(latex, frame.to_latex(index=False, escape=True, float_format="%.4g"))
         written += [path, latex]
     return written
 
@@ -107,7 +107,3 @@ TABLES: dict[str, Callable[[Report], pd.DataFrame]] = {
     "comparisons": comparisons_table,
     "agreement": agreement_table,
 }
-
-
-def _file_name(harm: str) -> str:
-    return re.sub(r"[^\w-]+", "_", harm)

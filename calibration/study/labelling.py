@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 
 from calibration.study.inputs import Sources, check_labels
+from grader.cells import write_csv
 from grader.classifier import EmbeddingClassifier
 from grader.classifier.similarity import rank_by_examples
 from grader.classifier.training import NEEDED, can_train
 from grader.errors import InputError
+from grader.files import written_whole
 from grader.progress import Track, untracked
 from grader.rubrics import load_rubrics
 from grader.scores import grader_scores
@@ -65,8 +67,8 @@ def learn(
         check_labels(labels, pool, sources.labels)
         if few := _few_positives(labels):
             ranking = _ranking(classifier, sources, labels, rubrics, track)
-            folder.mkdir(parents=True, exist_ok=True)
-            ranking.to_csv(folder / RANKING, index=False)
+            with written_whole(folder / RANKING) as partial:
+                write_csv(ranking, partial)
             return _told(few, ranking, folder / RANKING)
         train_on_labels(classifier, track(sources.read_transcripts(), "training"), labels)
     classifier.save(folder)
