@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from itertools import chain
@@ -29,6 +30,7 @@ from grader.readers.swe_agent import parse_swe_agent
 from grader.readers.tables import read_csv, read_parquet
 from grader.readers.tau_bench import parse_tau_bench
 from grader.readers.text import read_text
+from grader.storage import fetched
 from grader.transcript import Transcript
 
 Reader = Callable[[Path], Iterator[Transcript]]
@@ -64,8 +66,9 @@ def read_transcripts(*paths: str | Path, format: str | Reader = "auto") -> Itera
     Parameters
     ----------
     *paths : str or Path
-        Files, folders (searched for logs), globs (``runs/**/*.eval``), or ``-`` for JSONL from
-        standard input.
+        Files, folders (searched for logs), globs (``runs/**/*.eval``), each here or in object storage
+        (``s3://bucket/runs/``; needs ``harmrate[shards]``), or ``-`` for JSONL from standard input. JSONL and other
+        JSON may be compressed with zstd or gzip.
     format : str or callable, default "auto"
         A name in `READERS`, one that a package offers under the entry-point group
         ``harmrate.readers``, or a function from a path to transcripts. ``auto`` finds out file by file.
@@ -93,7 +96,7 @@ def read_transcripts(*paths: str | Path, format: str | Reader = "auto") -> Itera
     read = _reader(format)
     places: dict[str, str] = {}
     for file in iter_files(paths):
-        for number, transcript in enumerate(read(file), 1):
+        for number, transcript in enumerate(_read_anywhere(file, read), 1):
             place = f"{file}: transcript {number}"
             if transcript.id in places:
                 reason = f"id {transcript.id!r} is already that of {places[transcript.id]}"
@@ -102,6 +105,27 @@ def read_transcripts(*paths: str | Path, format: str | Reader = "auto") -> Itera
             yield transcript
     if not places:
         raise InputError("no transcript in " + ", ".join(map(str, paths)))
+
+
+def read_copy(path: Path, name: str, *, format: str | Reader = "auto") -> Iterator[Transcript]:
+    """The transcripts of `path`, a copy of the file that is called `name`; ids, sources and errors are as of that."""
+    copy = str(path)
+    try:
+        for transcript in _reader(format)(path):
+            source = str(transcript.metadata.get("source", copy)).replace(copy, name)
+            metadata = dict(transcript.metadata) | {"source": source}
+            yield replace(transcript, id=transcript.id.replace(copy, name), metadata=metadata)
+    except InputError as error:
+        file = None if error.file is None else error.file.replace(copy, name)
+        raise InputError(error.reason.replace(copy, name), file=file, record=error.record) from None
+
+
+def _read_anywhere(file: Path | str, read: Reader) -> Iterator[Transcript]:
+    if isinstance(file, Path):
+        yield from read(file)
+        return
+    with fetched(file) as path:
+        yield from read_copy(path, file, format=read)
 
 
 def read_records_as(parse: Parser, path: Path) -> Iterator[Transcript]:

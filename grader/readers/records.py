@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, TextIO, cast
 from pydantic_core import from_json
 
 from grader.errors import InputError
+from grader.readers.compressed import decompressed
 
 # One record may take this many characters. More is not a transcript but an accident or an attack.
 MAX_RECORD = 512 * 2**20
@@ -89,7 +90,10 @@ def _parse_slowly(text: str | bytes, *, file: str, place: str | None) -> Any:
 
 @contextmanager
 def open_binary(path: Path) -> Iterator[BinaryIO]:
-    """Open a file, or standard input, for reading bytes; what goes wrong is an `InputError`."""
+    """Open a file, or standard input, for reading bytes; what goes wrong is an `InputError`.
+
+    What was compressed with zstd or gzip comes out as it was before.
+    """
     if path == STDIN:
         yield sys.stdin.buffer
         return
@@ -97,8 +101,8 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
         stream = path.open("rb")
     except (OSError, ValueError) as error:
         raise InputError(f"cannot be read ({_reason(error)})", file=path) from None
-    with stream:
-        yield stream
+    with stream, decompressed(stream, path) as plain:
+        yield plain
 
 
 @contextmanager

@@ -1,13 +1,15 @@
-"""Which files a user means: paths, folders and globs."""
+"""Which files a user means: paths, folders and globs, here or in object storage."""
 
 from __future__ import annotations
 
 import glob
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from grader.errors import InputError
+from grader.readers.compressed import SUFFIXES
 from grader.readers.records import STDIN
+from grader.storage import beneath, is_file, is_remote, list_below, list_matches
 
 # Read when they are found in a folder. Tables and plain text are read only when named (or by glob):
 # a results folder is full of those that hold no transcript.
@@ -27,8 +29,8 @@ _COMPANIONS = frozenset(
 )
 
 
-def iter_files(paths: tuple[str | Path, ...]) -> Iterator[Path]:
-    """Yield the files that `paths` name, each once, folders and globs in sorted order.
+def iter_files(paths: tuple[str | Path, ...]) -> Iterator[Path | str]:
+    """Yield the files that `paths` name, each once, folders and globs in sorted order; addresses as text.
 
     Raises
     ------
@@ -37,7 +39,7 @@ def iter_files(paths: tuple[str | Path, ...]) -> Iterator[Path]:
     """
     if not paths:
         raise InputError("no transcripts named: give files, folders, globs, or '-' for standard input")
-    seen = set()
+    seen = set[Path | str]()
     for path in paths:
         for file in _expand(path):
             if file not in seen:
@@ -45,7 +47,10 @@ def iter_files(paths: tuple[str | Path, ...]) -> Iterator[Path]:
                 yield file
 
 
-def _expand(path: str | Path) -> Iterator[Path]:
+def _expand(path: str | Path) -> Iterator[Path | str]:
+    if isinstance(path, str) and is_remote(path):
+        yield from _expand_address(path)
+        return
     named = Path(path)
     if named == STDIN or _exists(named, is_folder=False):
         yield named
@@ -66,14 +71,33 @@ def _exists(path: Path, *, is_folder: bool) -> bool:
         return False  # too long a name, or a null byte: no such file
 
 
+def _expand_address(address: str) -> Iterator[str]:
+    if glob.has_magic(address):
+        matches = list_matches(address)
+    elif is_file(address):
+        matches = [address]
+    else:
+        found = (name for name in list_below(address) if _is_log(PurePath(name)))
+        matches = [beneath(address, name) for name in found]
+    if not matches:
+        raise InputError("no such file, or a folder without transcripts", file=address)
+    yield from matches
+
+
 def _walk(folder: Path) -> Iterator[Path]:
-    files = sorted(p for p in folder.rglob("*") if p.suffix in LOG_SUFFIXES and p.is_file() and not is_companion(p))
+    files = sorted(p for p in folder.rglob("*") if _is_log(p) and p.is_file())
     if not files:
         raise InputError("folder without transcripts (" + ", ".join(sorted(LOG_SUFFIXES)) + ")", file=folder)
     yield from files
 
 
-def is_companion(path: Path) -> bool:
+def _is_log(path: PurePath) -> bool:
+    """Whether a name found in a folder is that of a log, compressed or not."""
+    suffix = path.with_suffix("").suffix if path.suffix in SUFFIXES else path.suffix
+    return suffix in LOG_SUFFIXES and not is_companion(path)
+
+
+def is_companion(path: PurePath) -> bool:
     """Whether a file stands beside transcripts without being one."""
     if path.name in _COMPANIONS or path.name.startswith("rollout_") or path.name.startswith("."):
         return True
