@@ -27,7 +27,7 @@ from cli_options import (
     shared,
     sources_of,
 )
-from cli_output import note, print_report, say, speaking, spending, stdout, track
+from cli_output import metered, note, print_report, say, speaking, spending, stdout, track
 from cli_rates import fail_by
 from cli_serve import serve
 from cli_store import store_app
@@ -101,6 +101,7 @@ def run(  # noqa: PLR0913 - five records of options, and what is this command's 
     """Grade, compare with humans, calibrate and report: the whole job."""
     from calibration.study.pipeline import Graders
     from calibration.study.pipeline import run as run_job
+    from grader.progress import Meter
     from grader.store import Store
 
     rubrics = _rubrics(reading, study)
@@ -114,7 +115,7 @@ def run(  # noqa: PLR0913 - five records of options, and what is this command's 
     sources = sources_of(labels, transcripts=transcripts, verdicts=verdicts, reading=reading, harms=tuple(rubrics))
     if graders.judge is not None:
         study.grader = study.grader or graders.judge.panel
-    with Store(reading.store) as store, spending(judge.prices) as watch:
+    with Store(reading.store) as store, spending(judge.prices) as ledger:
         report = run_job(
             study.reading(sources),
             graders,
@@ -124,8 +125,8 @@ def run(  # noqa: PLR0913 - five records of options, and what is this command's 
             seed=study.seed,
             command=sys.argv,
             study_file=study_file,
-            track=track,
-            watch=watch,
+            track=metered(Meter(lambda: ledger.cost, judge.max_cost)),
+            watch=ledger.watch,
         )
     _write_report(report, out, redact=redact_report)
     print_report(report, ("rates", "comparisons", "agreement"), as_json=as_json)

@@ -70,8 +70,8 @@ def doctor(  # noqa: PLR0913 - four records of options, and what is this command
         classifier=judge.classifier,
     )  # fmt: skip
     probing = Probing(n=number, anchors=anchors, freeze=freeze, seed=study.seed) if asked else None
-    with spending(judge.prices) as watch:
-        found = examine(patient, probing, track=track, watch=watch)
+    with spending(judge.prices) as ledger:
+        found = examine(patient, probing, track=track, watch=ledger.watch)
     if out is not None:
         write_text(out, diagnosis_json(found) + "\n")
     if as_json:

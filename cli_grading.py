@@ -18,7 +18,7 @@ from cli_options import (
     shared,
     sources_of,
 )
-from cli_output import note, show, spending, track
+from cli_output import metered, note, show, spending, track, watched
 
 if TYPE_CHECKING:
     from grader.judge.noise import RepeatTally
@@ -41,6 +41,7 @@ def grade(
     from grader.judge.keyword_gate import KeywordGate
     from grader.judge.noise import RepeatTally
     from grader.judge.setup import estimate_judges, open_judges
+    from grader.progress import GRADING, Meter
     from grader.rubrics import load_rubrics
     from grader.store import Store
     from grader.verdict import Grader
@@ -49,7 +50,7 @@ def grade(
     rubrics = load_rubrics(reading.rubrics, harm or None)
     logs = Sources(transcripts=transcripts, format=reading.format, scenario_from=reading.scenario_from)
     writer, repeats = VerdictWriter(out), RepeatTally(judge.repeats)
-    with Store(reading.store) as store, spending(judge.prices) as watch:
+    with Store(reading.store) as store, spending(judge.prices) as ledger:
         if dry_run:
             show(estimate_judges(judge.setup(), rubrics, logs.read_transcripts(), store=store).summary())
             return
@@ -57,11 +58,13 @@ def grade(
         if judge.keyword_gate:
             graders.append(KeywordGate.among(rubrics))
         if judge.judge or not (judge.keyword_gate or judge.classifier):
-            graders.append(open_judges(judge.setup(), rubrics, store=store, watch=watch))
+            graders.append(open_judges(judge.setup(), rubrics, store=store, watch=ledger.watch))
         if judge.classifier is not None:
             graders.append(EmbeddingClassifier.load(judge.classifier))
+        total = logs.count_transcripts(track) if watched() else None
         rows = repeats.watch(iter_rows(logs.read_transcripts(), graders, store=store))
-        stopped = save_rows(track(rows, "grading"), writer)
+        follow = metered(Meter(lambda: ledger.cost, judge.max_cost))
+        stopped = save_rows(follow(rows, GRADING, total), writer)
     note(f"{out}: {writer.summary()}")
     _note_noise(repeats)
     if stopped is not None:

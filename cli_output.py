@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress, Task
+    from rich.text import Text
 
     from calibration.findings import Report
     from calibration.study.compute import Part
+    from grader.judge.ledger import Ledger
+    from grader.progress import Meter, Track
 
 Item = TypeVar("Item")
 # Of tables where no terminal says how wide it is.
@@ -93,19 +97,64 @@ def note(text: str) -> None:
         typer.echo(harmless(text), err=True)
 
 
-def track(items: Iterable[Item], what: str, total: int | None = None, /) -> Iterator[Item]:
-    """Show progress on stderr, where somebody looks."""
-    if _QUIET.get() or not sys.stderr.isatty():
+def watched() -> bool:
+    """Whether somebody looks at stderr and wants to see how far work is."""
+    return sys.stderr.isatty() and not _QUIET.get()
+
+
+def track(
+    items: Iterable[Item], what: str, total: int | None = None, /, *, meter: Meter | None = None
+) -> Iterator[Item]:
+    """Show progress on stderr, where somebody looks; what a `meter` tells of the items stands beside it."""
+    if not watched():
         yield from items
         return
-    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=stderr(), transient=True) as progress:
-        task = progress.add_task(what, total=total)
+    with _progress("" if meter is None else "{task.fields[meter]}") as progress:
+        task = progress.add_task(what, total=total, meter=meter)
         for item in items:
             yield item
-            progress.advance(task)
+            if meter is None:
+                progress.advance(task)
+            else:
+                meter.enter(cast("Mapping[str, Any]", item))
+                progress.update(task, completed=meter.done)
+
+
+def metered(meter: Meter) -> Track:
+    """Follows work as `track` does, and grading with its failures and its cost."""
+    from grader.progress import GRADING
+
+    def follow(items: Iterable[Item], what: str, total: int | None = None, /) -> Iterator[Item]:
+        return track(items, what, total, meter=meter if what == GRADING else None)
+
+    return follow
+
+
+def _progress(told: str) -> Progress:
+    """One line: what, how much of how much, how fast, since when, how long still, and what is told of the task."""
+    from rich.progress import (
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Pace(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed or 0.0
+            return Text("" if not speed else f"{speed:,.1f}/s" if speed >= 1 else f"{60 * speed:.1f}/min")
+
+    class Left(TimeRemainingColumn):
+        def render(self, task: Task) -> Text:
+            return Text("") if task.total is None else super().render(task) + Text(" left")
+
+    what = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn())
+    columns = (*what, Pace(), TimeElapsedColumn(), Left(), TextColumn(told, markup=False))
+    return Progress(*columns, console=stderr(), transient=True)
 
 
 @contextmanager
@@ -120,14 +169,14 @@ def bad_options() -> Iterator[None]:
 
 
 @contextmanager
-def spending(prices: Path | None) -> Iterator[Any]:
-    """Sum what new replies cost, and tell at the end."""
+def spending(prices: Path | None) -> Iterator[Ledger]:
+    """The sum of what new replies cost, told at the end."""
     from grader.judge.ledger import Ledger
     from grader.judge.prices import load_prices
 
     ledger = Ledger(load_prices(prices))
     try:
-        yield ledger.watch
+        yield ledger
     finally:
         if ledger.n_messages:
             note(ledger.summary())

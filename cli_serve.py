@@ -38,9 +38,9 @@ def serve(
     if judge.batch:
         raise InputError("a service answers at once: no --batch")
     setup = None if not judge.judge and judge.classifier is not None else judge.setup()
-    with Store(store) as kept, spending(judge.prices) as watch:
+    with Store(store) as kept, spending(judge.prices) as ledger:
         graders = graders_of(
-            setup, load_rubrics(rubrics, harm or None), classifier=judge.classifier, store=kept, watch=watch
+            setup, load_rubrics(rubrics, harm or None), classifier=judge.classifier, store=kept, watch=ledger.watch
         )
         limits = {"max_waiting": max_waiting, "max_batch": max_batch, "max_bytes": int(max_megabytes * 1e6)}
         serve_graders(graders, host=host, port=port, **limits)

@@ -76,6 +76,12 @@ class Sources:
         """The transcripts, read anew at each call."""
         return with_scenario(read_transcripts(*self.transcripts, format=self.format), self.scenario_from)
 
+    def count_transcripts(self, track: Track = untracked) -> int | None:
+        """How many transcripts there are; None where they can be read only once."""
+        return (
+            None if "-" in self.transcripts else sum(1 for _ in track(self.read_transcripts(), "counting transcripts"))
+        )
+
     def read_pool(self, track: Track = untracked) -> pd.DataFrame | None:
         """Metadata of every transcript that rates count; None when only the verdicts tell."""
         if self.transcripts:

@@ -35,7 +35,7 @@ from grader.grading import iter_rows
 from grader.judge.client import Reply, Request
 from grader.judge.keyword_gate import KeywordGate
 from grader.judge.setup import JudgeSetup, open_judges
-from grader.progress import Track, untracked
+from grader.progress import GRADING, Track, untracked
 from grader.rubrics import Rubric
 from grader.store import Store
 from grader.verdict import Grader
@@ -122,7 +122,8 @@ def run(
     classifier = _classifier(sources, graders, labels, store, track)
     gate = KeywordGate.among(graders.rubrics) if graders.gate == "keyword" else None
     out.mkdir(parents=True, exist_ok=True)
-    _write_verdicts(out / VERDICTS, imported, sources, [g for g in (judge, classifier, gate) if g is not None], track)
+    working = [g for g in (judge, classifier, gate) if g is not None]
+    _write_verdicts(out / VERDICTS, imported, sources, working, track, len(pool))
     verdicts = read_verdicts(out / VERDICTS)
     keep_transcripts(sources.read_transcripts(), chosen_ids(verdicts, labels), out / TRANSCRIPTS)
     _keep(out, pool, labels, design)
@@ -170,6 +171,7 @@ def _write_verdicts(
     sources: Sources,
     graders: Sequence[Grader],
     track: Track,
+    n_transcripts: int,
 ) -> None:
     def rows() -> Iterator[Mapping[str, Any]]:
         if imported is not None:
@@ -179,5 +181,5 @@ def _write_verdicts(
             yield from iter_rows(sources.read_transcripts(), graders)
 
     with VerdictWriter(path) as writer:
-        for row in track(rows(), "grading"):
+        for row in track(rows(), GRADING, n_transcripts):
             writer.write(row)
