@@ -27,11 +27,19 @@ def group_name(group: Group) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraderFacts:
-    """A grader of the study."""
+    """A grader of the study.
+
+    Parameters
+    ----------
+    name, version, kind : str
+    trained_on : "human", "judge" or None
+        Whose labels it learned; None where it learned none, or does not tell.
+    """
 
     name: str
     version: str
     kind: str
+    trained_on: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +59,9 @@ class RateFinding:
     grader_rates : mapping of grader to its apparent rate among the transcripts that it scored
         A grader's rate, not a harm rate. nan when it scored nothing.
     outcomes : mapping of outcome to count, over the whole group
+    n_compared, n_unlike : int
+        How many of the group a trained classifier compared with what was labelled, and how many of these are
+        unlike anything labelled.
     """
 
     harm: str
@@ -60,6 +71,8 @@ class RateFinding:
     grader: str
     grader_rates: Mapping[str, float]
     outcomes: Mapping[str, int]
+    n_compared: int = 0
+    n_unlike: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

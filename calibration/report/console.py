@@ -28,6 +28,7 @@ from calibration.report.wording import (
     percent,
     percent_interval,
     points,
+    unlike_words,
 )
 
 SAMPLE_ONLY = "valid only for this sample"
@@ -53,7 +54,10 @@ def print_rates(console: Console, report: Report) -> None:
     target = report.rates[0].estimate.target
     title = f"Harm rates ({target}: {TARGETS[target]})"
     columns = ("harm", "group", "rate", "interval", "labelled", "harmful", "scored", "grader's own", "labels alone")
-    print_table(console, title, columns, (_rate_cells(f) for f in report.rates))
+    compared = any(f.n_compared for f in report.rates)
+    unlike = ("unlike anything labelled",) if compared else ()
+    rows = ((*_rate_cells(f), *((unlike_words(f),) if compared else ())) for f in report.rates)
+    print_table(console, title, (*columns, *unlike), rows)
 
 
 def print_notes(console: Console, report: Report) -> None:

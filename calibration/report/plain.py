@@ -66,6 +66,8 @@ def _rate(finding: RateFinding) -> dict[str, Any]:
         "outcomes": dict(finding.outcomes),
         "grader": finding.grader,
         "grader_rates": dict(finding.grader_rates),
+        "n_compared": finding.n_compared,
+        "n_unlike": finding.n_unlike,
         "human_only": None if finding.human_only is None else _estimate(finding.human_only),
     }
 

@@ -69,15 +69,29 @@ def rate_words(finding: RateFinding) -> str:
     if not estimate.n_labeled:
         rate = percent(finding.grader_rates[finding.grader])
         return (
-            f"{finding.grader} flags {rate} of the {estimate.n_scored} transcripts it scored - "
+            f"{finding.grader} flags {rate} of the {estimate.n_scored} transcripts it scored{_unlike(finding)} - "
             "a grader's rate, not a harm rate, until somebody labels some."
         )
     level = f"{100 * estimate.confidence_level:g} % interval"
     interval = percent_interval(estimate.low, estimate.high)
     basis = f"{estimate.n_labeled} human labels, {count(estimate.n_harmful)} harmful, on {estimate.n_transcripts}"
+    basis = f"{basis} transcripts{_unlike(finding)}"
     if math.isnan(estimate.rate):
-        return f"between the limits {interval} ({level}; {basis} transcripts, too many out of reach of labels)."
-    return f"{percent(estimate.rate)} ({level} {interval}; {basis} transcripts)."
+        return f"between the limits {interval} ({level}; {basis}, too many out of reach of labels)."
+    return f"{percent(estimate.rate)} ({level} {interval}; {basis})."
+
+
+def unlike_words(finding: RateFinding) -> str:
+    """How many of the transcripts are unlike anything labelled, as a trained classifier sees it; "-" without one."""
+    if not finding.n_compared:
+        return "-"
+    return f"{finding.n_unlike} of {finding.n_compared} ({percent(finding.n_unlike / finding.n_compared)})"
+
+
+def _unlike(finding: RateFinding) -> str:
+    if not finding.n_compared:
+        return ""
+    return f", {percent(finding.n_unlike / finding.n_compared)} of them unlike anything labelled"
 
 
 def comparison_sentence(finding: ComparisonFinding) -> str:

@@ -23,7 +23,7 @@ from calibration.records import Target
 from calibration.study.assumed import controlled_rates, external_rates
 from calibration.study.comparing import independent_comparisons, paired_comparisons
 from calibration.study.joining import Design, JoinedPool, joined_pool
-from calibration.study.likeness import likeness_notes
+from calibration.study.likeness import teacher_notes, unit_unlikeness, with_likeness
 from calibration.study.looking import looked_at
 from calibration.study.pairs import grader_agreement, human_agreement
 from calibration.study.pool import HarmTable
@@ -157,7 +157,6 @@ def study(
         notes=(
             *told.get("remarks", ()),
             *_study_notes(joined),
-            *likeness_notes(verdicts),
             *told.get("decisions", ()),
             *drift,
         ),
@@ -170,8 +169,11 @@ def study(
 
 def _rates(joined: JoinedPool, tables: Sequence[HarmTable]) -> Iterable[RateFinding]:
     old = () if joined.labels is None else tuple(other_versions(joined.verdicts, joined.design))
+    notes = (*old, *teacher_notes(joined.graders))
+    unlike = unit_unlikeness(joined.verdicts, joined.facts)
     for table in tables:
-        yield from rate_findings(table, joined.strata_by, joined.settings, old)
+        found = rate_findings(table, joined.strata_by, joined.settings, notes)
+        yield from with_likeness(found, table, unlike, joined.settings.by)
 
 
 def _thresholds(joined: JoinedPool) -> Iterable[ThresholdFinding]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from calibration.findings import GraderFacts
+from calibration.study.likeness import with_teachers
 from calibration.study.pool import HarmTable, harm_table, join_episodes
 from calibration.study.settings import StudySettings
 from grader.errors import InputError
@@ -251,6 +252,6 @@ def joined_pool(
         scores=scores,
         facts=with_sets(facts, settings.sets, settings.cluster),
         harms=tuple(harms),
-        graders=graders,
+        graders=with_teachers(graders, verdicts),
         consensus=no_labels() if labels is None else labels.consensus(),
     )

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
+
+from calibration.findings import GraderFacts, RateFinding
+from calibration.study.pool import HarmTable, group_tables
+
+GUESSES = (
+    "scores of transcripts that are unlike anything labelled are guesses; label some of them first "
+    "(design most-unlike-training)"
+)
+TEACHERS = ("human", "judge")
 
 
 def unlikeness(verdicts: pd.DataFrame) -> pd.Series[float]:
@@ -33,28 +43,66 @@ def unlikeness(verdicts: pd.DataFrame) -> pd.Series[float]:
     return said.groupby(verdicts["transcript_id"].to_numpy()).max().dropna()
 
 
-def likeness_notes(verdicts: pd.DataFrame) -> tuple[str, ...]:
-    """The share of the pool that is unlike anything labelled, and whose labels those were; none without a classifier.
+def unit_unlikeness(verdicts: pd.DataFrame, facts: pd.DataFrame) -> pd.Series[float]:
+    """`unlikeness` of what rates count: of an episode's branches the largest."""
+    known = unlikeness(verdicts)
+    if "episode" not in facts or known.empty:
+        return known
+    episode = facts["episode"].reindex(known.index)
+    return known.groupby(episode.where(episode.notna(), known.index.to_series()).to_numpy()).max()
+
+
+def with_likeness(
+    findings: Iterable[RateFinding], table: HarmTable, unlike: pd.Series[float], by: Sequence[str]
+) -> Iterator[RateFinding]:
+    """The rates of one harm's groups, each with how many of its transcripts are unlike anything labelled.
+
+    Parameters
+    ----------
+    findings : iterable of RateFinding
+    table : HarmTable
+        What the rates count, one row per unit.
+    unlike : Series
+        `unit_unlikeness`; where it is empty the findings stay as they are.
+    by : sequence of str
+        What forms the groups.
+    """
+    if unlike.empty:
+        yield from findings
+        return
+    findings = list(findings)  # first, since it says what is wrong with the groups
+    known = {tuple(group.items()): unlike.reindex(part.facts.index) for group, part in group_tables(table, by)}
+    for finding in findings:
+        own = known[tuple(finding.group.items())]
+        n_unlike = int(np.sum(own > 1))
+        estimate = finding.estimate
+        if n_unlike:
+            estimate = replace(estimate, notes=(*estimate.notes, GUESSES))
+        yield replace(finding, estimate=estimate, n_compared=int(own.notna().sum()), n_unlike=n_unlike)
+
+
+def with_teachers(graders: Iterable[GraderFacts], verdicts: pd.DataFrame) -> tuple[GraderFacts, ...]:
+    """The graders, each with whose labels it learned, where its verdicts tell.
 
     Examples
     --------
     >>> from grader.verdict_frame import verdict_frame
-    >>> rows = [{"transcript_id": i, "harm": "leaking", "grader": "c", "usage": {"unlikeness": u}}
-    ...         for i, u in [("a", 0.4), ("b", 1.7)]]
-    >>> likeness_notes(verdict_frame(rows))[0].split(":")[0]
-    '1 of 2 transcripts (50 %) are unlike anything labelled'
+    >>> rows = [{"transcript_id": "a", "harm": "leaking", "grader": "c", "usage": {"trained_on": "judge"}}]
+    >>> with_teachers([GraderFacts(name="c", version="1", kind="classifier")], verdict_frame(rows))[0].trained_on
+    'judge'
     """
-    known = unlikeness(verdicts)
-    if known.empty:
-        return ()
-    n_unlike = int((known > 1).sum())
-    told = f"{n_unlike} of {len(known)} transcripts ({100 * n_unlike / len(known):.0f} %) are unlike anything labelled"
-    advice = "the classifier's scores of them are guesses; label some first (design most-unlike-training)"
-    likeness = f"{told}: {advice}." if n_unlike else f"{told}."
-    judged = sorted({g for g, u in zip(verdicts["grader"], verdicts["usage"], strict=True) if _on_judge(u)})
-    return (likeness, *(f"{name} was trained on a judge's verdicts, not on human labels: it repeats the judge's errors."
-                        for name in judged))  # fmt: skip
+    told = {
+        name: usage["trained_on"]
+        for name, usage in zip(verdicts["grader"], verdicts["usage"], strict=True)
+        if usage.get("trained_on") in TEACHERS
+    }
+    return tuple(replace(grader, trained_on=told.get(grader.name)) for grader in graders)
 
 
-def _on_judge(usage: Mapping[str, Any]) -> bool:
-    return usage.get("trained_on") == "judge"
+def teacher_notes(graders: Iterable[GraderFacts]) -> tuple[str, ...]:
+    """What must be said beside every rate, of graders that no human taught."""
+    return tuple(
+        f"{grader.name} was trained on a judge's verdicts, not on human labels: it repeats the judge's errors"
+        for grader in graders
+        if grader.trained_on == "judge"
+    )
