@@ -32,7 +32,7 @@ def test_every_design_is_unbiased_and_covers(name, rate):
 
 
 def test_every_design_of_the_library_is_measured():
-    from labels.designs import DESIGNS
+    from labels.strata import DESIGNS
 
     measured = {name for rounds in designs.DESIGNS.values() for name, _ in rounds}
     assert set(DESIGNS) <= measured
@@ -58,9 +58,10 @@ def test_labels_and_probabilities_of_one_campaign():
     assert pool.judge[pool.truth == 1].mean() == pytest.approx(0.8, abs=0.15)
 
 
-def test_rows_do_not_depend_on_the_others(monkeypatch):
-    monkeypatch.setattr(designs, "DESIGNS", {"uniform": designs.DESIGNS["uniform"]})
-    (alone,) = designs.rows([0.15], data_sets=5)
+def test_rows_do_not_depend_on_the_others():
+    (alone,) = designs.rows([0.15], ["uniform"], data_sets=5)
+    _, beside = designs.rows([0.15], ["flagged-25", "uniform"], data_sets=5)
+    assert alone == beside
     assert alone == designs.measure("uniform", 0.15, data_sets=5)
     assert "| uniform | 15 % | 150 |" in designs.report([alone])
 

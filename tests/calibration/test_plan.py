@@ -13,7 +13,7 @@ from calibration.expected import assumed_pool, planned_sample
 from calibration.intervals import post_stratified
 from calibration.plan import clean_labels_needed, scenarios_to_compare
 from calibration.plan_designs import labels_by_cell, planned_design
-from labels import designs
+from labels import allocation
 
 
 def test_miller_sample_sizes(reference_cases):
@@ -174,7 +174,7 @@ def test_labels_are_all_spent_and_none_twice(n, design, judge, classifier):
 
 
 def test_shares_are_those_of_the_draw():
-    assert plan_designs.AGREED_SHARE == designs.AGREED_SHARE
+    assert plan_designs.AGREED_SHARE == allocation.AGREED_SHARE
 
 
 @pytest.mark.parametrize(
