@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -199,3 +199,23 @@ def write_design(design: pd.DataFrame, path: Path | str) -> None:
             design.to_parquet(partial, index=False)
         else:
             write_csv(design, partial)
+
+
+def write_design_parts(parts: Iterable[pd.DataFrame], path: Path | str) -> None:
+    """Write the design frame of a large pool as Parquet, one part in memory at a time; whole or not at all.
+
+    Parameters
+    ----------
+    parts : iterable of design frames
+        With the same columns; at least one.
+    path : path
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rest = iter(parts)
+    first = pa.Table.from_pandas(next(rest), preserve_index=False)
+    with written_whole(Path(path)) as partial, pq.ParquetWriter(partial, first.schema) as writer:
+        writer.write_table(first)
+        for part in rest:
+            writer.write_table(pa.Table.from_pandas(part, schema=first.schema, preserve_index=False))
