@@ -129,14 +129,15 @@ def scores(data: DataSet, bags: Bags, probe: Float, folds: Folds) -> Iterator[tu
     choices = choose_heads(bags, data.y, folds.fold, folds.n_folds)
     chosen = ", ".join(choice.head for choice in choices)
     yield "best", held_out_scores(choices, bags, data.y, folds.fold)[1], chosen
-    yield "probe", _plain(probe, data.y, folds.fold), ""
+    yield "probe", plain_scores(probe, data.y, folds.fold), ""
     yield "tf-idf", _tf_idf([flat_text(t) for t in data.transcripts], data.y, folds.fold), ""
     yield "majority", np.zeros(len(data.y)), ""
     for name in HEADS:
         yield name, held_out_scores([Choice(name)] * folds.n_folds, bags, data.y, folds.fold)[1], ""
 
 
-def _plain(table: Float, y: Float, fold: Ints) -> Float:
+def plain_scores(table: Float, y: Float, fold: Ints) -> Float:
+    """Out-of-fold scores of scikit-learn's logistic regression on `table`."""
     from sklearn.linear_model import LogisticRegression
 
     out = np.empty(len(y))
