@@ -13,6 +13,7 @@ from messages_server import MessagesServer
 from typer.testing import CliRunner
 
 from cli import app
+from grader.classifier.artifact import digest
 from grader.store import Store
 
 
@@ -212,6 +213,15 @@ def test_train_on_a_judge_is_said_wherever_the_classifier_is_used(campaign):
     code, _, err = harmrate("run", *parts, "--train", "never", "--out", "study")
     assert code == 0, err
     assert "classifier was trained on a judge's verdicts, not on human labels" in Path("study/report.md").read_text()
+    record = json.loads(Path("model/metadata.json").read_text())
+    del record["sha256"]
+    record["versions"]["scikit-learn"] = "0.1"
+    Path("model/metadata.json").write_text(json.dumps(record | {"sha256": digest(record)}))
+    parts = (campaign.transcripts, "--verdicts", campaign.verdicts, "--labels", campaign.labels)
+    code, _, err = harmrate("run", *parts, "--classifier", "model", "--out", "other")
+    assert code == 0, err
+    assert "classifier: trained with scikit-learn 0.1, running " in Path("other/report.md").read_text()
+    assert "unlike anything labelled" in Path("other/report.md").read_text()
     sample = ("labels", "sample", campaign.transcripts, "-n", 5, "--design", "most-unlike-training")
     code, _, err = harmrate(*sample, "--verdicts", "v.parquet", "--out", "r1")
     assert code == 0, err

@@ -137,6 +137,8 @@ def run(
         design=design if isinstance(design, str) else None,
         rubrics={harm: rubric.hash for harm, rubric in graders.rubrics.items()},
     )
+    if classifier is not None and classifier.differences_:
+        told["remarks"] = [f"The {classifier.name}: {'; '.join(classifier.differences_)}."]
     if study_file is not None:
         n_labels = 0 if labels is None else len(labels.votes())
         entry = Registered.now(decisions(settings, seed=seed), n_labels)
@@ -158,7 +160,7 @@ def _classifier(
     sources: Sources, graders: Graders, labels: LabelSet | None, store: Store, track: Track
 ) -> EmbeddingClassifier | None:
     if graders.classifier is not None:
-        return EmbeddingClassifier.load(graders.classifier, store=store)
+        return EmbeddingClassifier.load(graders.classifier, store=store, harms=None if labels is None else labels.harms)
     if labels is None or graders.training == "never" or not trainable_harms(labels):
         return None
     transcripts = track(sources.read_transcripts(), "training the classifier")
