@@ -24,7 +24,7 @@ def read_card(path: Path) -> CardFinding | None:
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot be read as a judge card: {error}", file=path) from None
     if not isinstance(found, dict) or "card" not in found:
         raise InputError("is no diagnosis of `harmrate doctor --out`: it has no 'card'", file=path)
@@ -32,6 +32,8 @@ def read_card(path: Path) -> CardFinding | None:
         return None
     try:
         return _CARD.validate_python(_with_nan(found["card"]))
+    except RecursionError:
+        raise InputError("is no judge card: nested too deeply", file=path) from None
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

@@ -115,7 +115,7 @@ def _last_provenance(folder: Path) -> dict[str, Any]:
         report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot be read as a report: {error}", file=folder / "report.json") from None
     found = report.get("provenance") if isinstance(report, dict) else None
     return found if isinstance(found, dict) else {}

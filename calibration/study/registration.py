@@ -81,7 +81,7 @@ def read_history(folder: Path) -> list[Registered]:
         try:
             record = json.loads(line)
             entries.append(Registered(**record))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             raise InputError("is no entry of a study's history", file=path, record=f"line {number}") from None
     return entries
 

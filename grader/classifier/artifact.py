@@ -16,12 +16,15 @@ import numpy as np
 
 from grader.classifier.encoders import Vectors
 from grader.errors import InputError
+from grader.files import write_text, written_whole
 from grader.transcript import canonical_json
 
 SCHEMA = 2
 METADATA = "metadata.json"
 HEADS = "heads.skops"
 PROFILES = "profiles.npy"
+# What heads and vectors may unpack to; the largest ones of ours take some 10 MB.
+MAX_UNPACKED = 2**30
 
 
 def versions() -> dict[str, str]:
@@ -45,6 +48,8 @@ def write_artifact(
 ) -> None:
     """Write metadata, heads, profiles and model card; the metadata carries the hash of every file and its own.
 
+    Each file is written whole or not at all, the metadata last: a folder that was left half-way is refused.
+
     Parameters
     ----------
     folder : path
@@ -59,7 +64,6 @@ def write_artifact(
     """
     import skops.io
 
-    folder.mkdir(parents=True, exist_ok=True)
     vectors = io.BytesIO()
     np.save(vectors, profiles, allow_pickle=False)
     # Packed, since of the hashed words most never occurred.
@@ -69,9 +73,10 @@ def write_artifact(
     record = dict(metadata) | {"schema": SCHEMA, "files": hashes}
     record["sha256"] = digest(record)
     for name, data in files.items():
-        (folder / name).write_bytes(data)
-    (folder / "README.md").write_text(card, encoding="utf-8")
-    (folder / METADATA).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        with written_whole(folder / name) as partial:
+            partial.write_bytes(data)
+    write_text(folder / "README.md", card)
+    write_text(folder / METADATA, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
 def read_artifact(folder: Path) -> tuple[dict[str, Any], dict[str, Any], Vectors]:
@@ -92,7 +97,7 @@ def read_artifact(folder: Path) -> tuple[dict[str, Any], dict[str, Any], Vectors
         record = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError("no trained classifier here", file=file) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot be read as JSON: {error}", file=file) from None
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         found = record.get("schema") if isinstance(record, dict) else type(record).__name__
@@ -100,8 +105,11 @@ def read_artifact(folder: Path) -> tuple[dict[str, Any], dict[str, Any], Vectors
     stated = record.pop("sha256", None)
     if stated != digest(record):
         raise InputError("was changed after it was written (its hash differs)", file=file)
-    heads = _read_heads(folder / HEADS, _same_bytes(folder / HEADS, record["files"]))
-    return record, heads, _read_profiles(folder / PROFILES, _same_bytes(folder / PROFILES, record["files"]))
+    hashes = record.get("files")
+    if not isinstance(hashes, dict):
+        raise InputError("names no files", file=file)
+    heads = _read_heads(folder / HEADS, _same_bytes(folder / HEADS, hashes))
+    return record, heads, _read_profiles(folder / PROFILES, _same_bytes(folder / PROFILES, hashes))
 
 
 def _same_bytes(file: Path, stated: Mapping[str, str]) -> bytes:
@@ -117,7 +125,7 @@ def _same_bytes(file: Path, stated: Mapping[str, str]) -> bytes:
 def _read_profiles(file: Path, data: bytes) -> Vectors:
     try:
         found = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, MemoryError) as error:  # its head may claim any size
         raise InputError(f"is no array of numbers: {str(error).splitlines()[0]}", file=file) from None
     return np.asarray(found, dtype=np.float32)
 
@@ -126,10 +134,13 @@ def _read_heads(file: Path, data: bytes) -> dict[str, Any]:
     import skops.io
 
     try:
+        # No member gives more bytes than it claims.
+        if (size := sum(info.file_size for info in zipfile.ZipFile(io.BytesIO(data)).infolist())) > MAX_UNPACKED:
+            raise InputError(f"unpacks to {size} bytes, over {MAX_UNPACKED}", file=file)
         untrusted = skops.io.get_untrusted_types(data=data)
         if untrusted:
             raise InputError(f"holds types that are not trusted: {', '.join(untrusted)}", file=file)
         heads: dict[str, Any] = skops.io.loads(data, trusted=[])
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, MemoryError, RecursionError) as error:
         raise InputError(f"is no skops file: {error}", file=file) from None
     return heads

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from grader.classifier.artifact import digest, read_artifact, versions, write_artifact
 from grader.classifier.card import model_card
-from grader.classifier.encoders import Encoder
+from grader.classifier.encoders import Encoder, Vectors
 from grader.classifier.likeness import Likeness
 from grader.classifier.training import HarmModel
 from grader.errors import InputError
@@ -75,6 +75,21 @@ def save_parts(
 def load_parts(folder: Path, *, model: str | Path | Encoder | None, harms: Collection[str] | None) -> Parts:
     """Read what `save_parts` wrote; see `EmbeddingClassifier.load`."""
     metadata, heads, profiles = read_artifact(folder)
+    try:
+        return _parts(folder, metadata, heads, profiles, model=model, harms=harms)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:  # forged: its hash is right
+        raise InputError(f"is not as harmrate writes it ({type(error).__name__}: {error})", file=folder) from None
+
+
+def _parts(
+    folder: Path,
+    metadata: dict[str, Any],
+    heads: dict[str, Any],
+    profiles: Vectors,
+    *,
+    model: str | Path | Encoder | None,
+    harms: Collection[str] | None,
+) -> Parts:
     learned, folds, seen = metadata.pop("harms"), metadata.pop("folds"), metadata.pop("likeness")
     metadata = {key: value for key, value in metadata.items() if key not in ("schema", "files")}
     if set(learned) != set(heads):

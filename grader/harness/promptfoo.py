@@ -62,7 +62,7 @@ def _asked(prompt: Any) -> list[Any]:
     if isinstance(prompt, str):
         try:
             prompt = json.loads(prompt)
-        except ValueError:
+        except (ValueError, RecursionError):
             return [{"role": "user", "content": prompt}]
     if isinstance(prompt, list) and all(isinstance(one, Mapping) and "role" in one for one in prompt):
         return prompt

@@ -257,7 +257,7 @@ def _side(label: float) -> Side:
 def _parsed(path: Path | str, number: int, line: str) -> Any:
     try:
         return json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"not JSON: {error}", file=path, record=f"line {number}") from None
 
 

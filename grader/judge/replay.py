@@ -64,7 +64,7 @@ class ReplayClient:
     def _parse(self, number: int, line: str) -> tuple[_Key, int, dict[str, Any]]:
         try:
             record: Mapping[str, Any] = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"not JSON: {error}", file=self.path, record=f"line {number}") from None
         match record:
             case {"content_hash": str(content), "harms": [*harms], "reply": dict(message)}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import os
 import struct
 import zipfile
 import zlib
@@ -18,6 +19,8 @@ from grader.readers.records import open_binary
 
 # A member may inflate to this many bytes; the largest sample logs seen have some 100 MB.
 MAX_INFLATED = 512 * 2**20
+# All members together: to MAX_INFLATED, or so many times the size of the archive. Members of a bomb share their bytes.
+MAX_RATIO = 1000
 _ZSTANDARD = 93  # also called 20 by an early draft
 _ENCRYPTED = 0x1
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
@@ -41,6 +44,8 @@ class Archive:
     def __init__(self, stream: BinaryIO, path: Path) -> None:
         self.stream = stream
         self.path = path
+        self.inflated = 0
+        self._most = max(MAX_INFLATED, MAX_RATIO * stream.seek(0, os.SEEK_END))
         try:
             self.zip = zipfile.ZipFile(stream)
         except _UNREADABLE as error:
@@ -55,7 +60,8 @@ class Archive:
         ------
         InputError
             When the member is damaged, encrypted, compressed by an unknown method, or inflates past
-            `MAX_INFLATED` bytes, whatever size the archive claims.
+            `MAX_INFLATED` bytes, whatever size the archive claims; or all that were read past `MAX_RATIO`
+            times the archive's own size.
         """
         info = self.members[name]
         try:
@@ -68,6 +74,9 @@ class Archive:
             raise InputError(f"damaged member ({error or type(error).__name__})", file=self.path, record=name) from None
         if len(data) > MAX_INFLATED:
             raise InputError(f"inflates past {MAX_INFLATED} bytes", file=self.path, record=name)
+        self.inflated += len(data)
+        if self.inflated > self._most:
+            raise InputError(f"the archive inflates past {self._most} bytes", file=self.path, record=name)
         return data
 
     def _read_zstandard(self, info: zipfile.ZipInfo) -> bytes:

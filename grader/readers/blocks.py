@@ -14,6 +14,7 @@ from typing import Any
 from grader.errors import InputError
 from grader.readers.actions import split_actions
 from grader.readers.build import PREFILL
+from grader.readers.records import is_too_deep
 from grader.transcript import Message, Role, tool_call
 
 _ROLES: Mapping[str, Role] = {
@@ -129,9 +130,12 @@ def call_arguments(value: Any) -> tuple[Mapping[str, Any], str | None]:
     """A call's arguments, and the text to show when they are no object (free text, broken JSON)."""
     if isinstance(value, str):
         try:
-            value = json.loads(value or "{}")
+            parsed = json.loads(value or "{}")
         except (ValueError, RecursionError):
             return {}, value
+        if is_too_deep(parsed):
+            return {}, value
+        value = parsed
     if isinstance(value, Mapping):
         return value, None
     return {}, as_text(value)

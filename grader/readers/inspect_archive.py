@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import InputError
-from grader.readers.archive import Archive, open_archive
+from grader.readers.archive import MAX_INFLATED, Archive, open_archive
 from grader.readers.inspect_log import log_header, sample_transcripts
 from grader.readers.records import parse_json
 from grader.transcript import Transcript
@@ -50,19 +50,23 @@ def _chunked_sample(archive: Archive, shell: str, prefix: str) -> Any:
     sample = _json(archive, shell)
     if not isinstance(sample, dict):
         raise InputError("a sample is no object", file=archive.path, record=shell)
-    pool = _sequence(archive, prefix + "messages/")
-    attachments = _sequence(archive, prefix + "attachments/")
+    most = archive.inflated + MAX_INFLATED
+    pool = _sequence(archive, prefix + "messages/", most)
+    attachments = _sequence(archive, prefix + "attachments/", most)
     sample["attachments"] = {str(number): text for number, text in enumerate(attachments)}
     sample["message_pool"] = pool
     if sample.get("timelines"):
-        sample["events"] = _sequence(archive, prefix + "events/")
+        sample["events"] = _sequence(archive, prefix + "events/", most)
     if (metadata := prefix + "metadata.json") in archive.members:
         sample["metadata"] = _json(archive, metadata)
     return sample
 
 
-def _sequence(archive: Archive, prefix: str) -> list[Any]:
-    """The items of a sequence, from chunks that are named by the number of their first item."""
+def _sequence(archive: Archive, prefix: str, most: int) -> list[Any]:
+    """The items of a sequence, from chunks that are named by the number of their first item.
+
+    `most` is how many bytes the archive may have inflated to by then.
+    """
     starts = [
         (int(chunk["start"]), member)
         for member in archive.members
@@ -73,5 +77,7 @@ def _sequence(archive: Archive, prefix: str) -> list[Any]:
         chunk = _json(archive, member)
         if not isinstance(chunk, list) or start != len(items):
             raise InputError("a chunk is missing or damaged", file=archive.path, record=member)
+        if archive.inflated > most:
+            raise InputError(f"the sample inflates past {MAX_INFLATED} bytes", file=archive.path, record=member)
         items.extend(chunk)
     return items

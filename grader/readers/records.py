@@ -18,6 +18,8 @@ from grader.readers.compressed import decompressed
 
 # One record may take this many characters. More is not a transcript but an accident or an attack.
 MAX_RECORD = 512 * 2**20
+# Deeper JSON is refused, as the fast parser does, whatever room the stack has left: what comes after recurses, too.
+MAX_DEPTH = 201
 # How much of a JSON document is read before the first attempt to decode an element.
 CHUNK = 2**20
 STDIN = Path("-")
@@ -79,13 +81,34 @@ def parse_json(text: str | bytes, *, file: str, place: str | None = None) -> Any
 
 def _parse_slowly(text: str | bytes, *, file: str, place: str | None) -> Any:
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except RecursionError:
-        raise InputError("JSON nested too deeply", file=file, record=place) from None
+        raise InputError(_TOO_DEEP, file=file, record=place) from None
     except UnicodeDecodeError as error:
         raise InputError(f"not UTF-8 text ({error.reason})", file=file, record=place) from None
     except ValueError as error:
         raise InputError(f"broken or cut JSON ({error})", file=file, record=place) from None
+    if is_too_deep(value):
+        raise InputError(_TOO_DEEP, file=file, record=place)
+    return value
+
+
+_TOO_DEEP = f"JSON nested too deeply (over {MAX_DEPTH} levels)"
+
+
+def is_too_deep(value: Any) -> bool:
+    """Whether lists and objects lie deeper in each other than `MAX_DEPTH`."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, (dict, list))
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not level:
+            return False
+    return any(isinstance(value, (dict, list)) for value in level)
 
 
 @contextmanager
@@ -162,9 +185,10 @@ def _whole_value(line: str) -> Any:
 
 def _lenient(line: str) -> Any:
     try:
-        return json.loads(line)
+        value = json.loads(line)
     except (ValueError, RecursionError):
         return None
+    return None if is_too_deep(value) else value
 
 
 def _lines(stream: TextIO, file: str, number: int) -> Iterator[Record]:
@@ -232,12 +256,14 @@ class _Document:
             try:
                 value, end = self.decode(self.buffer)
             except RecursionError:
-                raise self._error("JSON nested too deeply", number) from None
+                raise self._error(_TOO_DEEP, number) from None
             except ValueError as error:
                 if self.ended:
                     raise self._error(f"broken or cut JSON ({error})", number) from None
             else:
                 if end < len(self.buffer) or self.ended:
+                    if is_too_deep(value):
+                        raise self._error(_TOO_DEEP, number)
                     self.buffer = self.buffer[end:]
                     return value
             self._grow()

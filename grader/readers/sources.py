@@ -35,7 +35,7 @@ def iter_files(paths: tuple[str | Path, ...]) -> Iterator[Path | str]:
     Raises
     ------
     InputError
-        When nothing is named, or a path or glob matches nothing.
+        When nothing is named, a path or glob matches nothing, or a symbolic link leads out of a folder.
     """
     if not paths:
         raise InputError("no transcripts named: give files, folders, globs, or '-' for standard input")
@@ -88,6 +88,9 @@ def _walk(folder: Path) -> Iterator[Path]:
     files = sorted(p for p in folder.rglob("*") if _is_log(p) and p.is_file())
     if not files:
         raise InputError("folder without transcripts (" + ", ".join(sorted(LOG_SUFFIXES)) + ")", file=folder)
+    for file in files:  # somebody else may have made the folder, and what is read may leave the machine
+        if file.is_symlink() and not file.resolve().is_relative_to(folder.resolve()):
+            raise InputError("is a symbolic link out of its folder; name the file itself to have it read", file=file)
     yield from files
 
 

@@ -168,7 +168,7 @@ def _project_of(studio: Studio, folder: Path, number: int | None) -> Project:
 def _read_tasks(path: Path) -> list[Mapping[str, Any]]:
     try:
         tasks = json.loads(_read_text(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"is not whole JSON ({str(error)[:80]})", file=path) from None
     if not isinstance(tasks, list) or not tasks:
         raise InputError("holds no tasks", file=path)

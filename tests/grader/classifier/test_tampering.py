@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -98,3 +99,38 @@ def test_a_harm_that_the_heads_do_not_know_is_refused(folder):
 def test_metadata_that_are_none_are_refused(folder, text):
     (folder / "metadata.json").write_text(text)
     assert "metadata.json: " in refused(folder)
+
+
+def endless(what):
+    """Data that claims to be far larger than it is."""
+    out = io.BytesIO()
+    if what == "vectors":
+        np.lib.format.write_array_header_1_0(out, {"descr": "<f4", "fortran_order": False, "shape": (2**40, 384)})
+    else:
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
+            made.writestr("schema.json", b" " * (2**30 + 1))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "told"),
+    [("profiles.npy", "vectors", "is no array of numbers"), ("heads.skops", "heads", "unpacks to 1073741825 bytes")],
+)
+def test_what_claims_to_be_huge_is_refused_before_it_is(folder, name, what, told):
+    (folder / name).write_bytes(endless(what))
+    sha256 = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    forge(folder, lambda record: record["files"].update({name: sha256}))
+    assert told in refused(folder)
+
+
+@pytest.mark.parametrize("value", ["absent", None, 3, "x", [], {}, {"a": 1}])
+def test_metadata_forged_in_any_part_are_refused_or_of_no_consequence(folder, value):
+    keys = json.loads((folder / "metadata.json").read_text()).keys() - {"sha256"}
+    whole = (folder / "metadata.json").read_bytes()
+    for key in sorted(keys):
+        (folder / "metadata.json").write_bytes(whole)
+        forge(folder, lambda record, key=key: record.pop(key) if value == "absent" else record.update({key: value}))
+        try:
+            EmbeddingClassifier.load(folder, model=WordEncoder())
+        except InputError as error:
+            assert "\n" not in str(error)
