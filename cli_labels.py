@@ -14,7 +14,7 @@ from cli_output import note, show_json, stdout, track
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from calibration.study.sampling import SamplePlan
+    from calibration.study.sample_plan import SamplePlan
     from labels.label_studio.connect import Studio
     from labels.label_studio.pull import Pulled
     from labels.label_studio.push import Pushed
@@ -81,7 +81,7 @@ class DrawOptions:
 
     def plan(self, n: int, rubrics: Path | None) -> SamplePlan:
         """As the library takes them."""
-        from calibration.study.sampling import SamplePlan
+        from calibration.study.sample_plan import SamplePlan
 
         return SamplePlan(
             n=n,
@@ -136,8 +136,8 @@ def labels_sample(
         verdicts=verdicts,
         labels=drawing.labels,
     )
-    n_tasks = sample_for_labelling(sources, drawing.plan(n, reading.rubrics), out, track=track)
-    note(f"{n_tasks} tasks in {out / 'tasks.json'}; keep {out / 'design.csv'}: every rate needs it (--design)")
+    sampled = sample_for_labelling(sources, drawing.plan(n, reading.rubrics), out, track=track)
+    note(f"{sampled.n_tasks} tasks in {out / 'tasks.json'}; keep {sampled.design}: every rate needs it (--design)")
 
 
 @labels_app.command("push")

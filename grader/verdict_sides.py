@@ -10,6 +10,7 @@ import pandas as pd
 
 from grader.errors import InputError
 from grader.readers.scout_results import is_scan
+from grader.storage import beneath, fetched, is_remote, list_below
 from grader.verdict_files import TABLES, read_verdicts
 from grader.verdict_frame import VERDICT_COLUMNS, parsed_column
 from grader.verdict_schema import COLUMN
@@ -24,12 +25,20 @@ _DEFAULTS = {"grader_version": "", "grader_kind": "judge"}
 _LOOK = 1024
 
 
+def holds_shards(source: str | Path) -> bool:
+    """Whether this names a folder of verdict tables that we wrote: a pool in shards, and no log of another tool."""
+    if is_remote(source):
+        return not str(source).endswith(TABLES)
+    folder = Path(source)
+    return folder.is_dir() and any(_is_ours(path) for path in sorted(folder.rglob("*.parquet")))
+
+
 def verdict_shards(source: str | Path | Iterable[str | Path], facts: Sequence[str] = ()) -> Iterator[pd.DataFrame]:
     """Read shards of verdicts one after another, each by `read_sides`.
 
     Parameters
     ----------
-    source : folder, or paths of files
+    source : folder (or its address in object storage), or paths of files
         Of a folder, every table of verdicts in it, by name.
     facts : sequence of str
         Which facts of the transcripts to read (``model``, ``arm``, ...) beside ``episode``.
@@ -39,18 +48,18 @@ def verdict_shards(source: str | Path | Iterable[str | Path], facts: Sequence[st
     InputError
         No table in the folder; what `read_verdicts` refuses.
     """
-    for path in shard_paths(source):
-        yield read_sides(path, facts)
+    for name in shard_names(source):
+        with fetched(name) as path:
+            yield read_sides(path, facts)
 
 
-def shard_paths(source: str | Path | Iterable[str | Path]) -> list[Path]:
-    """The tables of verdicts that make up a pool, by name; see `verdict_shards`."""
+def shard_names(source: str | Path | Iterable[str | Path]) -> list[str]:
+    """Paths (or addresses) of the tables that make up a pool; see `verdict_shards`."""
     if not isinstance(source, str | Path):
-        return [Path(path) for path in source]
-    folder = Path(source)
-    found = sorted(path for path in folder.rglob("*") if path.suffix in TABLES and path.is_file())
+        return [str(path) for path in source]
+    found = [beneath(str(source), name) for name in list_below(str(source)) if name.endswith(TABLES)]
     if not found:
-        raise InputError(f"no table of verdicts ({', '.join(TABLES)})", file=folder)
+        raise InputError(f"no table of verdicts ({', '.join(TABLES)})", file=source)
     return found
 
 
@@ -99,16 +108,26 @@ def _columns(path: Path, wanted: Sequence[str]) -> pd.DataFrame | None:
     """The wanted columns of a table that we wrote; None of any other."""
     import pyarrow.parquet as pq
 
+    if not _is_ours(path):
+        return None
     with pq.ParquetFile(path) as file:
         there = set(file.schema_arrow.names)
-        if not {*VERDICT_COLUMNS, COLUMN} <= there:
-            return None
         columns = [name for name in wanted if name in there]
         if not file.metadata.num_rows:
             return pd.DataFrame(columns=[*columns, COLUMN])
     with pq.ParquetFile(path, read_dictionary=[name for name in columns if name not in _NUMBERS]) as file:
         frame: pd.DataFrame = file.read(columns=[*columns, COLUMN]).to_pandas()
         return frame.assign(usage=_first_usage(file, frame["harm"]))
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a Parquet file has every column of a verdict frame, and says which version it is."""
+    import pyarrow.parquet as pq
+
+    try:
+        return {*VERDICT_COLUMNS, COLUMN} <= set(pq.read_schema(path).names)
+    except (ValueError, OSError):
+        return False
 
 
 def _first_usage(file: pq.ParquetFile, harm: pd.Series[Any]) -> pd.Series[Any]:

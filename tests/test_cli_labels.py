@@ -15,8 +15,9 @@ from label_studio_fake import TOKEN, Fake, fake_label_studio
 from typer.testing import CliRunner
 
 from cli import main
+from grader.verdict_files import read_verdicts, write_verdicts
 from labels.campaign import pilot_rates
-from labels.designs import read_design
+from labels.designs import read_design, read_rounds
 from labels.tables import read_labels
 
 
@@ -64,6 +65,39 @@ def test_sample_names_raters_and_the_judge(campaign: Campaign, labels) -> None:
     code, _, err = labels("sample", campaign.transcripts, "-n", 5, "--raters", "ana", "--overlap", 2, "--out", "r2")
     assert (code, err.count("\n")) == (2, 1)
     assert "overlap must fulfil" in err
+
+
+def test_a_pool_in_shards_is_sampled_without_holding_it(campaign: Campaign, labels) -> None:
+    """The design over all graded transcripts, with the probabilities of a draw in memory; rates follow from it."""
+    verdicts = read_verdicts(campaign.verdicts)
+    for number in range(3):
+        write_verdicts(verdicts.iloc[number::3], Path(f"shards/{number}.verdicts.parquet"))
+    draw = ("sample", campaign.transcripts, "-n", 40, "--design", "flagged-25", "--raters", "ana,bo")
+    code, _, err = labels(*draw, "--verdicts", "shards", "--out", "r1")
+    assert code == 0, err
+    assert "design.parquet" in err
+    labels(*draw, "--verdicts", campaign.verdicts, "--out", "whole")
+    ours, whole = read_design("r1/design.parquet"), read_design("whole/design.csv")
+    key = ["transcript_id", "harm"]
+    both = ours.merge(whole, on=key, suffixes=("", "_whole"))
+    assert len(both) == len(ours) == len(whole)
+    assert (both["stratum"] == both["stratum_whole"]).all()
+    assert both["inclusion_probability"].to_numpy() == pytest.approx(both["inclusion_probability_whole"].to_numpy())
+    tasks = json.loads(Path("r1/tasks.json").read_text())
+    drawn = set(ours.loc[ours["drawn"], "transcript_id"])
+    assert {task["data"]["transcript_id"] for task in tasks} == drawn
+    assert len(drawn) == 40
+    assert set(ours["grader"]) == {"judge"}
+    before = Path("r1/design.parquet").read_bytes()
+    assert labels(*draw, "--verdicts", "shards", "--out", "r1")[0] == 0
+    code, _, err = labels(*draw, "--verdicts", "shards", "--out", "r1", "--seed", 5)
+    assert (code, "holds another sample" in err) == (2, True)
+    assert Path("r1/design.parquet").read_bytes() == before
+    again = ("--round", 2, "--earlier", "r1/design.parquet", "--out", "r2")
+    assert labels(*draw, "--verdicts", "shards", *again)[0] == 0
+    rounds = read_rounds("r2/design.parquet")
+    assert sorted(rounds["round"].unique()) == [1, 2]
+    assert not rounds[rounds["drawn"]].duplicated(key).any()
 
 
 def test_a_design_is_not_overwritten(campaign: Campaign, labels) -> None:

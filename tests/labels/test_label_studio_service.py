@@ -22,7 +22,8 @@ from label_studio_server import Server, User, find_label_studio, label_studio
 
 from calibration.study import run_study
 from calibration.study.inputs import Sources
-from calibration.study.sampling import SamplePlan, sample_for_labelling
+from calibration.study.sample_plan import SamplePlan
+from calibration.study.sampling import sample_for_labelling
 from grader.errors import InputError
 from grader.rubrics import load_rubrics
 from grader.verdict_files import read_verdicts

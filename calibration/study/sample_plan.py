@@ -1,0 +1,91 @@
+"""What a sample for labelling is asked for, and what its two makers have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from grader.errors import InputError
+from labels.campaign import assign_raters, pilot_rates
+from labels.labelset import LabelSet
+
+# Of a pool in shards: a table of this size is no CSV.
+SHARD_DESIGN = "design.parquet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplePlan:
+    """How many transcripts, drawn how, for whom.
+
+    Parameters
+    ----------
+    n : int
+    design, round : as in `labels.draw_sample`
+    raters : tuple of str
+        Who labels; none: whoever comes.
+    overlap : int
+        How many of them read each transcript.
+    earlier : path, optional
+        Design frame of the rounds before; its rows stay in the new frame.
+    unlikeness : path, optional
+        Table of ``transcript_id, unlikeness`` for ``most-unlike-training``; else what a classifier's verdicts say.
+    rubrics : path, optional
+        Folder of the user's own.
+    seed : int
+    """
+
+    n: int
+    design: str = "uniform"
+    round: int = 1
+    raters: tuple[str, ...] = ()
+    overlap: int = 1
+    earlier: Path | None = None
+    unlikeness: Path | None = None
+    rubrics: Path | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampled:
+    """What was drawn.
+
+    Parameters
+    ----------
+    n_tasks : int
+    design : path
+        The design frame, which every rate needs.
+    """
+
+    n_tasks: int
+    design: Path
+
+
+def first_judge(candidates: pd.DataFrame) -> str | None:
+    """The judge, or the first grader where there is none."""
+    known = candidates.dropna(subset=["grader"])
+    judges = known[known["grader_kind"] == "judge"]
+    first = judges if len(judges) else known
+    return None if first.empty else str(first["grader"].iloc[0])
+
+
+def expected_rates(
+    design: str, earlier: pd.DataFrame | None, labels: LabelSet | None, harms: list[str]
+) -> Mapping[str, float] | None:
+    """Per stratum the expected rate of the harm that varies most there: one sample serves all."""
+    if design != "neyman":
+        return None
+    if earlier is None or labels is None:
+        raise InputError("a neyman design takes its pilot from --earlier DESIGN and --labels FILE")
+    rates = pd.DataFrame([pilot_rates(earlier, labels, harm) for harm in harms if harm in labels.harms])
+    if rates.empty:
+        raise InputError(f"no label for any of {', '.join(harms)}: a neyman design needs a pilot")
+    return {str(stratum): min(column, key=lambda rate: abs(rate - 0.5)) for stratum, column in rates.items()}
+
+
+def assigned(ids: Sequence[str], plan: SamplePlan, rng: np.random.Generator) -> dict[str, tuple[str, ...]] | None:
+    """Who labels which of these transcripts; None: whoever comes."""
+    return assign_raters(ids, plan.raters, plan.overlap, rng) if plan.raters else None
