@@ -53,3 +53,18 @@ def test_what_is_unlike_anything_labelled_is_told(fitted, tmp_path):
     loaded = EmbeddingClassifier.load(tmp_path / "c", model=WordEncoder(), harms=["leaking"])
     assert loaded.unlikeness([alien]) == pytest.approx(fitted.unlikeness([alien]))
     assert loaded.differences_ == ["trained for blackmail, asked for leaking"]
+
+
+def test_another_model_by_name_is_told_before_it_is_used(fitted, tmp_path):
+    fitted.save(tmp_path / "c")
+    loaded = EmbeddingClassifier.load(tmp_path / "c", model="some/other")
+    assert loaded.differences_ == ["trained with model words-64, asked for some/other"]
+
+
+def test_whose_labels_were_learned_is_in_every_verdict_and_on_the_card(tmp_path):
+    transcripts, y = corpus()
+    for teacher, words in (("human", "labels by humans"), ("judge", "labels by an LLM judge, not by humans")):
+        classifier = EmbeddingClassifier(WordEncoder(), head="last").fit(transcripts, {"h": y}, trained_on=teacher)
+        assert {v.usage["trained_on"] for v in classifier.grade(transcripts[:3])} == {teacher}
+        classifier.save(tmp_path / teacher)
+        assert words in (tmp_path / teacher / "README.md").read_text()
