@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import math
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ __all__ = ["render_report", "report_dict", "report_json"]
 # The coefficients shown first; all others are one click away.
 HEADLINE = ("sensitivity", "specificity", "positive_agreement", "kappa", "alpha")
 HUMANS = ("yes", "no", "tie", "not labelled")
+# The hyphen of an interval of percentages.
+_INTERVAL = re.compile(r"(?<=\d)-(?=[\d.]+\N{NO-BREAK SPACE}%)")
 
 
 def render_report(
@@ -110,6 +113,7 @@ def _context(report: Report) -> dict[str, Any]:
         "command": _command(report.provenance.get("command") or ()),
         "number": _number,
         "points": wording.points,
+        "p_value": wording.p_value,
         "rate_words": wording.rate_words,
         "headline": HEADLINE,
         "pairs": {harm: _pairs(report, harm) for harm in report.harms},
@@ -163,10 +167,10 @@ def _number(value: float) -> str:
 
 
 def _unbroken(value: Any) -> Any:
-    """No line may end between a number and its percent sign; what is markup already stays as it is."""
+    """No line may end inside a percentage or an interval of them; what is markup already stays as it is."""
     if not isinstance(value, str) or hasattr(value, "__html__"):
         return value
-    return value.replace(" %", "\N{NO-BREAK SPACE}%")
+    return _INTERVAL.sub("\N{NON-BREAKING HYPHEN}", value.replace(" %", "\N{NO-BREAK SPACE}%"))
 
 
 def _markdown_safe(text: object) -> str:

@@ -90,8 +90,9 @@ def contrasts(findings: Sequence[ComparisonFinding]) -> Contrasts:
     ends = [v for f in findings for v in (f.difference.low, f.difference.high) if not math.isnan(v)]
     widest = max((abs(v) for v in ends), default=1.0)
     half, top = _axis(widest, 2)
-    minus = [Tick(50 - t.at / 2, "-" + t.text) for t in half[:0:-1]]
-    plus = [Tick(50 + t.at / 2, ("+" if t.at else "") + t.text) for t in half]
+    # Points, not per cent of anything.
+    minus = [Tick(50 - t.at / 2, "-" + t.text.removesuffix(" %")) for t in half[:0:-1]]
+    plus = [Tick(50 + t.at / 2, ("+" if t.at else "") + t.text.removesuffix(" %")) for t in half]
     rows = []
     for finding in findings:
         d = finding.difference

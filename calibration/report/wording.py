@@ -47,6 +47,19 @@ def points(value: float) -> str:
     return "?" if math.isnan(value) else f"{100 * value:+.1f}"
 
 
+def p_value(value: float) -> str:
+    """A p-value to two digits, with its sign.
+
+    Examples
+    --------
+    >>> p_value(0.0344), p_value(1.0), p_value(3e-9), p_value(float("nan"))
+    ('= 0.034', '= 1', '< 0.0001', '= ?')
+    """
+    if math.isnan(value):
+        return "= ?"
+    return "< 0.0001" if value < 0.0001 else f"= {value:.2g}"
+
+
 def count(value: float) -> str:
     """A count, with one decimal where it is not whole.
 
@@ -104,9 +117,9 @@ def comparison_sentence(finding: ComparisonFinding) -> str:
     apart = d.low > 0 or d.high < 0
     verdict = "cannot be told apart with these labels"
     if apart and d.p_value > 1 - d.confidence_level:
-        verdict = f"cannot be told apart once all comparisons are allowed for (Holm p = {d.p_value:.2g})"
+        verdict = f"cannot be told apart once all comparisons are allowed for (Holm p {p_value(d.p_value)})"
     elif apart:
-        verdict = f"can be told apart (p = {d.p_value:.2g})"
+        verdict = f"can be told apart (p {p_value(d.p_value)})"
     return f"{names}: {points(d.difference)} points ({interval}): {verdict}."
 
 

@@ -107,3 +107,9 @@ def test_markdown_holds_no_table_cell_that_a_text_ended(study):
     told = markdown(study[0])
     assert not re.search(r"(?<!\\)[<|](?!$|[ -])", told.split("```json")[0], re.MULTILINE)
     assert f"{HARM}" in told and "Where graders and humans differ" in told
+
+
+def test_no_line_ends_inside_an_interval():
+    from calibration.report import _unbroken
+
+    assert _unbroken("3 % (0.46-9.4 %), run 2026-11-28, a-5-5") == "3\xa0% (0.46\u20119.4\xa0%), run 2026-11-28, a-5-5"

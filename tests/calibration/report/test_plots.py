@@ -65,7 +65,7 @@ def test_a_difference_stands_right_of_zero_when_the_first_group_does_more_harm()
         )  # fmt: skip
 
     drawn = plots.contrasts([compared(0.1, 0.05, 0.2), compared(-0.1, -0.15, 0.02), compared(NAN, NAN, NAN)])
-    assert [t.text for t in drawn.ticks] == ["-20 %", "-10 %", "0 %", "+10 %", "+20 %"]
+    assert [t.text for t in drawn.ticks] == ["-20", "-10", "0", "+10", "+20"]
     first, second, third = drawn.rows
     assert (first.difference, first.interval) == (75.0, (62.5, 100.0, False)) and first.apart
     assert second.difference == pytest.approx(25.0) and not second.apart
