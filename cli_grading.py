@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -21,46 +23,94 @@ from cli_options import (
 from cli_output import metered, note, show, spending, track, watched
 
 if TYPE_CHECKING:
+    from calibration.study.inputs import Sources
+    from grader.engines.ray import Cluster
     from grader.judge.noise import RepeatTally
+    from grader.rubrics import Rubric
 
 
-@shared(TranscriptOptions, JudgeOptions)
+@dataclass(kw_only=True)
+class EngineOptions:
+    """Where shards are graded, and which of them."""
+
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="This process, or workers of a Ray cluster (shards only).")
+    ] = "local"
+    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster; default one on this machine.")] = None
+    workers: Annotated[int | None, typer.Option(min=1, help="Most Ray workers; default one for each CPU.")] = None
+    gpus: Annotated[float | None, typer.Option(min=0, help="GPUs of one classifier; default 1 where there are.")] = None
+    part: Annotated[str | None, typer.Option(help="K/N: only every N-th shard, from the K-th on.")] = None
+
+    def cluster(self) -> Cluster | None:
+        """As the library takes it; None for this process."""
+        if self.engine == "local":
+            return None
+        from grader.engines.ray import Cluster
+
+        return Cluster(address=self.address, workers=self.workers, gpus=self.gpus)
+
+    def refuse(self, reason: str) -> None:
+        """Refuse what only shards can have, where there are none."""
+        from grader.errors import InputError
+
+        if self.engine != "local" or self.part is not None:
+            raise InputError(f"--engine and --part are for shards, and {reason}: name a folder, --out DIR/")
+
+    def parts(self) -> tuple[int, int]:
+        """Which part of how many."""
+        from grader.errors import InputError
+
+        if self.part is None:
+            return 1, 1
+        k, slash, n = self.part.partition("/")
+        if not (slash and k.isdecimal() and n.isdecimal() and 1 <= int(k) <= int(n)):
+            raise InputError(f"--part must read K/N with 1 <= K <= N, got {self.part!r}")
+        return int(k), int(n)
+
+
+@shared(TranscriptOptions, JudgeOptions, EngineOptions)
 def grade(
     reading: TranscriptOptions,
     judge: JudgeOptions,
+    engine: EngineOptions,
     *,
     transcripts: Transcripts,
-    out: Annotated[Path, typer.Option(help="Verdicts: .parquet, .jsonl or .csv.")],
+    out: Annotated[
+        str, typer.Option(help="Verdicts: .parquet, .jsonl or .csv; or a folder (DIR/, s3://...): one file a shard.")
+    ],
     harm: Annotated[list[str] | None, typer.Option(help="Only this harm (repeatable).")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would ask and cost; send nothing.")] = False,
 ) -> None:
     """Grade transcripts with judges, with a trained classifier (--classifier), or both."""
     from calibration.study.inputs import Sources
-    from grader import EmbeddingClassifier
-    from grader.grading import iter_rows, save_rows
-    from grader.judge.keyword_gate import KeywordGate
-    from grader.judge.noise import RepeatTally
-    from grader.judge.setup import estimate_judges, open_judges
-    from grader.progress import GRADING, Meter
+    from grader.judge.setup import estimate_judges
     from grader.rubrics import load_rubrics
+    from grader.shards import is_shard_folder
     from grader.store import Store
-    from grader.verdict import Grader
-    from grader.verdict_files import VerdictWriter
 
     rubrics = load_rubrics(reading.rubrics, harm or None)
     logs = Sources(transcripts=transcripts, format=reading.format, scenario_from=reading.scenario_from)
-    writer, repeats = VerdictWriter(out), RepeatTally(judge.repeats)
-    with Store(reading.store) as store, spending(judge.prices) as ledger:
-        if dry_run:
+    if dry_run:
+        with Store(reading.store) as store:
             show(estimate_judges(judge.setup(), rubrics, logs.read_transcripts(), store=store).summary())
-            return
-        graders: list[Grader] = []
-        if judge.keyword_gate:
-            graders.append(KeywordGate.among(rubrics))
-        if judge.judge or not (judge.keyword_gate or judge.classifier):
-            graders.append(open_judges(judge.setup(), rubrics, store=store, watch=ledger.watch))
-        if judge.classifier is not None:
-            graders.append(EmbeddingClassifier.load(judge.classifier))
+    elif is_shard_folder(out):
+        _grade_shards(logs, judge, engine, out, rubrics, reading.store)
+    else:
+        engine.refuse("verdicts go into one file")
+        _grade_file(logs, judge, Path(out), rubrics, reading.store)
+
+
+def _grade_file(logs: Sources, judge: JudgeOptions, out: Path, rubrics: Mapping[str, Rubric], store_file: Path) -> None:
+    """All verdicts into one file."""
+    from grader.grading import iter_rows, save_rows
+    from grader.judge.noise import RepeatTally
+    from grader.progress import GRADING, Meter
+    from grader.store import Store
+    from grader.verdict_files import VerdictWriter
+
+    writer, repeats = VerdictWriter(out), RepeatTally(judge.repeats)
+    with Store(store_file) as store, spending(judge.prices) as ledger:
+        graders = judge.graders(rubrics).open(store=store, watch=ledger.watch)
         total = logs.count_transcripts(track) if watched() else None
         rows = repeats.watch(iter_rows(logs.read_transcripts(), graders, store=store))
         follow = metered(Meter(lambda: ledger.cost, judge.max_cost))
@@ -69,6 +119,33 @@ def grade(
     _note_noise(repeats)
     if stopped is not None:
         raise stopped
+
+
+def _grade_shards(
+    logs: Sources, judge: JudgeOptions, engine: EngineOptions, out: str, rubrics: Mapping[str, Rubric], store: Path
+) -> None:
+    """Verdicts into a folder, a file for each file of transcripts."""
+    from grader.engines.stages import Reading
+    from grader.shard_grading import grade_shards
+
+    with spending(judge.prices) as ledger:
+        done = grade_shards(
+            logs.transcripts,
+            out,
+            judge.graders(rubrics),
+            store=store,
+            reading=Reading(format=logs.format, scenario_from=logs.scenario_from),
+            part=engine.parts(),
+            cluster=engine.cluster(),
+            watch=ledger.watch,
+            track=track,
+        )
+    for name, why in done.again.items():
+        note(f"graded again: {name}: {why}")
+    for failure in done.failures.values():
+        note(f"no verdicts: {failure.reason}")
+    note(f"{out}: {done.summary()}")
+    done.check()
 
 
 def export(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import wraps
 from pathlib import Path
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from calibration.study.inputs import Sources
     from calibration.study.settings import StudySettings
     from grader.judge.setup import JudgeSetup
+    from grader.rubrics import Rubric
+    from grader.setup import GraderSetup
 
 Target = Literal["scenarios", "pool", "new-scenarios"]
 Method = Literal["post-stratified", "likelihood-ratio", "apparent", "human-only", "rogan-gladen", "ppi", "aipw"]
@@ -28,7 +30,9 @@ ViewChoice = Literal["full", "no-reasoning", "actions"]
 EffortChoice = Literal["low", "medium", "high", "xhigh", "max"]
 STORE = Path(".harmrate/store.sqlite")
 
-Transcripts = Annotated[list[str], typer.Argument(help="Files, folders, globs, or - for JSONL on stdin.")]
+Transcripts = Annotated[
+    list[str], typer.Argument(help="Files, folders, globs, s3:// and the like; - is JSONL on stdin.")
+]
 VerdictFile = Annotated[
     Path | None, typer.Option("--verdicts", help="Table of verdicts, or a log that holds some (Inspect, Scout, ...).")
 ]
@@ -203,6 +207,17 @@ class JudgeOptions:
             max_tokens=self.max_tokens,
             calls="per-harm" if self.per_harm else "together",
             window_tokens=self.window_tokens,
+        )
+
+    def graders(self, rubrics: Mapping[str, Rubric]) -> GraderSetup:
+        """All graders that these options name; a judge where they name none."""
+        from grader.setup import GraderSetup
+
+        return GraderSetup(
+            rubrics=rubrics,
+            judge=self.setup() if self.judge or not (self.keyword_gate or self.classifier) else None,
+            gate="keyword" if self.keyword_gate else "none",
+            classifier=self.classifier,
         )
 
 

@@ -17,9 +17,19 @@ if TYPE_CHECKING:
     from grader.store import Store
     from grader.verdict_files import VerdictWriter
 
-Engine = Literal["local"]
+Engine = Literal["local", "ray"]
 
-ENGINES: dict[str, Callable[[Iterable[Transcript], Sequence[Grader]], Iterator[GradedChunk]]] = {"local": graded_chunks}
+
+def _on_ray(transcripts: Iterable[Transcript], graders: Sequence[Grader]) -> Iterator[GradedChunk]:
+    from grader.engines import ray  # which knows stages, and these what stands here
+
+    return ray.graded_chunks(transcripts, graders)
+
+
+ENGINES: dict[str, Callable[[Iterable[Transcript], Sequence[Grader]], Iterator[GradedChunk]]] = {
+    "local": graded_chunks,
+    "ray": _on_ray,
+}
 
 
 def iter_rows(
@@ -38,7 +48,8 @@ def iter_rows(
     store : Store, optional
         Handed to every grader that can use one and has none: paid-for replies and embeddings are
         kept there and never asked for twice.
-    engine : {"local"}
+    engine : {"local", "ray"}
+        Ray's workers take a part of the transcripts each; they must be able to get the graders (`grader.engines.ray`).
 
     Raises
     ------

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from grader.errors import InputError
-from grader.files import partial_path, replace_whole
+from grader.files import written_whole
 
 _ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+)://(?P<user>[^/]*@)?", re.IGNORECASE)
 # What object stores call the content of a file, so that an unchanged one need not be fetched to be known.
@@ -109,11 +109,8 @@ def put_whole(file: Path, name: str) -> None:
         with _told(name):  # an object appears when its last byte has arrived
             system.put_file(str(file), path)
         return
-    target = Path(name)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = partial_path(target)
-    shutil.copyfile(file, partial)
-    replace_whole(partial, target)
+    with written_whole(Path(name)) as partial:
+        shutil.copyfile(file, partial)
 
 
 def read_text(name: str) -> str:

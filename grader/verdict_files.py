@@ -107,14 +107,22 @@ class VerdictWriter:
     An interruption (``KeyboardInterrupt``) keeps the rows written so far; any other error leaves an
     earlier file of that name as it was.
 
+    Parameters
+    ----------
+    path : path
+        ``.parquet``, ``.jsonl`` or ``.csv``.
+    notes : mapping from str to str, optional
+        What a Parquet file says of itself beside its rows; other files have no place for it.
+
     Raises
     ------
     InputError
         A suffix that is none of these; no space, or a folder that is only read.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, notes: Mapping[str, str] | None = None) -> None:
         self.path = Path(path)
+        self._notes = dict(notes or {})
         if self.path.suffix not in _WRITERS:
             raise InputError(f"verdicts are written to {', '.join(_WRITERS)}, not {self.path.suffix!r}", file=path)
         self._rows: list[Mapping[str, Any]] = []
@@ -147,7 +155,7 @@ class VerdictWriter:
                 frame[column] = [json.dumps(v, ensure_ascii=False, default=str) for v in frame[column]]
         with unwritable(self.path):
             if self._sink is None:
-                self._sink = _WRITERS[self.path.suffix](self._partial)
+                self._sink = _WRITERS[self.path.suffix](self._partial, self._notes)
             self._sink.write(frame)
         self._rows.clear()
 
@@ -174,7 +182,7 @@ class VerdictWriter:
 class _Sink:
     """A file that takes frames one after another."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, notes: Mapping[str, str]) -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
         self._first = True
 
@@ -198,10 +206,10 @@ class _JsonlSink(_Sink):
 
 
 class _ParquetSink(_Sink):
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, notes: Mapping[str, str]) -> None:
         import pyarrow.parquet as pq
 
-        self._writer = pq.ParquetWriter(path, _arrow_schema())
+        self._writer = pq.ParquetWriter(path, _arrow_schema().with_metadata(dict(notes)))
 
     def write(self, frame: pd.DataFrame) -> None:
         import pyarrow as pa

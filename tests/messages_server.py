@@ -55,6 +55,8 @@ class MessagesServer:
         What ``/v1/models`` lists; any other model is a 404.
     batch_polls : int
         How often a batch is still in progress when asked.
+    name_request : callable, optional
+        Body (bytes) of a request -> its ``request-id``; by default requests are numbered as they arrive.
     record : bool
         Keep requests in `requests`; switch off for runs that measure memory.
 
@@ -80,7 +82,9 @@ class MessagesServer:
         port: int = 0,
         record: bool = True,
         count_tokens: Callable[[Json], int] | None = None,
+        name_request: Callable[[bytes], str] | None = None,
     ) -> None:
+        self.name_request = name_request
         self.reply: Reply = schema_reply if reply is None else reply
         self.latency = latency
         self.faults = faults
@@ -153,7 +157,7 @@ class MessagesServer:
         headers = {name.strip().lower(): value.strip() for name, value in pairs}
         raw = await reader.readexactly(int(headers.get("content-length", 0)))
         self._request_number += 1
-        request_id = f"req_test_{self._request_number:08d}"
+        request_id = f"req_test_{self._request_number:08d}" if self.name_request is None else self.name_request(raw)
         fault = None
         try:
             status, extra = 200, {}

@@ -19,17 +19,18 @@ GradedChunk = tuple[list[Transcript], Iterator[tuple[Verdict, Grader]]]
 
 def graded_chunks(transcripts: Iterable[Transcript], graders: Sequence[Grader]) -> Iterator[GradedChunk]:
     """Yield each chunk of transcripts with an iterator over its verdicts, as they arrive."""
-    for chunk in _chunks(transcripts):
+    for chunk in chunked(transcripts, CHUNK):
         yield chunk, _verdicts(chunk, graders)
 
 
-def _chunks(transcripts: Iterable[Transcript]) -> Iterator[list[Transcript]]:
+def chunked(transcripts: Iterable[Transcript], n: int) -> Iterator[list[Transcript]]:
+    """`n` transcripts at a time, fewer where they are long."""
     chunk: list[Transcript] = []
     n_characters = 0
     for transcript in transcripts:
         chunk.append(transcript)
         n_characters += sum(len(message.text) for message in transcript.messages)
-        if len(chunk) >= CHUNK or n_characters >= CHUNK_CHARACTERS:
+        if len(chunk) >= n or n_characters >= CHUNK_CHARACTERS:
             yield chunk
             chunk, n_characters = [], 0
     if chunk:

@@ -35,6 +35,8 @@ Transport = Literal["direct", "batch"]
 Thinking = Literal["adaptive", "disabled"]
 Together = Literal["panel", "cascade"]
 Watch = Callable[[Request, Reply], None]
+# Puts something around the client of a server: a limit that judges of several processes share.
+Through = Callable[[Any], Any]
 
 _JUDGE_SETTINGS = (
     "model",
@@ -151,15 +153,16 @@ def open_judges(
     *,
     store: Store | None = None,
     watch: Watch | None = None,
+    through: Through | None = None,
 ) -> LLMJudge | Panel | Cascade:
     """All judges that `setup` describes, as one grader; they share ``max_cost``.
 
     A panel tells each judge's verdicts beside its own. Errors are those of `open_judge`, and models that do not make
-    a panel or cascade.
+    a panel or cascade. `through` is put around the client of a server.
     """
     members = _members(setup)
     budget = _budget(setup)
-    judges = [_opened(member, rubrics, budget, store, watch) for member in members]
+    judges = [_opened(member, rubrics, budget, store, watch, through) for member in members]
     if len(judges) == 1:
         return judges[0]
     return Panel(judges, name=setup.panel, members="told") if setup.together == "panel" else Cascade(*judges)
@@ -196,13 +199,20 @@ def _budget(setup: JudgeSetup) -> Budget | None:
 
 
 def _opened(
-    setup: JudgeSetup, rubrics: Mapping[str, Rubric], budget: Budget | None, store: Store | None, watch: Watch | None
+    setup: JudgeSetup,
+    rubrics: Mapping[str, Rubric],
+    budget: Budget | None,
+    store: Store | None,
+    watch: Watch | None,
+    through: Through | None = None,
 ) -> LLMJudge:
     if setup.transport == "batch" and setup.provider != "anthropic":
         raise InputError(f"provider {setup.provider} takes no batches: send the requests one by one (no --batch)")
     settings = setup.settings() | {"store": store, "watch": watch}
     client, more = _client(setup, rubrics)
     made = client if setup.is_remote else None
+    if through is not None and setup.is_remote:
+        client = through(client)
     if setup.transport == "batch":
         if store is None:
             raise ValueError("store must be given for transport 'batch', got None.")

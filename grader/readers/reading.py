@@ -110,6 +110,9 @@ def read_transcripts(*paths: str | Path, format: str | Reader = "auto") -> Itera
 def read_copy(path: Path, name: str, *, format: str | Reader = "auto") -> Iterator[Transcript]:
     """The transcripts of `path`, a copy of the file that is called `name`; ids, sources and errors are as of that."""
     copy = str(path)
+    if copy == name:
+        yield from _reader(format)(path)
+        return
     try:
         for transcript in _reader(format)(path):
             source = str(transcript.metadata.get("source", copy)).replace(copy, name)

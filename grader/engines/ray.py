@@ -1,0 +1,305 @@
+"""Grading on a Ray cluster: Ray Data carries shards through pools of workers, which call the local engine's stages.
+
+A worker is an actor that holds its graders. Ray starts a lost one anew and gives its shard, and only that, to another
+try; what judges had answered by then is in the machine's store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grader.engines.limits import LimitedClient, Limits
+from grader.engines.stages import Failure, GradeShard, Reading, Work, WriteShard
+from grader.errors import InputError
+from grader.judge.client import Reply, Request
+from grader.judge.prices import load_prices
+from grader.judge.setup import JudgeSetup, Watch
+from grader.setup import GraderSetup
+from grader.store import Store
+from grader.store_care import merge_stores
+from grader.verdict import Grader
+
+if TYPE_CHECKING:
+    from grader.engines.local import GradedChunk
+    from grader.transcript import Transcript
+
+# How often a shard is tried again after its worker was lost; one that kills every worker is given up.
+_RETRIES = 3
+# Ray's memory for what is on its way between workers. Of shards only verdicts travel, never transcripts.
+_OBJECT_STORE = 500_000_000
+
+Call = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """Where workers run.
+
+    Parameters
+    ----------
+    address : str, optional
+        Of a running cluster, as ``ray.init`` takes it; by default one is started on this machine.
+    workers : int, optional
+        Most workers of each pool; by default one for each CPU.
+    gpus : float, optional
+        GPUs of one classifier; by default 1 where the cluster has any.
+    """
+
+    address: str | None = None
+    workers: int | None = None
+    gpus: float | None = None
+
+
+def run_on_ray(
+    works: Sequence[Work],
+    setup: GraderSetup,
+    reading: Reading,
+    write: Callable[[], WriteShard],
+    cluster: Cluster,
+    *,
+    store: Path,
+    watch: Watch | None = None,
+) -> Iterator[Work]:
+    """Yield finished work as it comes, in any order; work that was lost with its worker has a failure.
+
+    Parameters
+    ----------
+    works : sequence of Work
+    setup : GraderSetup
+        The classifier has a pool of its own, so that judges wait for no GPU.
+    reading : Reading
+    write : callable
+        Makes the last stage.
+    cluster : Cluster
+    store : path
+        Where replies are kept on this machine; other machines have a file beside it with their name.
+    watch : callable, optional
+        Called with model and usage of every new reply.
+
+    Raises
+    ------
+    InputError
+        Ray is not installed, the cluster cannot be reached, or the judge cannot be asked from there.
+    """
+    if not works:
+        return
+    if setup.judge is not None and setup.judge.transport == "batch":
+        raise InputError("--batch and --engine ray do not go together: a batch is sent from one place")
+    _join_stores(store)
+    with connected(cluster) as ray:
+        limits = None if setup.judge is None else _limits(ray, setup.judge)
+        open_graders = partial(_open, store=store.resolve(), driver=socket.gethostname(), limits=limits)
+        parts = _parts(setup)
+        data = ray.data.from_items([{"work": work} for work in works], override_num_blocks=len(works))
+        for index, part in enumerate(parts):
+            makers: list[Callable[[], Any]] = [partial(GradeShard, partial(open_graders, part), reading)]
+            if index == len(parts) - 1:
+                makers.append(write)
+            data = data.map(_Stages, fn_constructor_args=(makers,), **_pool(ray, part, cluster))
+        lost = {work.shard.output: work for work in works}
+        for row in data.iter_rows():
+            _tell_paid(ray, limits, watch)
+            lost.pop(row["work"].shard.output)
+            yield row["work"]
+        _tell_paid(ray, limits, watch)
+    _join_stores(store)
+    for work in lost.values():
+        told = f"{work.shard.input}: lost with its worker, {_RETRIES + 1} times; see Ray's logs"
+        yield replace(work, failure=Failure(kind="shard", reason=told))
+
+
+@contextmanager
+def connected(cluster: Cluster) -> Iterator[Any]:
+    """The module ``ray``, connected to the cluster; one that is connected already is used as it is, and stays so."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
+    try:
+        ray = importlib.import_module("ray")
+        importlib.import_module("ray.data")
+    except ImportError:
+        raise InputError("--engine ray needs Ray: pip install 'harmrate[ray]'") from None
+    if ray.is_initialized():
+        yield ray
+        return
+    settings: dict[str, Any] = {"address": cluster.address}
+    if cluster.address is None:
+        settings |= {"num_cpus": cluster.workers, "include_dashboard": False, "object_store_memory": _OBJECT_STORE}
+    try:
+        ray.init(**settings, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise InputError(f"no Ray cluster at {cluster.address or 'this machine'}: {error}") from None
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = context.print_on_execution_start = False
+    context.max_errored_blocks = -1  # whose worker was lost is told as lost
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+class _Stages:
+    """A worker: stages that are made once and called with one row of a dataset after another."""
+
+    def __init__(self, makers: Sequence[Callable[[], Any]]) -> None:
+        self.stages = [make() for make in makers]
+
+    def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        work = row["work"]
+        for stage in self.stages:
+            work = stage(work)
+        return {"work": work}
+
+
+class WorkerStore(Store):
+    """A machine's own store, which also knows what is in that of the machine where the run was started.
+
+    Parameters
+    ----------
+    path : path
+        Its own.
+    below : path
+        The other, where it is to be seen from here; it is only read.
+    """
+
+    def __init__(self, path: Path | str, below: Path | str) -> None:
+        super().__init__(path)
+        self._below = Store(below) if Path(below).is_file() else None
+
+    def get_reply(self, key: str) -> dict[str, Any] | None:
+        """The reply put under `key`, or None."""
+        found = super().get_reply(key)
+        return self._below.get_reply(key) if found is None and self._below is not None else found
+
+
+def store_of(store: Path, host: str) -> Path:
+    """The store of another machine.
+
+    Examples
+    --------
+    >>> store_of(Path("s/store.sqlite"), "node7").as_posix()
+    's/store.node7.sqlite'
+    """
+    return store.with_name(f"{store.stem}.{host}{store.suffix}")
+
+
+def _join_stores(store: Path) -> None:
+    """Add to this machine's store what others keep beside it, on a disk that they share."""
+    others = sorted(store.parent.glob(f"{store.stem}.*{store.suffix}"))
+    if others:
+        merge_stores(store, others)
+
+
+def _parts(setup: GraderSetup) -> list[GraderSetup]:
+    """What each pool of workers does: the classifier first, then all else."""
+    without = replace(setup, classifier=None)
+    alone = GraderSetup(rubrics=setup.rubrics, classifier=setup.classifier)
+    if setup.classifier is None:
+        return [without]
+    return [alone] if setup.judge is None and setup.gate == "none" else [alone, without]
+
+
+def _pool(ray: Any, part: GraderSetup, cluster: Cluster) -> dict[str, Any]:
+    """How many workers a part has, and what each of them needs."""
+    resources = ray.cluster_resources()
+    most = cluster.workers or max(1, int(resources.get("CPU", 1)))
+    needs: dict[str, Any] = {"num_cpus": 0}  # a judge waits for the network
+    if part.classifier is not None:
+        gpus = cluster.gpus if cluster.gpus is not None else min(1.0, resources.get("GPU", 0.0))
+        needs = {"num_gpus": gpus} if gpus else {"num_cpus": 1}
+    # One shard at a time: another that waited at a lost worker would be tried again with it.
+    pool = ray.data.ActorPoolStrategy(min_size=1, max_size=most, max_tasks_in_flight_per_actor=1)
+    return {"compute": pool, "max_restarts": -1, "max_task_retries": _RETRIES, **needs}
+
+
+def _limits(ray: Any, judge: JudgeSetup) -> Any:
+    """The actor that holds the limits; it lives as long as the run."""
+    actor = ray.remote(Limits).options(num_cpus=0, max_concurrency=100_000)
+    return actor.remote(judge.concurrency, load_prices(judge.prices), judge.max_cost)
+
+
+def _open(part: GraderSetup, *, store: Path, driver: str, limits: Any) -> list[Grader]:
+    """A worker's graders; its judges keep to the common limits."""
+    if part.judge is None or limits is None:
+        return part.open()
+    ray = importlib.import_module("ray")
+    holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    ray.get(limits.arrive.remote(ray.get_runtime_context().get_actor_id(), holder))
+
+    async def call(name: str, *given: Any) -> Any:
+        return await asyncio.wrap_future(getattr(limits, name).remote(*given).future())
+
+    host = socket.gethostname()
+    kept = Store(store) if host == driver else WorkerStore(store_of(store, host), store)
+    # The money is counted where the limits are.
+    unlimited = replace(part, judge=replace(part.judge, max_cost=None))
+    return unlimited.open(store=kept, through=lambda client: LimitedClient(client, call, holder))
+
+
+def _tell_paid(ray: Any, limits: Any, watch: Watch | None) -> None:
+    if limits is None or watch is None:
+        return
+    for model, usage in ray.get(limits.paid.remote()):
+        request = Request(key="", transcript_id="", content_hash="", harms=(), repeat=0, params={"model": model})
+        watch(request, Reply(message={"model": model, "usage": usage}))
+
+
+# Transcripts instead of shards ----------------------------------------------------------------------------------------
+
+# Of which a worker takes one at a time.
+_CHUNK = 256
+
+
+def graded_chunks(transcripts: Iterable[Transcript], graders: Sequence[Grader]) -> Iterator[GradedChunk]:
+    """As `grader.engines.local.graded_chunks`, each chunk at a free worker; as many are read as there are workers.
+
+    Raises
+    ------
+    ValueError
+        A grader that cannot be sent to a worker: a judge whose client holds connections. Shards can be graded by such
+        (`grader.shard_grading.grade_shards`).
+    """
+    from grader.engines.local import chunked
+
+    with connected(Cluster()) as ray:
+        worker = ray.remote(_Worker).options(num_cpus=1, max_restarts=-1, max_task_retries=_RETRIES)
+        try:
+            sent = ray.put(list(graders))
+        except TypeError as error:
+            raise ValueError(
+                f"graders must be such that they can be sent to workers, got one that cannot: {error}"
+            ) from None
+        pool = ray.util.ActorPool(
+            [worker.remote(sent) for _ in range(max(1, int(ray.cluster_resources().get("CPU", 1))))]
+        )
+        for chunk in chunked(transcripts, _CHUNK):
+            if not pool.has_free():
+                yield _with_graders(pool.get_next_unordered(), graders)
+            pool.submit(lambda actor, given: actor.grade.remote(given), chunk)
+        while pool.has_next():
+            yield _with_graders(pool.get_next_unordered(), graders)
+
+
+class _Worker:
+    """Holds graders, and grades what it is given."""
+
+    def __init__(self, graders: Sequence[Grader]) -> None:
+        self._graders = graders
+
+    def grade(self, chunk: list[Transcript]) -> tuple[list[Transcript], list[tuple[Any, int]]]:
+        return chunk, [(verdict, i) for i, grader in enumerate(self._graders) for verdict in grader.grade(chunk)]
+
+
+def _with_graders(done: tuple[list[Transcript], list[tuple[Any, int]]], graders: Sequence[Grader]) -> GradedChunk:
+    chunk, verdicts = done
+    return chunk, ((verdict, graders[i]) for verdict, i in verdicts)
