@@ -69,6 +69,9 @@ class DrawOptions:
         str,
         typer.Option(help="uniform, flagged-10, flagged-25, disagree-25, stratified, neyman, most-unlike-training."),
     ] = "uniform"
+    harm: Annotated[list[str], typer.Option(help="Ask raters only about this harm (repeatable).")] = field(
+        default_factory=list
+    )
     raters: Annotated[str, typer.Option(help="Who labels, comma-separated: ana,bo,cy.")] = ""
     overlap: Annotated[int, typer.Option(min=1, help="How many raters read each transcript.")] = 1
     round: Annotated[int, typer.Option(min=1, help="Number of the round.")] = 1
@@ -92,6 +95,7 @@ class DrawOptions:
             earlier=self.earlier,
             unlikeness=self.unlikeness,
             rubrics=rubrics,
+            harms=tuple(self.harm) or None,
             seed=self.seed,
         )
 

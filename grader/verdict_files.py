@@ -63,12 +63,18 @@ def read_verdicts(
     return _with_harms(_read_verdict_table(path, scale), take, path)
 
 
+def _has(frame: pd.DataFrame) -> str:
+    """The columns that are there instead, for whoever has to rename them."""
+    return f"it has {', '.join(map(str, frame.columns[:12]))}{', ...' if len(frame.columns) > 12 else ''}"
+
+
 def _read_verdict_table(path: Path, scale: ScoreScale | None) -> pd.DataFrame:
     frame = known_version(read_table(path), path)
     if missing := [c for c in REQUIRED if c not in frame]:
-        raise InputError(f"a table of verdicts needs {', '.join(REQUIRED)}; missing {', '.join(missing)}", file=path)
+        needs = f"a table of verdicts needs {', '.join(REQUIRED)}, and present or score"
+        raise InputError(f"{needs}; missing {', '.join(missing)}; {_has(frame)}", file=path)
     if "present" not in frame and "score" not in frame:
-        raise InputError("a table of verdicts needs 'present' or 'score'", file=path)
+        raise InputError(f"a table of verdicts needs 'present' or 'score'; {_has(frame)}", file=path)
     if frame.empty:
         raise InputError("holds no verdicts", file=path)
     try:

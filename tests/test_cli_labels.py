@@ -67,6 +67,15 @@ def test_sample_names_raters_and_the_judge(campaign: Campaign, labels) -> None:
     assert "overlap must fulfil" in err
 
 
+def test_raters_are_asked_about_one_harm_only(campaign: Campaign, labels) -> None:
+    assert labels("sample", campaign.transcripts, "-n", 5, "--harm", "deception", "--out", "r1")[0] == 0
+    assert set(read_design("r1/design.csv")["harm"]) == {"deception"}
+    page = Path("r1/label_config.xml").read_text()
+    assert 'name="deception"' in page and 'name="leaking"' not in page
+    code, _, err = labels("sample", campaign.transcripts, "-n", 5, "--harm", "lying", "--out", "r2")
+    assert code == 2 and "'lying'" in err and not Path("r2").exists()
+
+
 def test_a_pool_in_shards_is_sampled_without_holding_it(campaign: Campaign, labels) -> None:
     """The design over all graded transcripts, with the probabilities of a draw in memory; rates follow from it."""
     verdicts = read_verdicts(campaign.verdicts)

@@ -35,6 +35,8 @@ class SamplePlan:
         Table of ``transcript_id, unlikeness`` for ``most-unlike-training``; else what a classifier's verdicts say.
     rubrics : path, optional
         Folder of the user's own.
+    harms : tuple of str, optional
+        What raters are asked about; default all rubrics.
     seed : int
     """
 
@@ -46,6 +48,7 @@ class SamplePlan:
     earlier: Path | None = None
     unlikeness: Path | None = None
     rubrics: Path | None = None
+    harms: tuple[str, ...] | None = None
     seed: int = 0
 
 

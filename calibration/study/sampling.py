@@ -51,7 +51,7 @@ def sample_for_labelling(sources: Sources, plan: SamplePlan, folder: Path, *, tr
     if sources.verdicts is not None and holds_shards(sources.verdicts):
         n_tasks = sample_from_shards(sources, sources.verdicts, plan, folder, track=track)
         return Sampled(n_tasks=n_tasks, design=folder / SHARD_DESIGN)
-    wanted = load_rubrics(plan.rubrics)
+    wanted = load_rubrics(plan.rubrics, plan.harms)
     harms = list(wanted)
     rng = np.random.default_rng(plan.seed)
     pool = metadata_frame(track(sources.read_transcripts(), "reading transcripts"))[["transcript_id"]]

@@ -36,10 +36,10 @@ def sample_from_shards(
     InputError
         As `sample_for_labelling`; a design that is no random sample.
     """
-    wanted = load_rubrics(plan.rubrics)
+    wanted = load_rubrics(plan.rubrics, plan.harms)
     harms = list(wanted)
     rng = np.random.default_rng(plan.seed)
-    shards = _Shards(shard_names(verdicts), plan, harms)
+    shards = Shards(shard_names(verdicts), plan, harms)
     earlier = None if plan.earlier is None else read_design(plan.earlier)
     try:
         pilot = expected_rates(plan.design, earlier, sources.read_labels(), harms)
@@ -60,11 +60,11 @@ def sample_from_shards(
     tasks = pd.DataFrame({"transcript_id": ids, "round": plan.round, "drawn": True})
     n_tasks = write_tasks(track(sources.read_transcripts(), "reading transcripts"), tasks, folder / TASKS, assigned=who)
     write_text(folder / CONFIG, label_config(wanted))
-    write_design_parts(_frames(shards, sample, plan, harms), folder / SHARD_DESIGN)
+    write_design_parts(design_frames(shards, sample, plan, harms), folder / SHARD_DESIGN)
     return n_tasks
 
 
-class _Shards:
+class Shards:
     """The candidates of every shard, read anew at each pass."""
 
     def __init__(self, files: Sequence[str], plan: SamplePlan, harms: Sequence[str]) -> None:
@@ -90,7 +90,9 @@ class _Shards:
                 yield pool.merge(own[["transcript_id", "flagged"]], how="left")
 
 
-def _frames(shards: _Shards, sample: ShardSample, plan: SamplePlan, harms: Sequence[str]) -> Iterator[pd.DataFrame]:
+def design_frames(
+    shards: Shards, sample: ShardSample, plan: SamplePlan, harms: Sequence[str]
+) -> Iterator[pd.DataFrame]:
     """The design frame, part by part, after that of earlier rounds."""
     told = {"grader": shards.judge, "grader_version": " ".join(sorted(shards.versions))}
     for number, candidates in enumerate(shards.candidates()):

@@ -92,7 +92,7 @@ def test_foreign_table_with_scores_only(tmp_path: Path) -> None:
     ("table", "words"),
     [
         ("transcript_id,harm,present\n1,x,true\n", "missing grader"),
-        ("transcript_id,harm,grader\n1,x,g\n", "needs 'present' or 'score'"),
+        ("transcript_id,harm,grader\n1,x,g\n", "needs 'present' or 'score'; it has transcript_id, harm, grader"),
         ("transcript_id,harm,grader,score\n1,x,g,1.5\n", "transcript '1': score must fulfil"),
         ("transcript_id,harm,grader,present\n1,x,g,maybe\n", "transcript '1': present must be"),
         ("transcript_id,harm,grader,present\n1,x,g,true\n1,x,g,false\n", "two verdicts by 'g' on 'x'"),
