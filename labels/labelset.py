@@ -147,7 +147,7 @@ class LabelSet:
         for id_ in self.frame["transcript_id"].unique():
             if id_ not in known:
                 raise InputError(
-                    "labelled, but not among the transcripts: are all of them named (--transcripts)? is --id-field right?",
+                    "labelled, but not among the transcripts: are all named (--transcripts)? is --id-field right?",
                     file=file,
                     record=f"transcript {id_!r}",
                 )
