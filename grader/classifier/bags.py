@@ -100,13 +100,13 @@ class Bags:
             for rows, cut in zip(self.rows, self.segments, strict=True)
         ]
 
-    def without_each(self, i: int, places: Rows) -> Bags:
-        """Transcript `i` as many times as there are `places`, each time without the segment in that place."""
-        cut = self.segments[i]
+    def without_each(self, which: Sequence[int], places: Sequence[Rows]) -> Bags:
+        """Each transcript of `which` as many times as it has `places`, each time without the segment in that place."""
+        pairs = [(i, int(k)) for i, own in zip(which, places, strict=True) for k in own]
         return Bags(
             self.table,
-            [np.delete(self.rows[i], k) for k in places],
-            [[s for j, s in enumerate(cut) if j != k] for k in places],
+            [np.delete(self.rows[i], k) for i, k in pairs],
+            [[*self.segments[i][:k], *self.segments[i][k + 1 :]] for i, k in pairs],
         )
 
 

@@ -197,7 +197,7 @@ class EmbeddingClassifier:
     def explain(self, transcript: Transcript, harm: str, *, n: int = 3) -> list[dict[str, Any]]:
         """The segments that drove the transcript's score for `harm`; see `driving_segments`."""
         bags, fold = self._bagger.bags([transcript]), self._folds([transcript])
-        return driving_segments(self._fitted()[harm], bags, 0, int(fold[0]), n=n)
+        return driving_segments(self._fitted()[harm], bags, [0], fold, n=n)[0]
 
     def _folds(self, transcripts: Sequence[Transcript]) -> npt.NDArray[np.intp]:
         return np.array([self.folds_.get(t.content_hash, -1) for t in transcripts], dtype=np.intp)
@@ -229,7 +229,12 @@ class EmbeddingClassifier:
             self._bags = Bagger(self.encoder_, self.store)
         return self._bags
 
-    def with_store(self, store: EmbeddingStore) -> Self:
+    def afresh(self) -> Self:
+        """The same classifier without any embedding that it knows: another batch made it, and its last bits with it."""
+        _ = self.encoder_  # loaded once, for all that are made from this one
+        return self.with_store(None)
+
+    def with_store(self, store: EmbeddingStore | None) -> Self:
         """The same classifier, keeping its embeddings in `store`."""
         other = copy.copy(self)
         other.store = store

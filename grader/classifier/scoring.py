@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +63,7 @@ class Scorer:
         present the ``segments`` that drove the score (`driving_segments`).
         """
         scores, unlike = probabilities(self.harms, bags, fold), self.likeness.unlikeness(bags, fold)
+        drove = {harm: self._drove(harm, scores[harm], bags, fold) for harm in self.harms}
         for i, transcript in enumerate(transcripts):
             for harm, model in self.harms.items():
                 verdict = self._silent(transcript, harm)
@@ -70,14 +71,20 @@ class Scorer:
                 if np.isnan(score):
                     yield verdict
                     continue
-                present = score >= model.threshold
+                present = i in drove[harm]
                 usage = {
                     "threshold": model.threshold,
                     "out_of_fold": bool(fold[i] >= 0),
                     "unlikeness": round(float(unlike[i]), 4),
                     "trained_on": self.trained_on,
-                } | ({"segments": driving_segments(model, bags, i, int(fold[i]))} if present else {})
+                } | ({"segments": drove[harm][i]} if present else {})
                 yield replace(verdict, present=present, score=score, outcome="scored", explanation="", usage=usage)
+
+    def _drove(self, harm: str, score: Float, bags: Bags, fold: Ints) -> dict[int, list[dict[str, Any]]]:
+        """What drove the score, for each transcript that holds the harm: its place to its segments."""
+        model = self.harms[harm]
+        present = np.flatnonzero(score >= model.threshold)
+        return dict(zip(present.tolist(), driving_segments(model, bags, present.tolist(), fold[present]), strict=True))
 
     def _silent(self, transcript: Transcript, harm: str) -> Verdict:
         return Verdict(

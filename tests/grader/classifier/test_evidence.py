@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from grader.classifier import EmbeddingClassifier
+from grader.classifier import EmbeddingClassifier, explaining
+from grader.classifier.bags import Bags
 from grader.classifier.metrics import auroc, average_precision, resamples, sensitivity_at_five_percent
+from grader.transcript import Transcript
 
 from .conftest import WordEncoder, corpus, transcript
 
@@ -42,6 +44,31 @@ def test_the_threat_drove_the_score(fitted):
     (verdict,) = fitted.grade([transcript(0, "threaten wife affair before noon")])
     strongest = verdict.usage["segments"][0]
     assert verdict.present and strongest["message"] == 2 and strongest["weight"] > 0
+
+
+@pytest.mark.parametrize("at_once", [1, 65_536])
+def test_weights_are_what_is_lost_without_a_segment(fitted, monkeypatch, at_once):
+    monkeypatch.setattr(explaining, "_MOST_AT_ONCE", at_once)
+    seen, _ = corpus(n=30)
+    fresh, _ = corpus(n=30, seed=3)
+    empty = Transcript(id="e", messages=())
+    verdicts = list(fitted.grade([*seen, empty, *fresh]))
+    model, bags = fitted.harms_["blackmail"], fitted._bagger.bags([*seen, empty, *fresh])
+    fold = [fitted.folds_.get(t.content_hash, -1) for t in [*seen, empty, *fresh]]
+    assert max(fold) >= 0 and min(fold) == -1
+    for i, verdict in enumerate(verdicts):
+        assert ("segments" in verdict.usage) == (verdict.present is True)
+        falls = {}
+        for k, segment in enumerate(bags.segments[i]):
+            rest = Bags(bags.table, [np.delete(bags.rows[i], k)], [bags.segments[i][:k] + bags.segments[i][k + 1 :]])
+            whole, without = (model.log_odds(b, np.array([fold[i]]))[0] for b in (bags.take([i]), rest))
+            falls[segment.message, segment.start, segment.end] = whole - without
+        said = verdict.usage.get("segments", [])
+        for told in said:
+            assert told["weight"] == pytest.approx(falls[told["message"], told["start"], told["end"]], abs=1e-4)
+        if said:
+            assert said[0]["weight"] == pytest.approx(max(falls.values()), abs=1e-4)
+    assert sum("segments" in v.usage for v in verdicts) > 10
 
 
 def test_what_is_unlike_anything_labelled_is_told(fitted, tmp_path):
