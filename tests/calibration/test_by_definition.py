@@ -1,0 +1,169 @@
+"""Formulas over counts against their definitions over rows: influence values, numerical derivatives, linearisation."""
+
+import re
+
+import numpy as np
+import pytest
+from scipy.stats import beta, norm, t
+
+from calibration import compare_rates, estimate_rate, plan_labels, rate_from_counts
+from calibration.clusters import _korn_graubard
+from calibration.comparators import aipw, human_only_weighted, ppi, rogan_gladen
+from calibration.notebook import grid
+
+# Transcripts, labels and harmful labels per side (flagged, not flagged).
+TABLES = [([80, 920], [40, 160], [28, 3]), ([300, 700], [30, 70], [20, 9]), ([50, 450], [50, 50], [45, 1])]
+
+
+def counts(table):
+    return tuple(np.array(column, dtype=float) for column in table)
+
+
+def labels_of_side(n, y):
+    return np.repeat([1.0, 0.0], [int(y), int(n - y)])
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_aipw_is_the_mean_of_its_influence_values(table, level):
+    """Every transcript counts with its side's labelled mean, a labelled one also with (y - mean) / probability."""
+    values = []
+    for size, n, y in zip(*table, strict=True):
+        known = labels_of_side(n, y)
+        model = known.mean()
+        values += [np.full(size - n, model), model + (known - model) * size / n]
+    psi = np.concatenate(values)
+    margin = norm.ppf(0.5 + level / 2) * np.sqrt(psi.var() / psi.size)
+    found = aipw(*counts(table), confidence_level=level)
+    assert list(found) == pytest.approx([psi.mean(), psi.mean() - margin, psi.mean() + margin], abs=1e-12)
+
+
+def test_aipw_takes_the_other_sides_mean_where_a_side_has_no_label():
+    found = aipw(*counts(([100, 900], [0, 90], [0, 9])))
+    # The model is 0.1 everywhere; only the 90 labels of the second side scatter.
+    margin = norm.ppf(0.975) * np.sqrt(0.9**2 * 0.1 * 0.9 / 90)
+    assert list(found) == pytest.approx([0.1, 0.1 - margin, 0.1 + margin], abs=1e-12)
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("uniform", [True, False])
+def test_rogan_gladen_is_the_delta_method(table, uniform):
+    size, n, y = counts(table)
+    weight = np.ones(2) if uniform else size / n
+    harmful, harmless = weight * y, weight * (n - y)
+    q, se, sp = size[0] / size.sum(), harmful[0] / harmful.sum(), harmless[1] / harmless.sum()
+
+    def rate(q, se, sp):
+        return (q + sp - 1) / (se + sp - 1)
+
+    step = 1e-6
+    point = np.array([q, se, sp])
+    slopes = [(rate(*(point + step * e)) - rate(*(point - step * e))) / (2 * step) for e in np.eye(3)]
+    spread = [q * (1 - q) / size.sum(), se * (1 - se) / y.sum(), sp * (1 - sp) / (n - y).sum()]
+    margin = norm.ppf(0.95) * np.sqrt(np.dot(np.square(slopes), spread))
+    found = rogan_gladen(size, n, y, uniform=uniform, confidence_level=0.9)
+    assert list(found) == pytest.approx([rate(*point), rate(*point) - margin, rate(*point) + margin], rel=1e-6)
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("power", [0.0, 0.4, 1.0])
+def test_ppi_is_a_mean_of_rows(table, power):
+    """lambda x the side's mean over the unlabelled rest, plus the labels' mean of y - lambda x side."""
+    rest = np.repeat([1.0, 0.0], [table[0][0] - table[1][0], table[0][1] - table[1][1]])
+    side = np.repeat([1.0, 0.0], table[1])
+    y = np.concatenate([labels_of_side(n, y) for _, n, y in zip(*table, strict=True)])
+    rectifier = y - power * side
+    rate = power * rest.mean() + rectifier.mean()
+    margin = norm.ppf(0.975) * np.sqrt(power**2 * rest.var() / rest.size + rectifier.var() / y.size)
+    found = ppi(*counts(table), power=power)
+    assert list(found) == pytest.approx([rate, rate - margin, rate + margin], abs=1e-12)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_weighted_labels_have_the_size_of_kish(table):
+    size, n, y = counts(table)
+    weights = np.repeat(size / n, n.astype(int))
+    known = np.concatenate([labels_of_side(a, b) for a, b in zip(n, y, strict=True)])
+    kish = weights.sum() ** 2 / (weights**2).sum()
+    rate = (weights @ known) / weights.sum()
+    x = rate * kish
+    expected = [rate, beta.ppf(0.025, x, kish - x + 1), beta.ppf(0.975, x + 1, kish - x)]
+    assert list(human_only_weighted(size, n, y)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_korn_graubard_is_the_linearised_variance_over_rows():
+    rng = np.random.default_rng(3)
+    seen = 0
+    for _ in range(40):
+        g = int(rng.integers(3, 9))
+        size = rng.integers(2, 12, (2, g)).astype(float)
+        n = np.minimum(rng.integers(1, 9, (2, g)), size)
+        y = rng.binomial(n.astype(int), [[0.6], [0.15]] * rng.random(g)).astype(float)
+        zeros = rng.integers(0, 3, g).astype(float)
+        found = _korn_graubard(size, n, y, size.sum(0) + zeros, g, 0.9)
+        share = y.sum(1) / n.sum(1)
+        total = size.sum() + zeros.sum()
+        rate = (size.sum(1) * share).sum() / total
+        if found is None:
+            assert rate in (0, 1)
+            continue
+        seen += 1
+        scores = np.zeros(g)
+        for scenario in range(g):
+            scores[scenario] -= rate * zeros[scenario]
+            for stratum in range(2):
+                unlabelled = size[stratum, scenario] - n[stratum, scenario]
+                expansion = size[stratum].sum() / n[stratum].sum()
+                scores[scenario] += unlabelled * (share[stratum] - rate)
+                for known in labels_of_side(n[stratum, scenario], y[stratum, scenario]):
+                    scores[scenario] += share[stratum] - rate + expansion * (known - share[stratum])
+        variance = g / (g - 1) * (scores**2).sum() / total**2
+        n_all = n.sum()
+        effective = min(n_all, rate * (1 - rate) / variance)
+        effective *= (t.ppf(0.95, n_all - 1) / t.ppf(0.95, g - 1)) ** 2
+        x = rate * max(effective, 1)
+        rest = max(effective, 1) - x
+        assert found == pytest.approx((beta.ppf(0.05, x, rest + 1), beta.ppf(0.95, x + 1, rest)), rel=1e-6)
+    assert seen > 20
+
+
+def test_a_plan_keeps_what_was_asked_and_a_wider_level_needs_more_labels():
+    plans = {level: plan_labels(0.03, width=0.04, designs=["uniform"], confidence_level=level) for level in (0.8, 0.99)}
+    for level, plan in plans.items():
+        asked = (plan.rate, plan.n_transcripts, plan.sensitivity, plan.specificity, plan.confidence_level)
+        assert asked == (0.03, 5000, 0.8, 0.95, level)
+    assert plans[0.99].best.n_labels > plans[0.8].best.n_labels
+
+
+@pytest.mark.parametrize(
+    ("k", "names"),
+    [(1, ["all"]), (2, ["flagged", "not flagged"]), (4, ["stratum 1", "stratum 2", "stratum 3", "stratum 4"])],
+)
+def test_strata_without_names_are_numbered_from_one(k, names):
+    found = rate_from_counts([100] * k, [20] * k, [1] * k)
+    assert [stratum.name for stratum in found.strata] == names
+
+
+def test_labels_alone_know_nothing_of_new_scenarios():
+    with pytest.raises(ValueError, match="human-only"):
+        rate_from_counts([[50, 50]] * 2, [[9, 9]] * 2, [[1, 0]] * 2, method="human-only", target="new-scenarios")
+
+
+def test_a_grid_holds_its_rows_and_nothing_between_them():
+    html = grid("t", ["a", "b"], [["1", "<"], ["3", "4"]], ["n"])
+    body = re.search("<tbody>(.*)</tbody>", html)[1]
+    assert re.findall("<td>(.*?)</td>", body) == ["1", "&lt;", "3", "4"]
+    assert re.sub("<tr>(<td>[^<]*</td>)*</tr>", "", body) == ""
+    assert re.findall("<th>(.*?)</th>", html) == ["a", "b"] and html.endswith("<ul><li>n</li></ul>")
+
+
+def test_a_difference_is_zero_against_itself_and_changes_its_sign_when_turned():
+    rng = np.random.default_rng(0)
+    y = (rng.random(400) < 0.2).astype(float)
+    score = np.where(rng.random(400) < 0.9, y, 1 - y)
+    first = estimate_rate(np.where(rng.random(400) < 0.5, y, np.nan), score, inclusion_probability=np.full(400, 0.5))
+    second = rate_from_counts([100, 900], [50, 50], [40, 2])
+    there, back = compare_rates(first, second), compare_rates(second, first)
+    assert compare_rates(first, first).difference == 0
+    assert there.difference == pytest.approx(-back.difference) and there.difference == first.rate - second.rate
+    assert (there.low, there.high) == pytest.approx((-back.high, -back.low))
