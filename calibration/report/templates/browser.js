@@ -229,6 +229,12 @@
     });
     return marks;
   };
+  const legend = (marks) => {
+    const kinds = new Set([...marks.values()].flat().map((mark) => mark.kind));
+    const words = { quote: "quoted by a grader", segment: "what raised a classifier's score" };
+    return kinds.size ? el("p", { class: "note marks" }, ...Object.entries(words).filter(([kind]) => kinds.has(kind))
+      .flatMap(([kind, said]) => [el("span", { class: kind }, said), " "])) : null;
+  };
   const open = async (id) => {
     const n = place.get(id), view = byId("conversation");
     if (n === undefined) { view.replaceChildren(el("p", { class: "empty" }, `No transcript ${visible(id)} in this page.`)); return; }
@@ -243,6 +249,7 @@
       step(-1, "previous"), step(1, "next")), el("h2", {}, el("bdi", {}, visible(item.id))), el("p", { class: "facts" },
       ...Object.entries(item.facts).map(([key, value]) => el("span", {}, `${key} ${visible(value)}`)))),
     el("div", { class: "findings" }, ...data.harms.map((harm) => findings(item, told, harm, noted))),
+    told.messages ? legend(marks) : null,
     told.messages ? el("div", { class: "messages" }, ...told.messages.map((said, k) => message(said, k, marks.get(k) || [])))
       : el("p", { class: "empty" }, none));
     view.scrollTop = 0;
