@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import repeat
 
-import numpy as np
 import pandas as pd
 
 from calibration.findings import GraderFacts, RateFinding
-from calibration.study.pool import HarmTable, group_tables
+from calibration.study.pool import HarmTable, group_values
 
 GUESSES = (
     "scores of transcripts that are unlike anything labelled are guesses; label some of them first "
@@ -71,14 +72,17 @@ def with_likeness(
         yield from findings
         return
     findings = list(findings)  # first, since it says what is wrong with the groups
-    known = {tuple(group.items()): unlike.reindex(part.facts.index) for group, part in group_tables(table, by)}
+    known = unlike.reindex(table.facts.index)
+    values = group_values(table.facts, by)
+    groups = zip(*(values[key] for key in by), strict=True) if by else repeat(())
+    pairs = [(group, value) for group, value in zip(groups, known, strict=False) if value == value]
+    compared = Counter(group for group, _ in pairs)
+    strange = Counter(group for group, value in pairs if value > 1)
     for finding in findings:
-        own = known[tuple(finding.group.items())]
-        n_unlike = int(np.sum(own > 1))
-        estimate = finding.estimate
-        if n_unlike:
+        group, estimate = tuple(finding.group.values()), finding.estimate
+        if strange[group]:
             estimate = replace(estimate, notes=(*estimate.notes, GUESSES))
-        yield replace(finding, estimate=estimate, n_compared=int(own.notna().sum()), n_unlike=n_unlike)
+        yield replace(finding, estimate=estimate, n_compared=compared[group], n_unlike=strange[group])
 
 
 def with_teachers(graders: Iterable[GraderFacts], verdicts: pd.DataFrame) -> tuple[GraderFacts, ...]:
