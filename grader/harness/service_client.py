@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from grader.errors import InputError
+from grader.hiding import hidden, refuse_credentials
 from grader.transcript import Transcript
 
 TOKEN = "HARMRATE_SERVE_TOKEN"
@@ -33,22 +34,36 @@ def service_rows(url: str, transcripts: Iterable[Transcript]) -> Iterator[dict[s
     """
     if not url.startswith(("http://", "https://")):
         raise InputError(f"the service's address must begin with http:// or https://, got {url!r}")
+    refuse_credentials(url, "the service", TOKEN)
     body = json.dumps({"transcripts": [t.to_dict() for t in transcripts]}).encode()
     headers = {"content-type": "application/json"}
-    if token := os.environ.get(TOKEN):
+    if token := os.environ.get(TOKEN, ""):
         headers["authorization"] = f"Bearer {token}"
     request = urllib.request.Request(url.rstrip("/") + PATH, body, headers)
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
+        with _opener().open(request, timeout=_TIMEOUT) as answer:
             yield from json.load(answer)["verdicts"]
     except urllib.error.HTTPError as error:
-        raise InputError(f"the service refuses ({error.code}): {_reason(error)}", file=url) from None
-    except (urllib.error.URLError, TimeoutError, ValueError, KeyError) as error:
+        told = hidden(f"the service refuses ({error.code}): {_reason(error)}", {token} - {""})
+        raise InputError(told, file=url) from None
+    except (urllib.error.URLError, TimeoutError, ValueError, KeyError, RecursionError) as error:
         raise InputError(f"no answer from the service: {getattr(error, 'reason', error)}", file=url) from None
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect would carry token and transcripts to a host that nobody named."""
+
+    def redirect_request(self, *args: Any, **more: Any) -> None:
+        """None: the answer is an error then."""
+        return
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    return urllib.request.build_opener(_NoRedirect)
 
 
 def _reason(error: urllib.error.HTTPError) -> str:
     try:
         return str(json.load(error)["detail"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return str(error.reason)

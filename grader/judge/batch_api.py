@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Literal
 
+from grader.hiding import hidden, secrets_of
 from grader.judge.client import RunStopped, SendError
 from grader.judge.courier import _in_loop
 from grader.judge.sdk import SdkClient, _translate
@@ -31,6 +32,7 @@ class BatchApi:
 
     def __init__(self, client: Any) -> None:
         self._counter = SdkClient(client)
+        self._secrets = secrets_of({"key": client.api_key or "", "token": client.auth_token or ""})
         self._once = client.with_options(max_retries=0).messages.batches
         self._batches = client.with_options(max_retries=_CONTROL_RETRIES).messages.batches
         self._is_async = inspect.iscoroutinefunction(inspect.unwrap(self._once.create))
@@ -69,7 +71,8 @@ class BatchApi:
 
         read: Callable[[], Any] = collect if self._is_async else lambda: list(self._batches.results(id_))
         try:
-            return [result.model_dump(mode="json", exclude_unset=True) for result in self._wait(read)]
+            found = [result.model_dump(mode="json", exclude_unset=True) for result in self._wait(read)]
+            return list(hidden(found, self._secrets))
         except SendError as failure:
             raise RunStopped(f"cannot read the results of batch {id_}: {failure.reason}") from None
 

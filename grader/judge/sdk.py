@@ -5,12 +5,15 @@ from __future__ import annotations
 import email.utils
 import inspect
 import os
+import ssl
 import time
 import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
 
 from grader.errors import InputError
+from grader.hiding import hidden, refuse_credentials, secrets_of
 from grader.judge.client import JudgeClient, Reply, Request, RunStopped, SendError, SpendLimitReached
 from grader.judge.courier import _in_loop
 
@@ -98,12 +101,17 @@ def make_client(base_url: str | None = None, *, timeout: float | None = None) ->
     Raises
     ------
     InputError
-        There are no credentials and no `base_url`.
+        There are no credentials and no `base_url`, or that holds a password.
     """
     import anthropic
 
+    if base_url is not None:
+        refuse_credentials(base_url, "the judge's API", "the environment (ANTHROPIC_API_KEY, ANTHROPIC_CUSTOM_HEADERS)")
+
     more: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
     try:
+        # A redirect would carry key and transcripts to a host that nobody named.
+        more["http_client"] = anthropic.DefaultAsyncHttpxClient(follow_redirects=False)
         client = anthropic.AsyncAnthropic(base_url=base_url, max_retries=0, **more)
     except (anthropic.AnthropicError, ValueError) as error:
         raise InputError(f"credentials of the judge's API cannot be used: {error}") from None
@@ -123,6 +131,7 @@ def close_with(owner: object, client: Any) -> None:
 
 
 def _reply(raw: Any, message: Any) -> Reply:
+    message = hidden(message, secrets_of(raw.http_request.headers))
     if not isinstance(message, dict) or "content" not in message:
         raise SendError("the answer is not a message", request_id=_request_id(raw.headers), retry="later")
     return Reply(message=message, request_id=_request_id(raw.headers))
@@ -165,6 +174,8 @@ def _translate(error: Exception) -> NoReturn:
         case anthropic.APITimeoutError():
             raise SendError("the request timed out", retry="later") from None
         case anthropic.APIConnectionError():
+            if (reason := _unverified(error)) is not None:
+                raise InputError(f"the certificate of the judge's API cannot be verified: {reason}") from None
             raise SendError(f"no connection: {error.__cause__ or error}", retry="later") from None
         case anthropic.CredentialsError():
             raise InputError(f"credentials of the judge's API cannot be used: {error}") from None
@@ -177,6 +188,16 @@ def _translate(error: Exception) -> NoReturn:
     raise error
 
 
+def _unverified(error: BaseException) -> str | None:
+    """Why a server could not show who it is, where that is what ended the connection: no later request can pass."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
 def _is_about_credentials(error: Exception) -> bool:
     """Whether a cloud's own package, which signs requests, could not do so."""
     if isinstance(error, RuntimeError):  # the SDK's, when that package has found nothing
@@ -187,10 +208,14 @@ def _is_about_credentials(error: Exception) -> bool:
 def _of_status(error: anthropic.APIStatusError) -> Exception:
     request_id = _request_id(error.response.headers)
     told = f"{error.status_code} {error.type or ''}: {error.api_message or error.message}".replace("\n", " ")
+    told = hidden(told, secrets_of(error.request.headers))
     if error.status_code == 402 or (error.error_code or "").endswith("spend_limit_reached"):
         return SpendLimitReached(f"{told} (request {request_id})")
     if error.status_code in _UNUSABLE:
         return InputError(f"{_UNUSABLE[error.status_code]}: {told} (request {request_id})")
+    if 300 <= error.status_code < 400:
+        where = urlsplit(error.response.headers.get("location", "")).hostname or "another address"
+        return InputError(f"the judge's API redirects to {where}; nothing was sent there, name it with --base-url")
     too_long = error.status_code == 413 or (error.status_code == 400 and "too long" in told.lower())
     hint = error.response.headers.get("x-should-retry")
     passing = error.status_code in _PASSING or error.status_code >= 500

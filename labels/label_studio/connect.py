@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from grader.errors import InputError
+from grader.hiding import refuse_credentials
+
+if TYPE_CHECKING:
+    import httpx
 
 TIMEOUT = 120.0
 _PAGE = 100
 _TOLD = 160
+# A server may send back the token that it was sent; no word of a reason is this long.
+_KEY_LIKE = re.compile(r"[\w.+/=-]{32,}")
 
 _MEANING = {
     401: "the token was rejected; take a new one under Account & Settings (a legacy token only where the server "
@@ -69,7 +76,7 @@ def connect(url: str, token: str, *, timeout: float = TIMEOUT, retries: int = 2)
     Raises
     ------
     InputError
-        No URL, no token, or a personal access token whose time is over.
+        No URL, or one that holds a password; no token, or a personal access token whose time is over.
 
     Examples
     --------
@@ -80,19 +87,31 @@ def connect(url: str, token: str, *, timeout: float = TIMEOUT, retries: int = 2)
     """
     if not url.startswith(("http://", "https://")):
         raise InputError(f"the address of Label Studio must start with http:// or https://, got {url!r}")
+    refuse_credentials(url, "Label Studio", "LABEL_STUDIO_API_KEY")
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise InputError("the token of Label Studio must be one word of plain letters (LABEL_STUDIO_API_KEY)")
     import httpx
     from label_studio_sdk import LabelStudio
 
     url = url.rstrip("/")
-    with httpx.Client(timeout=timeout, follow_redirects=True) as web:
+    watch = {"response": [_stays_there]}
+    with httpx.Client(timeout=timeout, follow_redirects=True, event_hooks=watch) as web:
         with refusals(url):
             # The slash at the end keeps a path in the address when a personal access token is exchanged.
             client = LabelStudio(
                 base_url=f"{url}/", api_key=token, timeout=timeout, max_retries=retries, httpx_client=web
             )
         yield Studio(url=url, client=client)
+
+
+def _stays_there(response: httpx.Response) -> None:
+    """Refuse a redirect to another host: token and tasks are for the one that was named."""
+    if response.has_redirect_location:
+        here = response.request.url
+        there = here.join(response.headers["location"])
+        if (there.host, there.port) != (here.host, here.port):
+            told = f"redirects to {there.host}; nothing was sent there, name that address (--url)"
+            raise InputError(told, file=f"{here.scheme}://{here.host}")
 
 
 @contextmanager
@@ -137,7 +156,7 @@ def _detail(body: Any) -> str:
 
 
 def _short(text: str) -> str:
-    text = " ".join(text.split())
+    text = _KEY_LIKE.sub("[...]", " ".join(text.split()))
     return text if len(text) <= _TOLD else f"{text[:_TOLD]}..."
 
 
