@@ -157,8 +157,13 @@ def seconds(work: Callable[[], object], device: str) -> float:
     return settled() - start
 
 
-def report(found: Share) -> str:
-    """The table, in Markdown."""
+def report(*, device: str, n: int = 20_000) -> str:
+    """`measure` as a table, in Markdown."""
+    return table(measure(device=device, n=n))
+
+
+def table(found: Share) -> str:
+    """A row, in Markdown."""
     columns = (
         *("device", "format", "tokens", "end to end, tokens/s", "model only", "limit", "end to end / limit"),
         *("model only / limit", "device's own, TFLOP/s", "model only / device's own"),
@@ -179,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("-n", type=int, default=20_000, help="texts")
     options = parser.parse_args(arguments)
-    print(report(measure(device=options.device, n=options.n)))
+    print(report(device=options.device, n=options.n))
 
 
 if __name__ == "__main__":

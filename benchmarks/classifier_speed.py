@@ -123,8 +123,25 @@ def plain_way() -> PlainWay:
     return PlainWay(model)
 
 
-def speed_row(corpus: Corpus, plain: PlainWay, *, share: float = 1.0, seed: int = 0) -> str:
-    """Transcripts per second, ours and the plain way's, on `share` of the corpus."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """Transcripts per second on `n_plain` and `n_ours` transcripts of a corpus."""
+
+    corpus: Corpus
+    n_plain: int
+    n_ours: int
+    plain: float
+    ours: float
+
+    def cells(self) -> tuple[str, ...]:
+        """The numbers as text."""
+        tokens = f"{self.corpus.prompt} + {self.corpus.reply}"
+        plain, ours = (f"{self.n_plain}", f"{self.plain:.1f}"), (f"{self.n_ours}", f"{self.ours:.1f}")
+        return self.corpus.name, tokens, *plain, *ours, f"{self.ours / self.plain:.1f}"
+
+
+def measure(corpus: Corpus, plain: PlainWay, *, share: float = 1.0, seed: int = 0) -> Speed:
+    """Score `share` of a drawn corpus in both ways, in turns."""
     from sklearn.linear_model import LogisticRegression
 
     rng = np.random.default_rng(seed)
@@ -143,15 +160,11 @@ def speed_row(corpus: Corpus, plain: PlainWay, *, share: float = 1.0, seed: int 
         for _ in islice(verdicts, None if turn == _N_TURNS - 1 else n // _N_TURNS):
             pass
         slow, fast = slow + middle - start, fast + time.perf_counter() - middle
-    ratio = (n / fast) / (n_plain / slow)
-    return (
-        f"| {corpus.name} | {corpus.prompt} + {corpus.reply} | {n_plain} | {n_plain / slow:.1f} | {n} | {n / fast:.1f} "
-        f"| {ratio:.1f} |"
-    )
+    return Speed(corpus=corpus, n_plain=n_plain, n_ours=n, plain=n_plain / slow, ours=n / fast)
 
 
-def area_row(data: DataSet, plain: PlainWay, *, seed: int = 0) -> tuple[str, dict[str, float]]:
-    """AUROC, mean over folds by scenario, of the plain way and of ours in float32 and int8; a row, and the numbers."""
+def areas(data: DataSet, plain: PlainWay, *, seed: int = 0) -> dict[str, float]:
+    """AUROC, mean over folds by scenario, of the plain way and of ours in float32 and int8; keys are `AREAS`."""
     rng = np.random.default_rng(seed)
     folds = assign_folds(data.transcripts, {"harm": data.y}, data.groups, n_folds=N_FOLDS, rng=rng)
     found = {"plain": plain_scores(plain.table(data.transcripts), data.y, folds.fold)}
@@ -164,12 +177,10 @@ def area_row(data: DataSet, plain: PlainWay, *, seed: int = 0) -> tuple[str, dic
         choices = choose_heads(bags, data.y, folds.fold, folds.n_folds)
         found[f"shipped, {name}"] = held_out_scores(choices, bags, data.y, folds.fold)[1]
     weight = np.ones((1, len(data.y)))
-    areas = {name: float(over_folds(auroc, score, data.y, folds.fold, weight)[0]) for name, score in found.items()}
-    cells = [f"{areas[name]:.4f}" for name in _AREAS]
-    return f"| {data.name} | {len(data.y)} | {' | '.join(cells)} |", areas
+    return {name: float(over_folds(auroc, found[name], data.y, folds.fold, weight)[0]) for name in AREAS}
 
 
-_AREAS = ("plain", "same head, float32", "same head, int8", "shipped, float32", "shipped, int8")
+AREAS = ("plain", "same head, float32", "same head, int8", "shipped, float32", "shipped, int8")
 
 
 def _pooled(bags: Bags) -> Float:
@@ -179,16 +190,17 @@ def _pooled(bags: Bags) -> Float:
 def report(*, sets: Sequence[str] = ("rjudge", "lie-detector"), data: Path = DATA, share: float = 1.0) -> str:
     """The tables, in Markdown."""
     plain = plain_way()
-    speed = [speed_row(corpus, plain, share=share) for corpus in CORPORA]
-    lines = [
-        "| corpus | tokens, shared prompt + reply | timed, plain | plain/s | timed, ours | ours/s | times as fast |",
-        "|---|---|---|---|---|---|---|",
-        *speed,
-    ]
-    if sets:
-        lines += ["", f"| AUROC by scenario | transcripts | {' | '.join(_AREAS)} |", "|---|---|" + "---|" * len(_AREAS)]
-        lines += [area_row(SETS[name](data), plain)[0] for name in sets]
-    return "\n".join(lines)
+    columns = ("corpus", "tokens, shared prompt + reply", "timed, plain", "plain/s", "timed, ours", "ours/s", "ratio")
+    speeds = [measure(corpus, plain, share=share).cells() for corpus in CORPORA]
+    scored: list[tuple[str, ...]] = []
+    for own in (SETS[name](data) for name in sets):
+        scored.append((own.name, f"{len(own.y)}", *(f"{area:.4f}" for area in areas(own, plain).values())))
+    head = ("AUROC by scenario", "transcripts", *AREAS)
+    return "\n\n".join([_table(columns, speeds), *([_table(head, scored)] if scored else [])])
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in (columns, ["---"] * len(columns), *rows))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

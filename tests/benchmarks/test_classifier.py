@@ -66,7 +66,7 @@ def test_the_share_of_the_limit_is_measured_without_a_gpu_too() -> None:
     assert found.dtype == "float32" and found.n_tokens > 8 * 8
     assert 0 < found.end_to_end and 0 < found.model_only and 0 < found.limit
     assert 0 < found.model_flops and 0 < found.device_flops
-    head, rule, row = classifier_gpu.report(found).splitlines()
+    head, rule, row = classifier_gpu.table(found).splitlines()
     assert head.count("|") == rule.count("|") == row.count("|")
 
 
@@ -75,7 +75,7 @@ def test_the_share_of_the_limit_is_measured_without_a_gpu_too() -> None:
 @pytest.mark.parametrize("name", ["rjudge", "lie-detector"])
 def test_int8_and_segments_cost_no_auroc(shared_data: Path, name: str) -> None:
     pytest.importorskip("onnx")
-    _, area = classifier_speed.area_row(classifier.SETS[name](shared_data), classifier_speed.plain_way())
+    area = classifier_speed.areas(classifier.SETS[name](shared_data), classifier_speed.plain_way())
     for head in ("same head", "shipped"):
         assert abs(area[f"{head}, int8"] - area[f"{head}, float32"]) < NEAR, area
         assert area[f"{head}, int8"] > area["plain"] - NEAR, area
