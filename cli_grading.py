@@ -24,7 +24,7 @@ from cli_output import metered, note, show, spending, track, watched
 
 if TYPE_CHECKING:
     from calibration.study.inputs import Sources
-    from grader.engines.ray import Cluster
+    from grader.engines.cluster import Cluster
     from grader.judge.noise import RepeatTally
     from grader.rubrics import Rubric
 
@@ -45,7 +45,7 @@ class EngineOptions:
         """As the library takes it; None for this process."""
         if self.engine == "local":
             return None
-        from grader.engines.ray import Cluster
+        from grader.engines.cluster import Cluster
 
         return Cluster(address=self.address, workers=self.workers, gpus=self.gpus)
 

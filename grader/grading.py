@@ -21,9 +21,9 @@ Engine = Literal["local", "ray"]
 
 
 def _on_ray(transcripts: Iterable[Transcript], graders: Sequence[Grader]) -> Iterator[GradedChunk]:
-    from grader.engines import ray  # which knows stages, and these what stands here
+    from grader.engines import ray_chunks
 
-    return ray.graded_chunks(transcripts, graders)
+    return ray_chunks.graded_chunks(transcripts, graders)
 
 
 ENGINES: dict[str, Callable[[Iterable[Transcript], Sequence[Grader]], Iterator[GradedChunk]]] = {
@@ -49,7 +49,7 @@ def iter_rows(
         Handed to every grader that can use one and has none: paid-for replies and embeddings are
         kept there and never asked for twice.
     engine : {"local", "ray"}
-        Ray's workers take a part of the transcripts each; they must be able to get the graders (`grader.engines.ray`).
+        Ray's workers take a part of the transcripts each, and get the graders sent (`grader.engines.ray_chunks`).
 
     Raises
     ------

@@ -30,7 +30,7 @@ from grader.store import Store
 from grader.verdict import Grader
 
 if TYPE_CHECKING:
-    from grader.engines.ray import Cluster
+    from grader.engines.cluster import Cluster
 
 Stage = Callable[[Work], Work]
 
@@ -164,8 +164,7 @@ class _Wanted:
     def of(cls, graders: Sequence[Grader], setup: GraderSetup, reading: Reading) -> _Wanted:
         told = tuple({"name": g.name, "version": g.version, "kind": g.kind} for g in graders)
         repeats = 1 if setup.judge is None else setup.judge.repeats
-        settings = {"format": reading.format, "scenario_from": reading.scenario_from, "repeats": repeats}
-        return cls(graders=told, settings=settings)
+        return cls(graders=told, settings={**reading.told(), "repeats": repeats})
 
     def difference(self, record: ShardRecord) -> str | None:
         """Why a record is not what is wanted."""

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import logging
 import os
 import secrets
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from grader.engines.cluster import Cluster, connected
 from grader.engines.limits import LimitedClient, Limits
 from grader.engines.stages import Failure, GradeShard, Reading, Work, WriteShard
 from grader.errors import InputError
@@ -30,35 +30,10 @@ from grader.store import Store
 from grader.store_care import merge_stores
 from grader.verdict import Grader
 
-if TYPE_CHECKING:
-    from grader.engines.local import GradedChunk
-    from grader.transcript import Transcript
-
-# How often a shard is tried again after its worker was lost; one that kills every worker is given up.
-_RETRIES = 3
-# Ray's memory for what is on its way between workers. Of shards only verdicts travel, never transcripts.
-_OBJECT_STORE = 500_000_000
+# How often a shard is begun; one that kills every worker is given up.
+_TRIES = 4
 
 Call = Callable[..., Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cluster:
-    """Where workers run.
-
-    Parameters
-    ----------
-    address : str, optional
-        Of a running cluster, as ``ray.init`` takes it; by default one is started on this machine.
-    workers : int, optional
-        Most workers of each pool; by default one for each CPU.
-    gpus : float, optional
-        GPUs of one classifier; by default 1 where the cluster has any.
-    """
-
-    address: str | None = None
-    workers: int | None = None
-    gpus: float | None = None
 
 
 def run_on_ray(
@@ -99,6 +74,7 @@ def run_on_ray(
     _join_stores(store)
     with connected(cluster) as ray:
         limits = None if setup.judge is None else _limits(ray, setup.judge)
+        tries = ray.remote(_Tries).options(num_cpus=0).remote()
         open_graders = partial(_open, store=store.resolve(), driver=socket.gethostname(), limits=limits)
         parts = _parts(setup)
         data = ray.data.from_items([{"work": work} for work in works], override_num_blocks=len(works))
@@ -106,7 +82,7 @@ def run_on_ray(
             makers: list[Callable[[], Any]] = [partial(GradeShard, partial(open_graders, part), reading)]
             if index == len(parts) - 1:
                 makers.append(write)
-            data = data.map(_Stages, fn_constructor_args=(makers,), **_pool(ray, part, cluster))
+            data = data.map(_Stages, fn_constructor_args=(makers, index, tries), **_pool(ray, part, cluster))
         lost = {work.shard.output: work for work in works}
         for row in data.iter_rows():
             _tell_paid(ray, limits, watch)
@@ -115,50 +91,42 @@ def run_on_ray(
         _tell_paid(ray, limits, watch)
     _join_stores(store)
     for work in lost.values():
-        told = f"{work.shard.input}: lost with its worker, {_RETRIES + 1} times; see Ray's logs"
-        yield replace(work, failure=Failure(kind="shard", reason=told))
-
-
-@contextmanager
-def connected(cluster: Cluster) -> Iterator[Any]:
-    """The module ``ray``, connected to the cluster; one that is connected already is used as it is, and stays so."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
-    try:
-        ray = importlib.import_module("ray")
-        importlib.import_module("ray.data")
-    except ImportError:
-        raise InputError("--engine ray needs Ray: pip install 'harmrate[ray]'") from None
-    if ray.is_initialized():
-        yield ray
-        return
-    settings: dict[str, Any] = {"address": cluster.address}
-    if cluster.address is None:
-        settings |= {"num_cpus": cluster.workers, "include_dashboard": False, "object_store_memory": _OBJECT_STORE}
-    try:
-        ray.init(**settings, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise InputError(f"no Ray cluster at {cluster.address or 'this machine'}: {error}") from None
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = context.print_on_execution_start = False
-    context.max_errored_blocks = -1  # whose worker was lost is told as lost
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
+        failure = Failure(kind="shard", reason=f"{work.shard.input}: failed at its worker; see Ray's logs")
+        yield replace(work, failure=failure)
 
 
 class _Stages:
     """A worker: stages that are made once and called with one row of a dataset after another."""
 
-    def __init__(self, makers: Sequence[Callable[[], Any]]) -> None:
+    def __init__(self, makers: Sequence[Callable[[], Any]], pool: int, tries: Any) -> None:
         self.stages = [make() for make in makers]
+        self.pool = pool
+        self.tries = tries
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
         work = row["work"]
+        if self._tried(work) > _TRIES:
+            told = f"{work.shard.input}: its worker was lost {_TRIES} times"
+            work = replace(work, rows=(), failure=Failure(kind="shard", reason=told))
         for stage in self.stages:
             work = stage(work)
         return {"work": work}
+
+    def _tried(self, work: Work) -> int:
+        ray = importlib.import_module("ray")
+        n: int = ray.get(self.tries.begin.remote((self.pool, work.shard.output)))
+        return n
+
+
+class _Tries:
+    """Counts how often each shard was begun: Ray would give one that kills its worker to others without end."""
+
+    def __init__(self) -> None:
+        self._n: Counter[tuple[int, str]] = Counter()
+
+    def begin(self, what: tuple[int, str]) -> int:
+        self._n[what] += 1
+        return self._n[what]
 
 
 class WorkerStore(Store):
@@ -217,9 +185,9 @@ def _pool(ray: Any, part: GraderSetup, cluster: Cluster) -> dict[str, Any]:
     if part.classifier is not None:
         gpus = cluster.gpus if cluster.gpus is not None else min(1.0, resources.get("GPU", 0.0))
         needs = {"num_gpus": gpus} if gpus else {"num_cpus": 1}
-    # One shard at a time: another that waited at a lost worker would be tried again with it.
+    # One shard at a time: another would wait at a worker that is lost.
     pool = ray.data.ActorPoolStrategy(min_size=1, max_size=most, max_tasks_in_flight_per_actor=1)
-    return {"compute": pool, "max_restarts": -1, "max_task_retries": _RETRIES, **needs}
+    return {"compute": pool, **needs}
 
 
 def _limits(ray: Any, judge: JudgeSetup) -> Any:
@@ -252,54 +220,3 @@ def _tell_paid(ray: Any, limits: Any, watch: Watch | None) -> None:
     for model, usage in ray.get(limits.paid.remote()):
         request = Request(key="", transcript_id="", content_hash="", harms=(), repeat=0, params={"model": model})
         watch(request, Reply(message={"model": model, "usage": usage}))
-
-
-# Transcripts instead of shards ----------------------------------------------------------------------------------------
-
-# Of which a worker takes one at a time.
-_CHUNK = 256
-
-
-def graded_chunks(transcripts: Iterable[Transcript], graders: Sequence[Grader]) -> Iterator[GradedChunk]:
-    """As `grader.engines.local.graded_chunks`, each chunk at a free worker; as many are read as there are workers.
-
-    Raises
-    ------
-    ValueError
-        A grader that cannot be sent to a worker: a judge whose client holds connections. Shards can be graded by such
-        (`grader.shard_grading.grade_shards`).
-    """
-    from grader.engines.local import chunked
-
-    with connected(Cluster()) as ray:
-        worker = ray.remote(_Worker).options(num_cpus=1, max_restarts=-1, max_task_retries=_RETRIES)
-        try:
-            sent = ray.put(list(graders))
-        except TypeError as error:
-            raise ValueError(
-                f"graders must be such that they can be sent to workers, got one that cannot: {error}"
-            ) from None
-        pool = ray.util.ActorPool(
-            [worker.remote(sent) for _ in range(max(1, int(ray.cluster_resources().get("CPU", 1))))]
-        )
-        for chunk in chunked(transcripts, _CHUNK):
-            if not pool.has_free():
-                yield _with_graders(pool.get_next_unordered(), graders)
-            pool.submit(lambda actor, given: actor.grade.remote(given), chunk)
-        while pool.has_next():
-            yield _with_graders(pool.get_next_unordered(), graders)
-
-
-class _Worker:
-    """Holds graders, and grades what it is given."""
-
-    def __init__(self, graders: Sequence[Grader]) -> None:
-        self._graders = graders
-
-    def grade(self, chunk: list[Transcript]) -> tuple[list[Transcript], list[tuple[Any, int]]]:
-        return chunk, [(verdict, i) for i, grader in enumerate(self._graders) for verdict in grader.grade(chunk)]
-
-
-def _with_graders(done: tuple[list[Transcript], list[tuple[Any, int]]], graders: Sequence[Grader]) -> GradedChunk:
-    chunk, verdicts = done
-    return chunk, ((verdict, graders[i]) for verdict, i in verdicts)

@@ -17,7 +17,7 @@ from grader.errors import InputError
 from grader.grading import iter_rows
 from grader.judge.client import RunStopped
 from grader.metadata import with_scenario
-from grader.readers.reading import read_copy
+from grader.readers.reading import Reader, read_copy
 from grader.shards import NOTE, Shard, ShardRecord, sha256_of
 from grader.storage import beneath, content_mark, fetched, put_whole
 from grader.transcript import Transcript
@@ -32,8 +32,13 @@ Kind = Literal["shard", "input", "stopped"]
 class Reading:
     """How files of transcripts are read; see `grader.read_transcripts` and `grader.metadata.with_scenario`."""
 
-    format: str = "auto"
+    format: str | Reader = "auto"
     scenario_from: str | None = None
+
+    def told(self) -> dict[str, str | None]:
+        """As a record of a shard says it; a function by its name."""
+        named = self.format if isinstance(self.format, str) else getattr(self.format, "__qualname__", repr(self.format))
+        return {"format": named, "scenario_from": self.scenario_from}
 
     def transcripts(self, path: Path, name: str) -> Iterator[Transcript]:
         """The transcripts of the file that is called `name` and lies at `path`; refused when two share an id."""
