@@ -10,6 +10,7 @@ import pandas as pd
 
 from grader.errors import InputError
 from grader.readers.scout_results import is_scan
+from grader.shards import outputs_in, sha256_of
 from grader.storage import beneath, fetched, is_remote, list_below
 from grader.verdict_files import TABLES, read_verdicts
 from grader.verdict_frame import VERDICT_COLUMNS, parsed_column
@@ -39,18 +40,32 @@ def verdict_shards(source: str | Path | Iterable[str | Path], facts: Sequence[st
     Parameters
     ----------
     source : folder (or its address in object storage), or paths of files
-        Of a folder, every table of verdicts in it, by name.
+        Of a folder, the tables that its manifests name; without a manifest every table of verdicts in it, by name.
     facts : sequence of str
         Which facts of the transcripts to read (``model``, ``arm``, ...) beside ``episode``.
 
     Raises
     ------
     InputError
-        No table in the folder; what `read_verdicts` refuses.
+        No table in the folder; one that is missing or was changed after it was graded; what `read_verdicts` refuses.
     """
+    for path in _checked(source):
+        yield read_sides(path, facts)
+
+
+def read_shards(source: str | Path | Iterable[str | Path]) -> pd.DataFrame:
+    """All rows of all shards (`verdict_shards`), with their quotes and explanations, as `read_verdicts` has them."""
+    return pd.concat([read_verdicts(path) for path in _checked(source)], ignore_index=True)
+
+
+def _checked(source: str | Path | Iterable[str | Path]) -> Iterator[Path]:
+    """Where each table lies now; one that a manifest knows is the one that it knows."""
+    known = outputs_in(str(source)) if isinstance(source, str | Path) else {}
     for name in shard_names(source):
         with fetched(name) as path:
-            yield read_sides(path, facts)
+            if known and sha256_of(path) != known[name]:
+                raise InputError("was changed after it was graded", file=name)
+            yield path
 
 
 def shard_names(source: str | Path | Iterable[str | Path]) -> list[str]:
@@ -58,6 +73,10 @@ def shard_names(source: str | Path | Iterable[str | Path]) -> list[str]:
     if not isinstance(source, str | Path):
         return [str(path) for path in source]
     found = [beneath(str(source), name) for name in list_below(str(source)) if name.endswith(TABLES)]
+    if known := outputs_in(str(source)):
+        if missing := sorted(set(known) - set(found)):
+            raise InputError("is missing, though the manifest names it", file=missing[0])
+        return sorted(known)
     if not found:
         raise InputError(f"no table of verdicts ({', '.join(TABLES)})", file=source)
     return found
@@ -116,7 +135,7 @@ def _columns(path: Path, wanted: Sequence[str]) -> pd.DataFrame | None:
         if not file.metadata.num_rows:
             return pd.DataFrame(columns=[*columns, COLUMN])
     with pq.ParquetFile(path, read_dictionary=[name for name in columns if name not in _NUMBERS]) as file:
-        frame: pd.DataFrame = file.read(columns=[*columns, COLUMN]).to_pandas()
+        frame: pd.DataFrame = file.read(columns=[*columns, COLUMN]).to_pandas(ignore_metadata=True)
         return frame.assign(usage=_first_usage(file, frame["harm"]))
 
 

@@ -161,7 +161,10 @@ def read_config(xml: str, *, file: Path | str | None = None) -> dict[str, Contro
     controls: dict[str, Control] = {}
     for element in root.iter():
         if element.get("toName") and element.get("name"):
-            control = _control(element)
+            try:
+                control = _control(element)
+            except RecursionError:
+                raise InputError("the labelling configuration is nested too deeply", file=file) from None
             if control.name in controls:
                 raise InputError(f"two controls are named {control.name!r}", file=file)
             controls[control.name] = control

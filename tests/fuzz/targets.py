@@ -62,8 +62,41 @@ def labels(folder: Path) -> Try:
 
 
 def verdicts(folder: Path) -> Try:
-    """Tables of verdicts, and logs that hold verdicts."""
-    return _tables(folder, read_verdicts)
+    """Tables of verdicts, whole or the columns that rates need, and logs that hold verdicts."""
+    from grader.verdict_sides import read_sides
+
+    def read(path: Path) -> None:
+        read_sides(path)
+        read_verdicts(path)
+
+    return _tables(folder, read)
+
+
+def designs(folder: Path) -> Try:
+    """Design frames, one round or several."""
+    from labels.designs import read_design
+
+    return _tables(folder, read_design)
+
+
+def metadata(folder: Path) -> Try:
+    """Tables of facts about transcripts."""
+    from grader.metadata import read_metadata
+
+    return _tables(folder, read_metadata)
+
+
+def configs(_: Path) -> Try:
+    """Labelling configurations."""
+    from labels.label_studio.config import read_config
+
+    def attempt(data: bytes) -> None:
+        try:
+            read_config(data.decode(errors="replace"), file="config.xml")
+        except InputError as refusal:
+            _one_line(refusal)
+
+    return attempt
 
 
 def replies(_: Path) -> Try:
@@ -190,6 +223,20 @@ def _made_verdicts() -> list[bytes]:
     return [*_in_tables([own]), *_in_tables([own | more]), _of_kind(".json", json.dumps(log).encode())]
 
 
+def _made_designs() -> list[bytes]:
+    row = {"transcript_id": "a", "harm": "leaking", "stratum": "all", "inclusion_probability": 0.5, "round": 1}
+    return _in_tables([row | {"drawn": True}]) + _in_tables([row | {"drawn": True}, row | {"drawn": False, "round": 2}])
+
+
+def _made_configs() -> list[bytes]:
+    from grader.rubrics import load_rubrics
+    from labels.label_studio import label_config
+
+    other = b"""<View><Choices name="a" toName="t" choice="multiple"><Choice value="x" alias="y"/></Choices>
+<Taxonomy name="b" toName="t"><Choice value="Harm"><Choice value="Deception"/></Choice></Taxonomy></View>"""
+    return [label_config(load_rubrics().values()).encode(), other]
+
+
 def _made_replies() -> list[bytes]:
     harm = {"reasoning": "Hm.", "evidence": [{"message": 1, "quote": "x"}], "stage": "attempted", "probability": 90}
     text = json.dumps(dict.fromkeys(HARMS, harm))
@@ -224,6 +271,9 @@ TARGETS: Mapping[str, Target] = {
     "readers": Target(readers, _made_logs),
     "labels": Target(labels, _made_labels),
     "verdicts": Target(verdicts, _made_verdicts),
+    "designs": Target(designs, _made_designs),
+    "metadata": Target(metadata, lambda: _in_tables([{"transcript_id": "a", "model": "m", "arm": 1}])),
+    "configs": Target(configs, _made_configs),
     "replies": Target(replies, _made_replies),
     "rubrics": Target(rubrics, lambda: [_RUBRIC]),
     "studies": Target(studies, lambda: [_STUDY]),

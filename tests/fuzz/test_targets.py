@@ -9,6 +9,9 @@ import pytest
 from fuzz.targets import TARGETS
 from readers_mutations import Seed, mutants
 
+from grader.errors import InputError
+from labels.label_studio.config import read_config
+
 FOUND = Path(__file__).parent / "found"
 MUTANTS = 150
 
@@ -34,3 +37,9 @@ def test_sound_and_damaged_inputs_raise_nothing_else(name: str, tmp_path: Path) 
 def test_what_the_fuzzer_found_stays_mended(path: Path, tmp_path: Path) -> None:
     name = path.name.split("-")[0]
     TARGETS[name].make(tmp_path)(path.read_bytes())
+
+
+def test_a_configuration_nested_too_deeply_is_refused_in_one_line(tmp_path: Path) -> None:
+    deep = b'<Choice value="x">' * 50_000 + b"</Choice>" * 50_000
+    with pytest.raises(InputError, match="nested too deeply"):
+        read_config(f'<View><Taxonomy name="a" toName="t">{deep.decode()}</Taxonomy></View>')
