@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from calibration.diagnosis import CardFinding
-from calibration.notebook import grid, share
+from calibration.notebook import grid, interval, share
 from calibration.probability import Reliability
 from calibration.records import Agreement, RateDifference, RateEstimate
 
@@ -292,7 +292,7 @@ class Report:
                 f.harm,
                 group_name(f.group),
                 share(f.estimate.rate),
-                f"{share(f.estimate.low)} to {share(f.estimate.high)}",
+                interval(f.estimate.low, f.estimate.high),
                 str(f.estimate.n_labeled),
                 f"{f.estimate.n_harmful:g}",
             )

@@ -32,6 +32,32 @@ def share(value: float) -> str:
     return "not known" if isnan(value) else f"{100 * value:.3g} %"
 
 
+def interval(low: float, high: float) -> str:
+    """An interval of shares in per cent, rounded outward, or that there is none.
+
+    Examples
+    --------
+    >>> interval(0.12346, 0.30001)
+    '12.3-30.1 %'
+    """
+    from calibration.wording import percent_interval  # which knows the records that show themselves here
+
+    return "not known" if isnan(low) or isnan(high) else percent_interval(low, high)
+
+
+def p_value(value: float) -> str:
+    """A p-value to two digits; "?" for nan.
+
+    Examples
+    --------
+    >>> p_value(0.0344), p_value(1.0), p_value(3e-9), p_value(float("nan"))
+    ('0.034', '1', '< 0.0001', '?')
+    """
+    if isnan(value):
+        return "?"
+    return "< 0.0001" if value < 0.0001 else f"{value:.2g}"
+
+
 def _notes(notes: Iterable[str]) -> str:
     items = "".join(f"<li>{escape(note)}</li>" for note in notes)
     return f"<ul>{items}</ul>" if items else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from calibration.notebook import card, share
+from calibration.notebook import card, interval, p_value, share
 
 Target = Literal["pool", "scenarios", "new-scenarios"]
 
@@ -99,7 +99,7 @@ class RateEstimate:
         labels = f"{self.n_labeled} labelled, {self.n_harmful:g} harmful, of {self.n_transcripts} transcripts"
         facts = {
             "rate": share(self.rate),
-            f"{share(self.confidence_level)} interval": f"{share(self.low)} to {share(self.high)}",
+            f"{share(self.confidence_level)} interval": interval(self.low, self.high),
             "target": self.target,
             "method": self.method,
             "from": f"{labels}; scored {self.n_scored}",
@@ -135,7 +135,7 @@ class RateDifference:
         facts = {
             "difference": f"{100 * self.difference:+.1f} points",
             f"{share(self.confidence_level)} interval": f"{100 * self.low:+.1f} to {100 * self.high:+.1f} points",
-            "p": f"{self.p_value:.2g}",
+            "p": p_value(self.p_value),
             "method": self.method,
         }
         return card("Difference of rates", facts, self.notes)

@@ -6,13 +6,14 @@ import importlib.metadata
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # the extension beside this file
+sys.path.insert(0, str(Path(__file__).parent))  # the extensions beside this file
 
 project = "harmrate"
 author = "the harmrate authors"
 release = importlib.metadata.version("harmrate")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "command_reference", "pictures"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions += ["command_reference", "notebook_page", "pictures"]  # beside this file
 exclude_patterns = ["_build"]
 default_role = "code"  # single backticks in docstrings are names
 myst_enable_extensions = ["colon_fence", "deflist"]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from calibration.findings import AgreementFinding, CrossFinding, CrossRow, Exhibits, Report, group_name
+from calibration.notebook import p_value
 from calibration.report import doctor, plots, wording
 from calibration.report.files import write_text
 from calibration.report.plain import report_dict, report_json
@@ -113,7 +114,7 @@ def _context(report: Report) -> dict[str, Any]:
         "command": _command(report.provenance.get("command") or ()),
         "number": _number,
         "points": wording.points,
-        "p_value": wording.p_value,
+        "p_value": p_value,
         "rate_words": wording.rate_words,
         "headline": HEADLINE,
         "pairs": {harm: _pairs(report, harm) for harm in report.harms},

@@ -6,6 +6,7 @@ import math
 
 from calibration import wording
 from calibration.findings import ComparisonFinding, RateFinding, group_name
+from calibration.notebook import p_value
 
 TARGETS = {
     "pool": "the rate among exactly these transcripts",
@@ -45,19 +46,6 @@ def points(value: float) -> str:
     '-7.1'
     """
     return "?" if math.isnan(value) else f"{100 * value:+.1f}"
-
-
-def p_value(value: float) -> str:
-    """A p-value to two digits, with its sign.
-
-    Examples
-    --------
-    >>> p_value(0.0344), p_value(1.0), p_value(3e-9), p_value(float("nan"))
-    ('= 0.034', '= 1', '< 0.0001', '= ?')
-    """
-    if math.isnan(value):
-        return "= ?"
-    return "< 0.0001" if value < 0.0001 else f"= {value:.2g}"
 
 
 def count(value: float) -> str:
@@ -107,6 +95,11 @@ def _unlike(finding: RateFinding) -> str:
     return f", {percent(finding.n_unlike / finding.n_compared)} of them unlike anything labelled"
 
 
+def _p(value: float) -> str:
+    words = p_value(value)
+    return f"p {words}" if words.startswith("<") else f"p = {words}"
+
+
 def comparison_sentence(finding: ComparisonFinding) -> str:
     """One sentence: whether two groups can be told apart with these labels."""
     d = finding.difference
@@ -117,9 +110,9 @@ def comparison_sentence(finding: ComparisonFinding) -> str:
     apart = d.low > 0 or d.high < 0
     verdict = "cannot be told apart with these labels"
     if apart and d.p_value > 1 - d.confidence_level:
-        verdict = f"cannot be told apart once all comparisons are allowed for (Holm p {p_value(d.p_value)})"
+        verdict = f"cannot be told apart once all comparisons are allowed for (Holm {_p(d.p_value)})"
     elif apart:
-        verdict = f"can be told apart (p {p_value(d.p_value)})"
+        verdict = f"can be told apart ({_p(d.p_value)})"
     return f"{names}: {points(d.difference)} points ({interval}): {verdict}."
 
 

@@ -10,7 +10,7 @@ from grader.verdict_frame import typed
 
 def test_a_rate_shows_its_error_bar_and_its_caveats():
     html = rate_from_counts([200, 1000], [40, 160], [28, 3])._repr_html_()
-    assert "13.2 %" in html and "9.88 % to 16.8 %" in html and "31 harmful" in html
+    assert "13.2 %" in html and "9.88-16.9 %" in html and "31 harmful" in html
     nothing = rate_from_counts([200, 1000], [40, 0], [28, 0])._repr_html_()
     assert "not known" in nothing and "holds no label" in nothing
 
