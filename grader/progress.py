@@ -31,6 +31,18 @@ def untracked(items: Iterable[Item], what: str, total: int | None = None, /) -> 
     return iter(items)
 
 
+def during(track: Track, what: str, work: Callable[[], Item]) -> Item:
+    """Do `work`, which cannot tell how far it is, followed as one piece.
+
+    Examples
+    --------
+    >>> during(untracked, "adding up", lambda: 1 + 1)
+    2
+    """
+    (done,) = (step() for step in track((work,), what, 1))
+    return done
+
+
 @dataclass(slots=True)
 class Meter:
     """How a grading fares: transcripts done, failures by outcome, money spent; ``str`` of it is for people.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import time
 from collections.abc import Iterator
 from contextlib import redirect_stderr
 from pathlib import Path
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 
 from cli import app
 from cli_output import metered, track
-from grader.progress import Meter
+from grader.progress import Meter, during
 
 N = 40
 
@@ -97,6 +98,15 @@ def test_other_work_is_followed_without_money(terminal: Terminal) -> None:
     with redirect_stderr(terminal):
         assert list(follow("abc", "reading", 3)) == ["a", "b", "c"]
     assert any("reading" in line and "3/3" in line for line in terminal.shown()) and "$" not in terminal.getvalue()
+
+
+def test_work_that_tells_nothing_is_seen_while_it_lasts(terminal: Terminal) -> None:
+    def work() -> int:
+        time.sleep(0.3)
+        return len([line for line in terminal.shown() if "training" in line])
+
+    with redirect_stderr(terminal):
+        assert during(track, "training", work) > 1, "it was drawn again and again while the work was being done"
 
 
 def test_work_of_unknown_length_promises_no_end(terminal: Terminal) -> None:

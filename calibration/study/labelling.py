@@ -14,7 +14,7 @@ from grader.classifier.similarity import rank_by_examples
 from grader.classifier.training import NEEDED, can_train
 from grader.errors import InputError
 from grader.files import written_whole
-from grader.progress import Track, untracked
+from grader.progress import Track, during, untracked
 from grader.rubrics import load_rubrics
 from grader.scores import grader_scores
 from labels.labelset import LabelSet
@@ -70,7 +70,7 @@ def learn(
             with written_whole(folder / RANKING) as partial:
                 write_csv(ranking, partial)
             return _told(few, ranking, folder / RANKING)
-        train_on_labels(classifier, track(sources.read_transcripts(), "training"), labels)
+        during(track, "training", lambda: train_on_labels(classifier, sources.read_transcripts(), labels))
     classifier.save(folder)
     return (folder / "README.md").read_text(encoding="utf-8")
 
@@ -85,13 +85,13 @@ def _train_on_judge(classifier: EmbeddingClassifier, sources: Sources, track: Tr
     if len(graders) != 1:
         raise InputError(f"training takes the verdicts of one judge, these are of {', '.join(graders) or 'none'}")
     sides = scores.pivot(index="transcript_id", columns="harm", values="side")
-    kept = [t for t in track(sources.read_transcripts(), "training") if t.id in sides.index]
+    kept = [t for t in track(sources.read_transcripts(), "reading transcripts") if t.id in sides.index]
     rows = sides.loc[[t.id for t in kept]]
     reasons = {str(harm): can_train(rows[harm].to_numpy(dtype=float)) for harm in rows}
     learned = {harm: rows[harm].to_numpy(dtype=float) for harm, reason in reasons.items() if reason is None}
     if not learned:
         raise InputError("; ".join(f"{harm}: {reason}" for harm, reason in reasons.items()) or "no verdicts")
-    classifier.fit(kept, learned, trained_on="judge")
+    during(track, "training", lambda: classifier.fit(kept, learned, trained_on="judge"))
 
 
 def _few_positives(labels: LabelSet) -> dict[str, int]:

@@ -35,7 +35,7 @@ from grader.grading import iter_rows
 from grader.judge.client import Reply, Request
 from grader.judge.keyword_gate import KeywordGate
 from grader.judge.setup import JudgeSetup, open_judges
-from grader.progress import GRADING, Track, untracked
+from grader.progress import GRADING, Track, during, untracked
 from grader.rubrics import Rubric
 from grader.store import Store
 from grader.verdict import Grader
@@ -163,8 +163,10 @@ def _classifier(
         return EmbeddingClassifier.load(graders.classifier, store=store, harms=None if labels is None else labels.harms)
     if labels is None or graders.training == "never" or not trainable_harms(labels):
         return None
-    transcripts = track(sources.read_transcripts(), "training the classifier")
-    return train_on_labels(EmbeddingClassifier(store=store), transcripts, labels)
+    untrained = EmbeddingClassifier(store=store)
+    return during(
+        track, "training the classifier", lambda: train_on_labels(untrained, sources.read_transcripts(), labels)
+    )
 
 
 def _write_verdicts(
