@@ -34,7 +34,8 @@ Transcripts = Annotated[
     list[str], typer.Argument(help="Files, folders, globs, s3:// and the like; - is JSONL on stdin.")
 ]
 VerdictFile = Annotated[
-    Path | None, typer.Option("--verdicts", help="Table of verdicts, or a log that holds some (Inspect, Scout, ...).")
+    str | None,
+    typer.Option("--verdicts", help="Table of verdicts, a folder of shards, or a log that holds some (Inspect, ...)."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout instead of tables.")]
 MetadataFile = Annotated[Path | None, typer.Option("--metadata", help="Table of metadata by transcript_id.")]
@@ -233,7 +234,7 @@ def sources_of(
     labels: LabelOptions,
     *,
     transcripts: Sequence[str] = (),
-    verdicts: Path | None = None,
+    verdicts: str | None = None,
     metadata: Path | None = None,
     reading: TranscriptOptions | None = None,
     harms: tuple[str, ...] | None = None,

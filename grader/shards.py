@@ -209,6 +209,29 @@ def read_manifest(folder: str) -> Manifest:
     return join_manifests(Manifest.from_json(read_text(file), file=file) for file in files)
 
 
+def outputs_in(folder: str) -> dict[str, str]:
+    """Names of the tables that a folder's manifests know, with their SHA-256; empty where there is no manifest.
+
+    Raises
+    ------
+    InputError
+        Two shards hold the same transcripts, or were graded by different versions of one grader.
+    """
+    records = [record for _, record in sorted(read_manifest(folder).records.items())]
+    inputs: dict[str, str] = {}
+    versions: dict[str, tuple[str, str]] = {}
+    for record in records:
+        file = beneath(folder, record.output)
+        if (other := inputs.setdefault(record.input_sha256, record.output)) != record.output:
+            raise InputError(f"holds the transcripts of {other}: they would count twice", file=file)
+        for grader in record.graders:
+            version, first = versions.setdefault(grader["name"], (grader["version"], record.output))
+            if version != grader["version"]:
+                reason = f"graded by {grader['version']}, and {first} by {version}: grade again"
+                raise InputError(reason, file=file)
+    return {beneath(folder, record.output): record.output_sha256 for record in records}
+
+
 def is_manifest(name: str) -> bool:
     """Whether a file of a folder of verdicts is a manifest.
 

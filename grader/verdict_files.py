@@ -38,9 +38,9 @@ def read_verdicts(
 
     Parameters
     ----------
-    path : path of a file or folder
-        A table (``.parquet``, ``.jsonl``, ``.csv``) needs ``transcript_id``, ``harm``, ``grader``, and ``present`` or
-        ``score``. A row whose ``present`` and ``score`` are both missing is not scored (its ``outcome`` says why, else
+    path : path of a file or folder, or address of a folder in object storage
+        A folder of shards that ``harmrate grade`` wrote is read whole. A table (``.parquet``, ``.jsonl``, ``.csv``)
+        needs ``transcript_id``, ``harm``, ``grader``, and ``present`` or ``score``. A row whose ``present`` and ``score`` are both missing is not scored (its ``outcome`` says why, else
         ``not_graded``); where only ``score`` is given, ``present`` is ``score >= 0.5``. Anything else is taken for a
         log that holds verdicts: an Inspect log, an Agentic-Misalignment tree, Petri's transcripts, Bloom's
         ``judgment.json``, results of a Scout scan.
@@ -55,6 +55,11 @@ def read_verdicts(
         Missing columns, values outside their range, two verdicts for one transcript, harm, grader
         and repeat.
     """
+    if not str(path).endswith(TABLES):
+        from grader.verdict_sides import holds_shards, read_shards  # made of what stands here
+
+        if holds_shards(path):
+            return _with_harms(read_shards(path), take, Path(path))
     path = Path(path)
     if path.suffix not in TABLES or (path.suffix == ".parquet" and path.is_file() and is_scan(path)):
         from grader.verdict_import import read_held

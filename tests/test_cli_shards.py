@@ -195,3 +195,53 @@ def test_shards_of_an_earlier_time_give_way_to_later_ones(server: MessagesServer
         assert join_manifests(order).records == later.records
     told = json.loads(later.to_json())
     assert told["shards"] == sorted(told["shards"], key=lambda shard: shard["output"])
+
+
+def found(*parts: object) -> dict[str, object]:
+    result = CliRunner().invoke(app, [str(part) for part in parts])
+    assert result.exit_code == 0, result.stderr
+    told: dict[str, object] = json.loads(result.stdout)
+    return told
+
+
+def test_rates_agreement_and_differences_are_those_of_one_table(server: MessagesServer) -> None:
+    assert grade(server, "--out", "v/")[0] == 0
+    assert grade(server, "--out", "one.parquet")[0] == 0
+    ids = [f"t{i}" for i in range(0, 24, 2)]
+    lines = [f"{id_},blackmail,ana,{int(int(id_[1:]) % 3 == 0)}" for id_ in ids]
+    Path("labels.csv").write_text("transcript_id,harm,rater,label\n" + "\n".join(lines) + "\n")
+    labelled = ("--labels", "labels.csv", "--design", "uniform", "--harm", "blackmail", "--json")
+    for command, *options in (("rate", "--by", "scenario"), ("agreement",), ("compare", "--between", "scenario")):
+        shards = found(command, "--verdicts", "v/", *labelled, *options)
+        table = found(command, "--verdicts", "one.parquet", *labelled, *options)
+        for part in ("rates", "agreement", "comparisons"):
+            for one, other in zip(shards.get(part, []), table.get(part, []), strict=True):
+                assert one.keys() == other.keys()
+                for key in ("harm", "group", "rate", "low", "high", "value", "difference", "p_value", "n_labeled"):
+                    assert one.get(key) == pytest.approx(other.get(key), nan_ok=True), (command, part, key)
+        assert shards.get("rates") or shards.get("agreement")
+
+
+def test_rates_say_which_shards_are_missing_and_refuse_those_that_changed(server: MessagesServer) -> None:
+    Path("runs/a0.jsonl").write_text("no log\n")
+    assert grade(server, "--out", "v/")[0] == 2
+    code, told = harmrate("rate", "--verdicts", "v", "--harm", "blackmail")
+    assert code == 0 and "INCOMPLETE: 1 shards have no verdicts" in told and "runs/a0.jsonl" in told
+    table = Path("v/more/a2.jsonl.verdicts.parquet")
+    read_verdicts(table).assign(present=True).to_parquet(table)
+    code, told = harmrate("rate", "--verdicts", "v", "--harm", "blackmail")
+    assert code == 2 and "more/a2.jsonl.verdicts.parquet: was changed after it was graded" in told
+    table.unlink()
+    code, told = harmrate("rate", "--verdicts", "v", "--harm", "blackmail")
+    assert code == 2 and "is missing, though the manifest names it" in told
+
+
+def test_transcripts_never_count_twice_nor_by_two_versions_of_a_judge(server: MessagesServer) -> None:
+    shutil.copy("runs/a0.jsonl", "runs/b0.jsonl")
+    assert grade(server, "--out", "v/")[0] == 0
+    code, told = harmrate("rate", "--verdicts", "v")
+    assert code == 2 and "b0.jsonl.verdicts.parquet: holds the transcripts of a0.jsonl" in told
+    assert grade(server, "--out", "w/", inputs=("runs/a0.jsonl",))[0] == 0
+    assert grade(server, "--out", "w/", "--per-harm", inputs=("runs/a1.parquet",))[0] == 0
+    code, told = harmrate("rate", "--verdicts", "w")
+    assert code == 2 and told.endswith(": grade again\n")

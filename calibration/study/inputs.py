@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,17 @@ from calibration.study.compute import PARTS, Beside, Part, study
 from calibration.study.joining import Design
 from calibration.study.provenance import provenance
 from calibration.study.settings import StudySettings
+from calibration.study.shards import shard_facts, study_shards
 from grader.errors import InputError
 from grader.metadata import metadata_frame, read_metadata, with_scenario
 from grader.progress import Track, untracked
 from grader.readers import read_transcripts
 from grader.scale import ScoreScale
+from grader.shards import outputs_in, read_manifest
+from grader.storage import is_remote
 from grader.transcript import Transcript
 from grader.verdict_files import read_verdicts
+from grader.verdict_sides import holds_shards, verdict_shards
 from labels.designs import read_design
 from labels.labelset import LabelSet
 from labels.tables import read_labels
@@ -40,7 +44,9 @@ class Sources:
     format : str
     scenario_from : str, optional
         Metadata key that names the scenario.
-    verdicts, labels, metadata : path, optional
+    verdicts : path, or address in object storage, optional
+        A table, a folder of shards, or a log that holds verdicts.
+    labels, metadata : path, optional
     design : path or "uniform", optional
         The design frame, or the declaration that labels are a simple random sample of the pool.
     control_map, id_field, config
@@ -58,7 +64,7 @@ class Sources:
     transcripts: Sequence[str] = ()
     format: str = "auto"
     scenario_from: str | None = None
-    verdicts: Path | None = None
+    verdicts: Path | str | None = None
     labels: Path | None = None
     metadata: Path | None = None
     design: Path | str | None = None
@@ -92,7 +98,7 @@ class Sources:
         """What graders said, where it was named."""
         return None if self.verdicts is None else self._verdicts_in(self.verdicts)
 
-    def _verdicts_in(self, path: Path) -> pd.DataFrame:
+    def _verdicts_in(self, path: Path | str) -> pd.DataFrame:
         return read_verdicts(path, scale=self.scale, take=self.take)
 
     def read_labels(self) -> LabelSet | None:
@@ -123,11 +129,19 @@ class Sources:
 
     def hashes(self) -> dict[str, str]:
         """SHA-256 of the files of verdicts, labels, design and metadata."""
-        files = {"verdicts": self.verdicts, "labels": self.labels, "metadata": self.metadata}
+        files = {"labels": self.labels, "metadata": self.metadata}
         files |= {"external_verdicts": self.external_verdicts, "external_labels": self.external_labels}
         files |= {"controls": self.controls}
         named = files | {"design": None if self.design in (None, UNIFORM) else Path(str(self.design))}
-        return {name: file_hash(path) for name, path in named.items() if path is not None}
+        verdicts = {} if self.verdicts is None else {"verdicts": _verdicts_hash(self.verdicts)}
+        return verdicts | {name: file_hash(path) for name, path in named.items() if path is not None}
+
+    def counts_shards(self, settings: StudySettings, parts: Sequence[Part]) -> bool:
+        """Whether shards of verdicts are all there is, and counts of them are enough."""
+        if self.verdicts is None or "agreement" in parts or settings.pairing != "independent":
+            return False
+        others = (*self.transcripts, self.metadata, self.external_verdicts, self.external_labels, self.controls)
+        return not any(others) and holds_shards(self.verdicts)
 
 
 def study_of(
@@ -148,12 +162,15 @@ def study_of(
     """
     import numpy as np
 
-    verdicts, labels = sources.read_verdicts(), sources.read_labels()
-    if verdicts is None:
+    if sources.verdicts is None:
         raise InputError("no verdicts: name a table or a log with --verdicts")
+    counts_shards = sources.counts_shards(settings, parts)
+    verdicts, labels = None if counts_shards else sources.read_verdicts(), sources.read_labels()
     pool = sources.read_pool(track)
-    check_labels(labels, verdicts if pool is None else pool, sources.labels)
     told = provenance(settings, seed=seed, command=command, inputs=sources.hashes(), design=_declared(sources))
+    if verdicts is None:
+        return _counted(sources.verdicts, labels, settings, sources.read_design(), told, track)
+    check_labels(labels, verdicts if pool is None else pool, sources.labels)
     return study(
         verdicts,
         labels,
@@ -167,10 +184,40 @@ def study_of(
     )
 
 
+def _counted(
+    verdicts: Path | str,
+    labels: LabelSet | None,
+    settings: StudySettings,
+    design: Design,
+    told: Mapping[str, Any],
+    track: Track,
+) -> Report:
+    """A study of shards from counts, however many rows there are."""
+    shards = track(verdict_shards(verdicts, shard_facts(settings)), "counting shards")
+    report = study_shards(shards, labels, settings, design=design, provenance=told)
+    missing = read_manifest(str(verdicts)).failures
+    if not missing:
+        return report
+    first, why = min(missing.items())
+    note = f"INCOMPLETE: {len(missing)} shards have no verdicts and are in no rate, the first {first} ({why})."
+    return replace(report, notes=(note, *report.notes))
+
+
 def check_labels(labels: LabelSet | None, pool: pd.DataFrame, file: Path | None) -> None:
     """Refuse labels of transcripts that are not in the pool, naming the file they came from."""
     if labels is not None:
         labels.check(pool["transcript_id"], file=file)
+
+
+def _verdicts_hash(verdicts: Path | str) -> str:
+    """As `file_hash`; of a folder of shards, over the hashes that its manifest knows."""
+    if holds_shards(verdicts) and (known := outputs_in(str(verdicts))):
+        start = len(str(verdicts).rstrip("/")) + 1
+        listing = "".join(f"{name[start:]} {digest}\n" for name, digest in sorted(known.items()))
+        return hashlib.sha256(listing.encode()).hexdigest()
+    if is_remote(verdicts):
+        raise InputError("a folder of verdicts in object storage needs the manifest that `grade` writes", file=verdicts)
+    return file_hash(Path(verdicts))
 
 
 def file_hash(path: Path) -> str:

@@ -23,7 +23,7 @@ from labels.reservoir import ShardSample, sample_shards
 
 
 def sample_from_shards(
-    sources: Sources, verdicts: Path, plan: SamplePlan, folder: Path, *, track: Track = untracked
+    sources: Sources, verdicts: Path | str, plan: SamplePlan, folder: Path, *, track: Track = untracked
 ) -> int:
     """Draw among the transcripts that the shards in `verdicts` speak of; how many tasks were written.
 
