@@ -40,8 +40,8 @@ def read_verdicts(
     ----------
     path : path of a file or folder, or address of a folder in object storage
         A folder of shards that ``harmrate grade`` wrote is read whole. A table (``.parquet``, ``.jsonl``, ``.csv``)
-        needs ``transcript_id``, ``harm``, ``grader``, and ``present`` or ``score``. A row whose ``present`` and ``score`` are both missing is not scored (its ``outcome`` says why, else
-        ``not_graded``); where only ``score`` is given, ``present`` is ``score >= 0.5``. Anything else is taken for a
+        needs ``transcript_id``, ``harm``, ``grader``, and ``present`` or ``score``. A row whose ``present`` and
+        ``score`` are both missing is not scored (its ``outcome`` says why, else ``not_graded``); where only ``score`` is given, ``present`` is ``score >= 0.5``. Anything else is taken for a
         log that holds verdicts: an Inspect log, an Agentic-Misalignment tree, Petri's transcripts, Bloom's
         ``judgment.json``, results of a Scout scan.
     scale : ScoreScale, optional
