@@ -41,9 +41,9 @@ def read_verdicts(
     path : path of a file or folder, or address of a folder in object storage
         A folder of shards that ``harmrate grade`` wrote is read whole. A table (``.parquet``, ``.jsonl``, ``.csv``)
         needs ``transcript_id``, ``harm``, ``grader``, and ``present`` or ``score``. A row whose ``present`` and
-        ``score`` are both missing is not scored (its ``outcome`` says why, else ``not_graded``); where only ``score`` is given, ``present`` is ``score >= 0.5``. Anything else is taken for a
-        log that holds verdicts: an Inspect log, an Agentic-Misalignment tree, Petri's transcripts, Bloom's
-        ``judgment.json``, results of a Scout scan.
+        ``score`` are both missing is not scored (its ``outcome`` says why, else ``not_graded``); where only ``score``
+        is given, ``present`` is ``score >= 0.5``. Anything else is taken for a log that holds verdicts: an Inspect
+        log, an Agentic-Misalignment tree, Petri's transcripts, Bloom's ``judgment.json``, results of a Scout scan.
     scale : ScoreScale, optional
         Where scores are not in [0, 1], and from which one on a verdict is present, whatever else the file says.
     take : mapping from a score's name to a harm, optional
