@@ -104,6 +104,7 @@ test-full: check $(SLOW_READY) $(LABEL_STUDIO_READY) $(HARNESSES_READY)
 docs: $(DOCS_READY)
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build/html
 
+# All parts: two hours (benchmarks/README.md). HARMRATE_HARNESSES adds Inspect and Scout, HARMRATE_DATA the parts on real data.
 bench: $(DEV_READY)
 	$(BIN)/python -m benchmarks
 

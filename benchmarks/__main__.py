@@ -1,4 +1,8 @@
-"""Run every benchmark and write down what came out: `python -m benchmarks`."""
+"""Run benchmarks and enter what they found into RESULTS.md: `python -m benchmarks [PART ...]`.
+
+Parts are run one after another; `quiet` names those that want the machine for themselves. A part replaces its own rows
+only. What got worse by more than a tenth is told; what needs something that is not here says so and is left as it was.
+"""
 
 from __future__ import annotations
 
@@ -9,91 +13,94 @@ import platform
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Literal, get_args
 
-from benchmarks import alpha, coverage, designs, efficiency, rates
-from benchmarks.cells import BLOCKS
-from benchmarks.methods import METHODS
-from benchmarks.peers import installed_peers
-from benchmarks.tally import Row
+from benchmarks.children import Skipped
+from benchmarks.parts import PARTS, Size
+from benchmarks.results import Found, Results, worse
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-# A look at everything in about a minute; its numbers are noise.
-QUICK_DATA_SETS = 20
+PACKAGES = ("numpy", "scipy", "numba", "pandas", "pyarrow", "scikit-learn", "torch", "onnxruntime", "anthropic", "ray")
 
 
 def machine() -> str:
     """What ran this, in one line."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "numba"))
-    return (
-        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}, {packages}"
-    )
+    found = []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    return ", ".join([system, *found])
 
 
-def results(*, quick: bool = False, workers: int = 1, seed: int = coverage.SEED, rows_file: Path | None = None) -> str:
-    """Everything, in Markdown; the rows of the simulation also as JSON, where a file is named."""
+def named(asked: Sequence[str]) -> list[str]:
+    """Names of parts, `quiet` and `all` written out.
+
+    Examples
+    --------
+    >>> named(["quotes", "alpha"])
+    ['alpha', 'quotes']
+    """
+    quiet = [name for name, part in PARTS.items() if part.quiet]
+    wanted = {name for word in asked or ["all"] for name in {"all": list(PARTS), "quiet": quiet}.get(word, [word])}
+    return [name for name in PARTS if name in wanted]
+
+
+def run_part(name: str, size: Size, workers: int) -> Found | Literal["skipped", "failed"]:
+    """Run one part and print what it found, or why it found nothing."""
     start = time.perf_counter()
-    size = f"--data-sets {QUICK_DATA_SETS} --again 0" if quick else "--data-sets 1000 --again 20000"
-    there, absent = installed_peers()
-    plan = coverage.Plan(methods=tuple(METHODS), seed=seed)
-    if quick:
-        plan = replace(plan, data_sets=QUICK_DATA_SETS, again=0)
-    speed = ["## Speed and memory", "", rates.report(), alpha.report()]
-    rows: list[Row] = []
-    for name, block in BLOCKS.items():
-        cells = block()
-        # Peers work on rows and take their time: the regimes are enough to see what they do.
-        here = replace(plan, methods=(*METHODS, *there)) if name == "regimes" else plan
-        rows += coverage.with_progress(coverage.run_cells(cells, here, workers), len(cells))
-    drawn = list(designs.rows(data_sets=QUICK_DATA_SETS if quick else 1_000, workers=workers))
-    needed = list(efficiency.rows(efficiency.RATES[-1:] if quick else efficiency.RATES))
-    if rows_file:
-        coverage.write_rows(rows, rows_file)
-    text = [
-        "# Results of the benchmarks",
-        "",
-        f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {machine()}; {time.perf_counter() - start:.0f} s in all.",
-        "Written by `python -m benchmarks`; what the columns mean stands in `benchmarks/README.md`.",
-        "",
-        *speed,
-        "",
-        "## Coverage and width",
-        "",
-        f"`python -m benchmarks.coverage --cells all --seed {seed} {size}`, peers in the regimes only."
-        + (f" Peers that were not installed: {', '.join(absent)}." if absent else ""),
-        coverage.report(rows),
-        "",
-        "## Sampling designs",
-        "",
-        designs.report(drawn),
-        "",
-        "## Labels needed",
-        "",
-        efficiency.report(needed),
-        "",
-    ]
-    return "\n".join(text)
+    try:
+        found = PARTS[name].run(size, workers)
+    except Skipped as reason:
+        print(f"{name}: skipped: {reason}", flush=True)
+        return "skipped"
+    except Exception as error:  # the other parts shall run
+        print(f"{name}: FAILED: {type(error).__name__}: {error}", flush=True)
+        return "failed"
+    for row in found.rows:
+        print(f"{name}: {row}", flush=True)
+    if found.text:
+        print(found.text)
+    print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few data sets, printed instead of written")
-    parser.add_argument("--workers", type=int, default=1, help="processes of the simulation")
-    parser.add_argument("--seed", type=int, default=coverage.SEED)
+    parser.add_argument("parts", nargs="*", metavar="PART", help="all, quiet, " + ", ".join(PARTS))
+    parser.add_argument("--size", choices=get_args(Size), default="full", help="short: ten minutes a part at most")
+    parser.add_argument("--quick", action="store_true", help="all at a tiny size, printed and not entered")
+    parser.add_argument("--workers", type=int, default=1, help="processes of the simulations")
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: benchmarks/RESULTS.md")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="rows of the simulation")
     options = parser.parse_args(arguments)
-    text = results(quick=options.quick, workers=options.workers, seed=options.seed, rows_file=options.json)
-    target = options.out or (None if options.quick else RESULTS)
-    if target is None:
-        print(text)
-    else:
-        target.write_text(text)
-        print(f"written: {target}", file=sys.stderr)
+    if unknown := sorted(set(options.parts) - {*PARTS, "all", "quiet"}):
+        parser.error(f"no part {unknown[0]!r}; there are {', '.join(PARTS)}")
+    size: Size = "quick" if options.quick else options.size
+    target = options.out or (None if size == "quick" else RESULTS)
+    failed = False
+    for name in named(options.parts):
+        found = run_part(name, size, options.workers)
+        failed = failed or found == "failed"
+        if isinstance(found, Found) and target is not None:
+            enter(target, name, found, size)
+    if failed:
+        sys.exit(1)
+
+
+def enter(path: Path, name: str, found: Found, size: Size) -> None:
+    """Put what one part found into the file, and tell what got worse."""
+    results = Results.parse(path.read_text(encoding="utf-8")) if path.is_file() else Results()
+    for line in worse(results.values(name), found.rows):
+        print(f"{name}: {line}", flush=True)
+    short = " --size short" if size == "short" and PARTS[name].short else ""
+    day = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
+    results.enter(name, found, command=f"python -m benchmarks {name}{short}", day=day, machine=machine())
+    path.write_text(results.render({key: part.title for key, part in PARTS.items()}), encoding="utf-8")
 
 
 if __name__ == "__main__":

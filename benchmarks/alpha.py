@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from importlib.metadata import version
 
 import krippendorff
 import numpy as np
 
+from benchmarks.results import Found, Measured
 from calibration import krippendorff_alpha
 from calibration.checks import FloatArray
 
@@ -54,17 +56,18 @@ def seconds_per_resample_of_loop(ratings: FloatArray, timed: int) -> float:
     return (time.perf_counter() - start) / timed
 
 
-def report(*, items: int = ITEMS, resamples: int = RESAMPLES, timed: int = TIMED_RESAMPLES) -> str:
-    """Time both and say it in Markdown."""
+def measured(*, items: int = ITEMS, resamples: int = RESAMPLES, timed: int = TIMED_RESAMPLES) -> Found:
+    """Time both."""
     ratings = simulated_ratings(items, np.random.default_rng(0))
-    ours = min(seconds_of_ours(ratings, resamples) for _ in range(3))
-    loop = seconds_per_resample_of_loop(ratings, timed) * resamples
-    word = "held" if loop >= TIMES_FASTER * ours else "NOT HELD"
-    return (
-        f"- alpha, {items:,} items x {RATERS} raters, {resamples:,} bootstrap resamples: {ours:.3f} s; a loop over "
-        f"krippendorff.alpha {loop:.1f} s (scaled from {timed} resamples); {loop / ours:.0f} times faster, "
-        f"at least {TIMES_FASTER}: {word}"
+    row = Measured(
+        what=f"alpha, {items:,} items x {RATERS} raters, {resamples:,} bootstrap resamples",
+        value=min(seconds_of_ours(ratings, resamples) for _ in range(3)),
+        unit="s",
+        against=f"a loop over krippendorff.alpha {version('krippendorff')} (scaled from {timed} resamples)",
+        peer=seconds_per_resample_of_loop(ratings, timed) * resamples,
+        limit=TIMES_FASTER,
     )
+    return Found(rows=[row])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -73,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--items", type=int, default=ITEMS)
     parser.add_argument("--resamples", type=int, default=RESAMPLES)
     options = parser.parse_args(arguments)
-    print(report(items=options.items, resamples=options.resamples))
+    print(*measured(items=options.items, resamples=options.resamples).rows)
 
 
 if __name__ == "__main__":

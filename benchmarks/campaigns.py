@@ -28,6 +28,7 @@ Second = Literal["none", "classifier"]
 
 METHODS: tuple[Method, ...] = ("human-only", "post-stratified", "likelihood-ratio")
 POOL = 2000
+SEED = 20261123
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,26 +97,34 @@ def draw(c: Campaign, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]
     return y, np.c_[says, score >= np.quantile(score, 0.9)], pi
 
 
-def main() -> None:
-    """Print coverage, misses above and width relative to the post-stratified interval, by rate."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data-sets", type=int, default=400)
-    parser.add_argument("--seed", type=int, default=20261123)
-    options = parser.parse_args()
-    print(f"{options.data_sets} data sets a campaign, seed {options.seed}, pool {POOL}")
-    print("rate  method  campaigns  min. coverage (mean)  max. above  mean width  used as asked")
-    start = time.perf_counter()
+def report(data_sets: int = 400, *, seed: int = SEED) -> str:
+    """Coverage, misses above and width relative to the post-stratified interval, by rate."""
+    lines = [
+        f"{data_sets} data sets a campaign, seed {seed}, pool {POOL}",
+        "rate  method  campaigns  min. coverage (mean)  max. above  mean width  used as asked",
+    ]
     for rate, block in itertools.groupby(enumerate(campaigns()), key=lambda pair: pair[1].rate):
         rows: dict[str, list[tuple[float, ...]]] = {}
         for number, c in block:
-            rng = np.random.default_rng([options.seed, number])
-            drawn = [draw(c, rng) for _ in range(options.data_sets)]
+            rng = np.random.default_rng([seed, number])
+            drawn = [draw(c, rng) for _ in range(data_sets)]
             for method in METHODS:
                 rows.setdefault(method, []).append(measured(c, drawn, method))
         for name, cells in rows.items():
             held, above, width, used = np.array(cells).T
             ends = f"{held.min():.3f} ({held.mean():.3f})  {above.max():.3f}"
-            print(f"{rate:g}  {name}  {len(cells)}  {ends}  {width.mean():.4f}  {used.mean():.3f}", flush=True)
+            lines.append(f"{rate:g}  {name}  {len(cells)}  {ends}  {width.mean():.4f}  {used.mean():.3f}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-sets", type=int, default=400)
+    parser.add_argument("--seed", type=int, default=SEED)
+    options = parser.parse_args()
+    start = time.perf_counter()
+    print(report(options.data_sets, seed=options.seed))
     print(f"{time.perf_counter() - start:.0f} s")
 
 

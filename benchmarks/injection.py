@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.results import Found, Measured
 from grader.judge import LLMJudge
 from grader.judge.card import JudgeCard, judge_card
 from grader.judge.client import JudgeClient, Reply, Request
@@ -223,6 +224,27 @@ def _judge(model: str | None, rubrics: Mapping[str, Rubric]) -> Callable[[], LLM
     client, settings = Once(local), local.settings(short.values())
     # One code for all prompts, so that llama.cpp reads what they have in common once; no planted text knows it.
     return lambda: LLMJudge(client, rubrics=short, concurrency=1, nonce=lambda: SECRET_CODE, **settings)
+
+
+def measured(source: Path, *, n: int = 100) -> Found:
+    """Flips of the naive judge by layout, all attacks together."""
+    found = cards(_judge(None, load_rubrics(names=[HARM])), list(read_transcripts(source)), n=n)
+    _, *attacks = ATTACKS  # the first is the harmless note
+    rows = []
+    for name, card in found.items():
+        flipped, at_risk = np.array([flips(card, attack) for attack in attacks]).sum(axis=0)
+        told = f"verdicts that planted text flips, {n} chats, {name}"
+        ours = name == "ours"
+        rows.append(
+            Measured(
+                what=told,
+                value=100 * flipped / at_risk,
+                unit="%",
+                better="less" if ours else "neither",
+                limit=0.0 if ours else None,
+            )
+        )
+    return Found(rows=rows, text=f"The naive judge obeys whatever it takes for the harness's words.\n\n{table(found)}")
 
 
 def main(arguments: Iterable[str] | None = None) -> None:

@@ -28,6 +28,7 @@ from typing import Any
 import anthropic
 
 from benchmarks.loopback import server
+from benchmarks.results import Found, Measured
 from grader.judge import LLMJudge
 from grader.judge.courier import _in_loop
 from grader.rubrics import load_rubrics
@@ -133,8 +134,8 @@ def _kilobytes(usage: resource.struct_rusage) -> int:
     return usage.ru_maxrss if sys.platform != "darwin" else usage.ru_maxrss // 1024
 
 
-def speed(n: int, rounds: int, concurrency: int, latency: float, python: str | None) -> None:
-    """Print the rates."""
+def speed(n: int, rounds: int, concurrency: int, latency: float, python: str | None) -> list[Measured]:
+    """The rates of all."""
     runs = transcripts(n)
     loops: list[Taken] = []
     first: list[Taken] = []
@@ -154,25 +155,58 @@ def speed(n: int, rounds: int, concurrency: int, latency: float, python: str | N
                     second.append(again)
             if python is not None:
                 scouts.append(scout(python, address, file, concurrency))
-    print(f"{n} requests, concurrency {concurrency}, latency {latency} s, medians of {2 * rounds} runs")
-    print(f"bare AsyncAnthropic loop: {_rate(loops, n)}")
-    print(f"judge, verdicts and store: {_rate(first, n)}; {_wall(loops) / _wall(first):.2f} of the loop")
-    print(f"stored replies read again: {_rate(second, n)}; {10_000 * _wall(second) / n:.1f} s for 10,000")
-    if python is None:
-        print("Inspect Scout: not compared; name a Python that has it with --scout or SCOUT_PYTHON")
-    else:
-        seconds = statistics.median(scouts)
-        told = f"{n / seconds:.0f} a second; the judge {seconds / _wall(first):.1f} times that"
-        print(f"Inspect Scout's llm_scanner: {told}")
+    how = f"{n:,} requests, {concurrency} at once, latency {1000 * latency:.0f} ms"
+    ours, stored, loop = (n / _wall(taken) for taken in (first, second, loops))
+    rows = [
+        Measured(
+            what=f"judge, store and verdicts, {how}",
+            value=ours,
+            unit="a second",
+            better="more",
+            against=f"a bare loop over AsyncAnthropic {anthropic.__version__}",
+            peer=loop,
+        ),
+        Measured(what=f"processor time of one request, {how}", value=_processor(first, n), unit="ms"),
+        Measured(what=f"stored replies read again, {how}", value=stored, unit="a second", better="more"),
+    ]
+    if scouts:
+        theirs = n / statistics.median(scouts)
+        told, peer = f"judge on three harms, {how}", "Inspect Scout's llm_scanner, one question"
+        rows.append(Measured(what=told, value=ours, unit="a second", better="more", against=peer, peer=theirs))
+    return rows
+
+
+def memory(sizes: Sequence[int], concurrency: int) -> list[Measured]:
+    """Peak memory of `harmrate grade` by the number of transcripts."""
+    with server(0.0) as address, tempfile.TemporaryDirectory() as folder:
+        peaks = [(n, peak_memory(address, n, Path(folder), concurrency)[0]) for n in sizes]
+    return [
+        Measured(what=f"peak memory of harmrate grade, {n:,} transcripts", value=kilobytes * 1024 / 1e6, unit="MB")
+        for n, kilobytes in peaks
+    ]
+
+
+def measured(
+    n: int = 1_000,
+    rounds: int = 3,
+    *,
+    concurrency: int = 64,
+    latency: float = 0.05,
+    python: str | None = None,
+    sizes: Sequence[int] = (),
+) -> Found:
+    """Speed, unless there are no rounds, and memory at the sizes named."""
+    rows = speed(n, rounds, concurrency, latency, python) if rounds else []
+    return Found(rows=[*rows, *memory(sizes, concurrency)])
 
 
 def _wall(taken: Sequence[Taken]) -> float:
     return statistics.median(t.wall for t in taken)
 
 
-def _rate(taken: Sequence[Taken], n: int) -> str:
-    processor = 1000 * statistics.median(t.processor for t in taken) / n
-    return f"{n / _wall(taken):.0f} a second, {processor:.2f} ms of processor time each"
+def _processor(taken: Sequence[Taken], n: int) -> float:
+    """Median milliseconds of processor time of one request."""
+    return 1000 * statistics.median(t.processor for t in taken) / n
 
 
 class _Nobody:
@@ -192,12 +226,18 @@ def main() -> None:
     parser.add_argument("--scout", metavar="PYTHON", default=os.environ.get("SCOUT_PYTHON"))
     parser.add_argument("--memory", type=int, nargs="*", default=[], metavar="N", help="e.g. 1000 5000 20000")
     options = parser.parse_args()
-    if options.rounds:
-        speed(options.n, options.rounds, options.concurrency, options.latency, options.scout)
-    with server(0.0) as address, tempfile.TemporaryDirectory() as folder:
-        for n in options.memory:
-            kilobytes, seconds = peak_memory(address, n, Path(folder), options.concurrency)
-            print(f"harmrate grade, {n:,} transcripts: peak {kilobytes / 1024:.0f} MB, {seconds:.0f} s", flush=True)
+    found = measured(
+        options.n,
+        options.rounds,
+        concurrency=options.concurrency,
+        latency=options.latency,
+        python=options.scout,
+        sizes=options.memory,
+    )
+    for row in found.rows:
+        print(row)
+    if options.scout is None:
+        print("Inspect Scout: not compared; name a Python that has it with --scout or SCOUT_PYTHON")
 
 
 if __name__ == "__main__":

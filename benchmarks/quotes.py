@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.results import Found, Measured
 from grader.judge.evidence import Located, locate_quotes
 from grader.readers import read_transcripts
 from grader.transcript import Transcript
@@ -34,6 +35,16 @@ def located(folder: Path) -> Iterator[tuple[Transcript, Located]]:
     for transcript, quote in quoted(folder):
         (found,) = locate_quotes([(0, quote)], transcript.messages)
         yield transcript, found
+
+
+def measured(folder: Path) -> Found:
+    """Shares of the quotes by kind of match."""
+    rows = list(located(folder))
+    counts = Counter(found.match for _, found in rows)
+    told = f"of {len(rows)} quotes of Bloom's judge"
+    return Found(
+        rows=[Measured(what=f"{kind}, {told}", value=n, unit="", better="neither") for kind, n in counts.most_common()]
+    )
 
 
 def main() -> None:

@@ -1,28 +1,29 @@
 """Time and memory of the rates of a large study: `python -m benchmarks.rates`.
 
 A million transcripts, three harms, twenty groups: sixty rates from rows, through `calibration.estimate_rate`. Measured
-in a process of its own, whose peak memory is the benchmark's.
+in a process of its own, whose peak memory is the benchmark's. Beside: the least that anybody could do, pandas' means of
+what the judge says, without labels and intervals.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
+from benchmarks.children import module, peak_megabytes
+from benchmarks.results import Found, Measured
 from calibration import estimate_rate
 from calibration.checks import FloatArray
 from calibration.choosing import IntArray
 from calibration.methods import Method
 
 TRANSCRIPTS, HARMS, GROUPS, LABELED = 1_000_000, 3, 20, 20_000
-SECONDS, GIGABYTES = 5.0, 1.5
+SECONDS, MEGABYTES = 5.0, 1_500.0
 OUR_METHODS: tuple[Method, ...] = ("post-stratified", "likelihood-ratio")
 
 
@@ -66,7 +67,7 @@ def all_rates(group: IntArray, score: FloatArray, y: FloatArray, share: float, m
 
 
 def measure(transcripts: int) -> dict[str, float]:
-    """Seconds per method, and peak memory in GB of this process."""
+    """Seconds per method and of pandas' means of what the judge says; peak memory in MB before the latter."""
     pool = simulated_pool(transcripts, np.random.default_rng(0))
     seconds: dict[str, float] = {}
     for method in OUR_METHODS:
@@ -75,22 +76,24 @@ def measure(transcripts: int) -> dict[str, float]:
         seconds[method] = time.perf_counter() - start
         if not (answers[..., 1] <= answers[..., 2]).all():
             raise RuntimeError("low must not exceed high.")
-    # Linux counts in kB, macOS in bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    return {**seconds, "gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9}
+    megabytes = peak_megabytes()
+    group, score, *_ = pool
+    start = time.perf_counter()
+    pd.DataFrame(score.T).groupby(group).mean()
+    return {**seconds, "megabytes": megabytes, "pandas": time.perf_counter() - start}
 
 
-def report(*, transcripts: int = TRANSCRIPTS) -> str:
-    """Measure in a child process and say it in Markdown."""
-    command = [sys.executable, "-m", "benchmarks.rates", "--child", str(transcripts)]
-    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    lines = [
-        f"- {transcripts:,} transcripts x {HARMS} harms x {GROUPS} groups, {method}: {found[method]:.2f} s, "
-        f"at most {SECONDS:g} s: {'held' if found[method] <= SECONDS else 'NOT HELD'}"
-        for method in OUR_METHODS
-    ]
-    word = "held" if found["gigabytes"] <= GIGABYTES else "NOT HELD"
-    return "\n".join([*lines, f"- peak memory {found['gigabytes']:.2f} GB, at most {GIGABYTES:g} GB: {word}"])
+def measured(*, transcripts: int = TRANSCRIPTS) -> Found:
+    """Measure in a process of its own."""
+    _, found = module("rates", "--child", transcripts)
+    made = f"{transcripts:,} transcripts x {HARMS} harms x {GROUPS} groups"
+    versus = "pandas, means without labels"
+    rows = [Measured(what=f"{made}, {m}", value=found[m], unit="s", limit=SECONDS) for m in OUR_METHODS]
+    for method in OUR_METHODS:
+        told = f"the same, {made}, {method}"
+        rows.append(Measured(what=told, value=found[method], unit="s", against=versus, peer=found["pandas"]))
+    memory = found["megabytes"]
+    return Found(rows=[*rows, Measured(what=f"peak memory, {made}", value=memory, unit="MB", limit=MEGABYTES)])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -99,7 +102,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--transcripts", type=int, default=TRANSCRIPTS)
     parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    print(json.dumps(measure(options.child)) if options.child else report(transcripts=options.transcripts))
+    if options.child:
+        print(json.dumps(measure(options.child)))
+        return
+    for row in measured(transcripts=options.transcripts).rows:
+        print(row)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.inspect_logs import digest
+from benchmarks.results import Found, Measured
 from grader.readers import read_transcripts
 from grader.transcript import Transcript
 
@@ -66,23 +67,24 @@ def compare(python: str, path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return min(ours, key=lambda r: r["seconds"]), min(theirs, key=lambda r: r["seconds"])
 
 
-def report(python: str, sizes: Sequence[tuple[int, int]]) -> str:
-    """The comparison for logs of so many samples and turns, as text."""
-    lines = ["| samples | turns | log MB | JSON MB | ours MB/s | read_eval_log MB/s | ratio | our peak MB | its |"]
-    lines.append("|---" * 9 + "|")
+def measured(python: str, sizes: Sequence[tuple[int, int]]) -> Found:
+    """The comparison for logs of so many samples and turns."""
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         for n_samples, n_turns in sizes:
             path = Path(folder) / f"{n_samples}-{n_turns}.eval"
             in_process(python, str(THEIRS), "make", str(path), str(n_samples), str(n_turns))
-            mb, json_mb = path.stat().st_size / 1e6, inflated(path)
+            size = inflated(path)
             ours, theirs = compare(python, path)
             assert ours["samples"] == theirs["samples"] == n_samples
-            lines.append(
-                f"| {n_samples} | {n_turns} | {mb:.1f} | {json_mb:.0f} | {json_mb / ours['seconds']:.0f} "
-                f"| {json_mb / theirs['seconds']:.0f} | {theirs['seconds'] / ours['seconds']:.1f} "
-                f"| {ours['peak']:.0f} | {theirs['peak']:.0f} |"
-            )
-    return "\n".join(lines)
+            told = f".eval of {n_samples:,} samples, {n_turns} turns, {size:.0f} MB of JSON"
+            versus = "read_eval_log"
+            speed, peer = size / ours["seconds"], size / theirs["seconds"]
+            rows += [
+                Measured(what=told, value=speed, unit="MB/s", better="more", against=versus, peer=peer),
+                Measured(what=f"memory, {told}", value=ours["peak"], unit="MB", against=versus, peer=theirs["peak"]),
+            ]
+    return Found(rows=rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -101,7 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     else:
         # The short log has samples of the long one's size: memory must not grow with their number.
         sizes = [(options.samples, options.turns), (20, options.turns // 4), (options.many, options.turns // 4)]
-        print(report(options.inspect, sizes))
+        for row in measured(options.inspect, sizes).rows:
+            print(row)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import browser
+from benchmarks.results import Found, Measured
 from calibration import render_report, run_study
 from calibration.study.exhibits import exhibits
 from grader.transcript import Message, Transcript
@@ -112,6 +113,36 @@ def open_page(page: Any, path: Path, transcript: str) -> Opened:
     return Opened(ready=ready, transcript=took, heap=heap, frames=np.array(frames))
 
 
+def measured(n: int = 2_000, n_messages: int = 20, out: Path | None = None) -> Found:
+    """Make the page and, where there is a browser, open it."""
+    told = f"page of {n:,} transcripts of {n_messages} messages"
+    with tempfile.TemporaryDirectory() as scratch:
+        start = time.perf_counter()
+        path = write_page(out or Path(scratch), n, n_messages)
+        rows = [
+            Measured(what=f"study and {told}", value=time.perf_counter() - start, unit="s"),
+            Measured(what=f"size of the {told}", value=path.stat().st_size / 1e6, unit="MB"),
+        ]
+        if why := browser.missing():
+            return Found(rows=rows, text=f"Not opened: {why}.")
+        with browser.opened() as chromium:
+            seen = open_page(chromium.new_page(), path, f"run-{n // 2:05d}")
+    return Found(
+        rows=[
+            *rows,
+            Measured(what=f"until the {told} is usable", value=seen.ready, unit="s"),
+            Measured(what=f"until a transcript opens, {told}", value=seen.transcript, unit="s"),
+            Measured(what=f"script memory of the {told}", value=seen.heap, unit="MB"),
+            Measured(what=f"95 % of frames while scrolling, {told}", value=_longest(seen, 0.95), unit="ms"),
+            Measured(what=f"longest frame while scrolling, {told}", value=_longest(seen, 1.0), unit="ms"),
+        ]
+    )
+
+
+def _longest(seen: Opened, share: float) -> float:
+    return float(np.quantile(seen.frames, share))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
@@ -119,21 +150,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--messages", type=int, default=20)
     parser.add_argument("--out", type=Path, help="keep the page in this folder")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as scratch:
-        start = time.perf_counter()
-        path = write_page(options.out or Path(scratch), options.transcripts, options.messages)
-        took = time.perf_counter() - start
-        print(f"{options.transcripts} transcripts of {options.messages} messages: page of "
-              f"{path.stat().st_size / 1e6:.1f} MB, study and page made in {took:.1f} s")  # fmt: skip
-        if why := browser.missing():
-            print(f"not opened: {why}")
-            return
-        with browser.opened() as chromium:
-            seen = open_page(chromium.new_page(), path, f"run-{options.transcripts // 2:05d}")
-    print(f"usable after {seen.ready:.2f} s; a transcript opens in {seen.transcript:.2f} s; "
-          f"{seen.heap:.1f} MB of script memory; frames while scrolling: half within "
-          f"{np.median(seen.frames):.0f} ms, 95 % within {np.quantile(seen.frames, 0.95):.0f} ms, "
-          f"longest {seen.frames.max():.0f} ms")  # fmt: skip
+    found = measured(options.transcripts, options.messages, options.out)
+    for row in found.rows:
+        print(row)
+    print(found.text)
 
 
 if __name__ == "__main__":

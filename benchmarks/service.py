@@ -22,9 +22,11 @@ from typing import Any
 import httpx
 import numpy as np
 
+from benchmarks.results import Found, Measured
 from grader import read_transcripts
 
 ROOT = Path(__file__).resolve().parent.parent
+TRANSCRIPTS = str(ROOT / "examples/study/transcripts.jsonl")
 
 
 @contextmanager
@@ -77,23 +79,35 @@ def ask(url: str, bodies: Sequence[dict[str, Any]], concurrency: int) -> tuple[l
     return seconds, time.perf_counter() - began
 
 
+def measured(classifier: Path, *, source: str = TRANSCRIPTS, requests: int = 1000, concurrency: int = 50) -> Found:
+    """Latency and throughput, with embeddings to compute and with embeddings in the store."""
+    pool = list(read_transcripts(source))
+    bodies = [{"messages": t.to_dict()["messages"]} for t in islice(cycle(pool), requests)]
+    rows = []
+    with TemporaryDirectory() as folder, serving(classifier, Path(folder)) as url:
+        for name in ("new texts", "texts seen before"):
+            seconds, total = ask(url, bodies, concurrency)
+            p50, p99 = 1000 * np.percentile(seconds, [50, 99])
+            told = f"{requests:,} requests, {concurrency} at once, {name}"
+            rows += [
+                Measured(what=f"service, {told}", value=requests / total, unit="a second", better="more"),
+                Measured(what=f"latency, median, {told}", value=p50, unit="ms"),
+                Measured(what=f"latency, 99 %, {told}", value=p99, unit="ms"),
+            ]
+    return Found(rows=rows)
+
+
 def main() -> None:
-    """Print percentiles and throughput, with embeddings to compute and with embeddings in the store."""
+    """Print percentiles and throughput."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--classifier", type=Path, required=True, help="folder that `harmrate train` wrote")
-    parser.add_argument("--transcripts", default=str(ROOT / "examples/study/transcripts.jsonl"))
+    parser.add_argument("--transcripts", default=TRANSCRIPTS)
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--concurrency", type=int, default=50)
     asked = parser.parse_args()
-    pool = list(read_transcripts(asked.transcripts))
-    bodies = [{"messages": t.to_dict()["messages"]} for t in islice(cycle(pool), asked.requests)]
-    print(f"{asked.requests} requests, {asked.concurrency} at once, {min(len(pool), asked.requests)} transcripts")
-    with TemporaryDirectory() as folder, serving(asked.classifier, Path(folder)) as url:
-        for name in ("new texts", "texts seen before"):
-            seconds, total = ask(url, bodies, asked.concurrency)
-            p50, p99 = np.percentile(seconds, [50, 99])
-            rate = len(seconds) / total
-            print(f"{name}: p50 {1000 * p50:.0f} ms, p99 {1000 * p99:.0f} ms, {rate:.1f} requests/s")
+    found = measured(asked.classifier, source=asked.transcripts, requests=asked.requests, concurrency=asked.concurrency)
+    for row in found.rows:
+        print(row)
 
 
 if __name__ == "__main__":
