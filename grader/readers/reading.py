@@ -115,8 +115,9 @@ def read_copy(path: Path, name: str, *, format: str | Reader = "auto") -> Iterat
         return
     try:
         for transcript in _reader(format)(path):
-            source = str(transcript.metadata.get("source", copy)).replace(copy, name)
-            metadata = dict(transcript.metadata) | {"source": source}
+            metadata = dict(transcript.metadata)
+            if isinstance(source := metadata.get("source"), str):
+                metadata["source"] = source.replace(copy, name)
             yield replace(transcript, id=transcript.id.replace(copy, name), metadata=metadata)
     except InputError as error:
         file = None if error.file is None else error.file.replace(copy, name)
