@@ -96,7 +96,7 @@ def read_sides(path: str | Path, facts: Sequence[str] = ()) -> pd.DataFrame:
     -------
     DataFrame
         Verdicts as `read_verdicts` has them, with texts as categories. ``usage`` is there in the first row of each
-        harm only, which tells a covariate.
+        harm and grader only, which tells a covariate, and whose labels a classifier learned.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def _columns(path: Path, wanted: Sequence[str]) -> pd.DataFrame | None:
             return pd.DataFrame(columns=[*columns, COLUMN])
     with pq.ParquetFile(path, read_dictionary=[name for name in columns if name not in _NUMBERS]) as file:
         frame: pd.DataFrame = file.read(columns=[*columns, COLUMN]).to_pandas(ignore_metadata=True)
-        return frame.assign(usage=_first_usage(file, frame["harm"]))
+        return frame.assign(usage=_first_usage(file, frame[["harm", "grader"]]))
 
 
 def _is_ours(path: Path) -> bool:
@@ -149,10 +149,10 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _first_usage(file: pq.ParquetFile, harm: pd.Series[Any]) -> pd.Series[Any]:
-    """What the first verdict on each harm cost and rests on; None elsewhere."""
-    first = (~harm.duplicated()).to_numpy().nonzero()[0].tolist()
-    found: list[Any] = [None] * len(harm)
+def _first_usage(file: pq.ParquetFile, said: pd.DataFrame) -> pd.Series[Any]:
+    """What each grader's first verdict on each harm cost and rests on; None elsewhere."""
+    first = (~said.duplicated()).to_numpy().nonzero()[0].tolist()
+    found: list[Any] = [None] * len(said)
     start = 0
     for batch in file.iter_batches(batch_size=_LOOK, columns=["usage"]):
         here = [row for row in first if start <= row < start + len(batch)]
@@ -162,7 +162,7 @@ def _first_usage(file: pq.ParquetFile, harm: pd.Series[Any]) -> pd.Series[Any]:
         start += len(batch)
         if start > first[-1]:
             break
-    return pd.Series(found, index=harm.index, dtype=object)
+    return pd.Series(found, index=said.index, dtype=object)
 
 
 def _filled(column: pd.Series[Any], default: str) -> pd.Series[Any]:

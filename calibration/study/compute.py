@@ -156,7 +156,7 @@ def study(
         provenance=told,
         notes=(
             *told.get("remarks", ()),
-            *_study_notes(joined),
+            *study_notes(labels, sorted(set(joined.scores["harm"]) - set(joined.harms))),
             *told.get("decisions", ()),
             *drift,
         ),
@@ -228,13 +228,12 @@ def _assumed(tables: Sequence[HarmTable], beside: Beside, settings: StudySetting
         yield from controlled_rates(tables, beside.controls, settings)
 
 
-def _study_notes(joined: JoinedPool) -> tuple[str, ...]:
-    labels = joined.labels
+def study_notes(labels: LabelSet | None, left_out: Sequence[str]) -> tuple[str, ...]:
+    """What heads the notes of a study: whose labels its rates rest on, which graded harms have no rate."""
     if labels is None:
         return ("No labels: these are graders' rates, not harm rates.",)
     n = len(labels.raters)
     notes = ["Harm as labelled by one rater." if n == 1 else f"Harm as labelled by these {n} raters.", *labels.notes]
-    left_out = sorted(set(joined.scores["harm"]) - set(joined.harms))
     if left_out:
         notes.append(f"Graded, but left out here: {', '.join(left_out)}.")
     return tuple(notes)

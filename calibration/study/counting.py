@@ -21,6 +21,7 @@ from calibration.study.joining import (
     with_sets,
     with_verdict_columns,
 )
+from calibration.study.likeness import with_teachers
 from calibration.study.pool import HarmTable
 from calibration.study.settings import StudySettings
 from grader.errors import InputError
@@ -31,6 +32,8 @@ from labels.labelset import LabelSet
 _JOIN_EVERY = 16
 # The table of a harm that no shard spoke of so far; it is there when a later one does.
 _UNNAMED = ""
+
+_VERSION = ["grader", "grader_version"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +48,17 @@ class CountedPool:
         The one that makes the strata first.
     n_rows : int
         Verdicts that were counted.
+    versions : DataFrame
+        Each ``grader`` with each ``grader_version`` of its verdicts.
+    left_out : tuple of str
+        Harms with verdicts and without a table.
     """
 
     tables: tuple[HarmTable, ...]
     graders: tuple[GraderFacts, ...]
     n_rows: int
+    versions: pd.DataFrame
+    left_out: tuple[str, ...]
 
 
 class Counting:
@@ -70,6 +79,7 @@ class Counting:
         self.graders: dict[str, GraderFacts] = {}
         self.covariates = {key.removeprefix(BY_VERDICT) for key in self.splitting}
         self.said: set[tuple[str, str]] = set()
+        self.versions: set[tuple[str, str]] = set()
         self.labelled = set(consensus["harm"])
         self.labelled_ids = np.asarray(consensus["transcript_id"], dtype=object)
         self.unseen = set(self.labelled_ids)
@@ -81,9 +91,10 @@ class Counting:
         self.n_rows += len(shard)
         shard, ids = _numbered(shard)
         scores = grader_scores(shard)
-        for grader in ordered_graders(scores, None):
+        for grader in with_teachers(ordered_graders(scores, None), shard.drop_duplicates(["grader", "harm"])):
             self.graders.setdefault(grader.name, grader)
-        self.said |= set(scores[["harm", "grader"]].drop_duplicates().itertuples(index=False, name=None))
+        self.said |= _pairs(scores, "harm")
+        self.versions |= _pairs(scores, "grader_version")
         self.covariates |= named_covariates(shard.drop_duplicates("harm"))
         facts = self._facts(pool_facts(shard, None), scores)
         own = _renamed(self.consensus, ids.get_indexer(pd.Index(self.labelled_ids)), facts.index)
@@ -116,7 +127,7 @@ class Counting:
         """All graders so far, the one that makes the strata first."""
         known = pd.DataFrame([(g.name, g.version, g.kind) for g in self.graders.values()])
         known.columns = pd.Index(["grader", "grader_version", "grader_kind"])
-        return ordered_graders(known, self.settings.grader)
+        return tuple(self.graders[grader.name] for grader in ordered_graders(known, self.settings.grader))
 
     def _harms(self) -> list[str]:
         """Harms that may be asked for: those with verdicts or labels so far; last, one that stands for the rest."""
@@ -163,7 +174,13 @@ class Counting:
             names = [name for name in order if (harm, name) in self.said or name == order[0]]
             table = _with_graders(_joined(self.waiting[harm], self.keys), harm, names)
             tables.append(_uniform(table) if self.design.uniform or _is_census(table) else table)
-        return CountedPool(tables=tuple(tables), graders=self._order(), n_rows=self.n_rows)
+        return CountedPool(
+            tables=tuple(tables),
+            graders=self._order(),
+            n_rows=self.n_rows,
+            versions=pd.DataFrame([(name, version) for version, name in self.versions], columns=_VERSION),
+            left_out=tuple(sorted(spoken - {table.harm for table in tables})),
+        )
 
     def _asked(self, spoken: set[str], labels: LabelSet | None) -> list[str]:
         """The harms that were asked for, else those with verdicts (and labels) that are no covariates."""
@@ -216,6 +233,11 @@ class _Drawn:
         place = frame.index.get_indexer(ids)
         known = place >= 0
         return frame.take(place[known]).assign(transcript_id=index[known]).reset_index(drop=True)
+
+
+def _pairs(scores: pd.DataFrame, column: str) -> set[tuple[str, str]]:
+    """A column's values, each with the graders that have it."""
+    return set(scores[[column, "grader"]].drop_duplicates().itertuples(index=False, name=None))
 
 
 def _numbered(shard: pd.DataFrame) -> tuple[pd.DataFrame, pd.Index]:

@@ -14,10 +14,13 @@ import pandas as pd
 
 from calibration.findings import Report
 from calibration.study.comparing import independent_comparisons
+from calibration.study.compute import study_notes
 from calibration.study.counting import CountedPool, Counting
 from calibration.study.joining import Design, no_labels
+from calibration.study.likeness import teacher_notes
 from calibration.study.rates import rate_findings
 from calibration.study.settings import StudySettings
+from calibration.study.versions import other_versions
 from labels.labelset import LabelSet
 
 
@@ -61,11 +64,15 @@ def study_shards(
     design: Design = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> Report:
-    """Rates of every group, and their differences, from shards of verdicts; see `count_shards`."""
+    """Rates of every group, and their differences, from shards of verdicts; see `count_shards`.
+
+    How many transcripts are unlike anything labelled is not told: it takes every verdict's own notes.
+    """
     counted = count_shards(shards, labels, settings, design=design)
     grader = counted.graders[0].name
-    rates = tuple(finding for table in counted.tables for finding in rate_findings(table, grader, settings))
-    notes = () if labels is None else tuple(labels.notes)
+    old = () if labels is None else tuple(other_versions(counted.versions, design))
+    beside = (*old, *teacher_notes(counted.graders))
+    rates = tuple(f for table in counted.tables for f in rate_findings(table, grader, settings, beside))
     return Report(
         rates=rates,
         agreement=(),
@@ -73,5 +80,5 @@ def study_shards(
         graders=counted.graders,
         harms=tuple(table.harm for table in counted.tables),
         provenance=dict(provenance or {}),
-        notes=(*notes, f"Counted {counted.n_rows:,} verdicts."),
+        notes=(*study_notes(labels, counted.left_out), f"Counted {counted.n_rows:,} verdicts."),
     )

@@ -121,7 +121,8 @@ def test_counts_give_the_rates_of_all_rows(tmp_path, seed):
     shards = verdict_shards(sorted(tmp_path.glob("*.parquet")), shard_facts(settings))
     counted = study_shards(shards, labels, settings, design=design)
     assert rate_words(counted) == rate_words(expected)
-    assert [g.name for g in counted.graders] == [g.name for g in expected.graders]
+    assert counted.graders == expected.graders
+    assert set(expected.notes) <= set(counted.notes)
     for ours, theirs in zip(rate_numbers(counted), rate_numbers(expected), strict=True):
         np.testing.assert_allclose(np.array(ours, float), np.array(theirs, float), rtol=1e-9, atol=1e-12)
 
@@ -145,6 +146,25 @@ def test_a_covariate_has_no_rate_of_its_own_in_shards(tmp_path):
     write_verdicts(rows.assign(usage=told), tmp_path / "a.parquet")
     counted = study_shards(verdict_shards(tmp_path), None, StudySettings(method="post-stratified"))
     assert counted.harms == ("alpha",)
+
+
+def test_whose_labels_a_classifier_learned_and_another_version_are_told(tmp_path):
+    """What must be said beside a rate is said beside one from counts."""
+    rows = random_pool(0).drop(columns="episode", errors="ignore")
+    net = rows["grader"] == "net"
+    taught = [{"trained_on": "judge"} if own else {} for own in net]
+    frame = draw_sample(rows[["transcript_id", "harm"]], 30, rng=np.random.default_rng(0), harms=HARMS)
+    frame = frame.assign(grader=rows["grader"].iloc[0], grader_version="0")
+    labels = some_labels(rows, frame.loc[frame["drawn"], "transcript_id"].unique(), 0)
+    write_verdicts(rows.assign(usage=taught), tmp_path / "a.parquet")
+    settings = StudySettings(method="post-stratified")
+    expected = study(read_verdicts(tmp_path / "a.parquet"), labels, settings, design=frame, parts=("rates",))
+    counted = study_shards(verdict_shards(tmp_path), labels, settings, design=frame)
+    assert net.any()
+    notes = " ".join(counted.rates[0].estimate.notes)
+    assert "trained on a judge's verdicts" in notes
+    assert "another version" in notes
+    assert [f.estimate.notes for f in counted.rates] == [f.estimate.notes for f in expected.rates]
 
 
 def test_the_narrow_reader_says_what_the_whole_one_says(tmp_path):
