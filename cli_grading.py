@@ -111,6 +111,9 @@ def _grade_file(logs: Sources, judge: JudgeOptions, out: Path, rubrics: Mapping[
     writer, repeats = VerdictWriter(out), RepeatTally(judge.repeats)
     with Store(store_file) as store, spending(judge.prices) as ledger:
         graders = judge.graders(rubrics).open(store=store, watch=ledger.watch)
+        for grader in graders:
+            for difference in getattr(grader, "differences_", ()):
+                note(f"{grader.name}: {difference}")
         total = logs.count_transcripts(track) if watched() else None
         rows = repeats.watch(iter_rows(logs.read_transcripts(), graders, store=store))
         follow = metered(Meter(lambda: ledger.cost, judge.max_cost))

@@ -217,6 +217,8 @@ def test_train_on_a_judge_is_said_wherever_the_classifier_is_used(campaign):
     del record["sha256"]
     record["versions"]["scikit-learn"] = "0.1"
     Path("model/metadata.json").write_text(json.dumps(record | {"sha256": digest(record)}))
+    code, _, err = harmrate("grade", campaign.transcripts, "--classifier", "model", "--out", "w.parquet")
+    assert code == 0 and "classifier: trained with scikit-learn 0.1, running " in err
     parts = (campaign.transcripts, "--verdicts", campaign.verdicts, "--labels", campaign.labels)
     code, _, err = harmrate("run", *parts, "--classifier", "model", "--out", "other")
     assert code == 0, err
