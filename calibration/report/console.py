@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from rich.console import Console
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -32,6 +34,7 @@ from calibration.report.wording import (
 )
 
 SAMPLE_ONLY = "valid only for this sample"
+_ENDLESS = 100_000
 Truth = Mapping[tuple[str, str], float]
 Held = Mapping[tuple[str, str], int]
 
@@ -176,13 +179,28 @@ def _agreement_cells(f: AgreementFinding) -> tuple[str, ...]:
 
 
 def print_table(console: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table whose cells cannot steer the terminal."""
+    """Print a table whose cells cannot steer the terminal; where it is too narrow for their words, a list."""
+    cells = [tuple(row) for row in rows]
     table = Table(title=_safe(title), title_justify="left")
     for column in columns:
         table.add_column(_safe(column))
-    for row in rows:
+    for row in cells:
         table.add_row(*(_safe(cell) for cell in row))
-    console.print(table)
+    needed = Measurement.get(console, console.options.update(max_width=_ENDLESS), table).minimum
+    if needed <= console.width or not cells:
+        console.print(table)
+    else:
+        _print_list(console, title, columns, cells)
+
+
+def _print_list(console: Console, title: str, columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> None:
+    """Each row under what tells it from the others, so that no cell is cut."""
+    names = next((n for n in range(1, len(columns)) if len({row[:n] for row in rows}) == len(rows)), 1)
+    console.print(_safe(title), style="italic")
+    for row in rows:
+        told = (f"{column} {cell}".strip() for column, cell in zip(columns[names:], row[names:], strict=True) if cell)
+        console.print(_safe(", ".join(row[:names])), style="bold")
+        console.print(Padding(_safe("; ".join(told)), (0, 0, 0, 2)))
 
 
 def print_line(console: Console, text: str, style: str = "") -> None:
