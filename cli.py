@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -57,11 +58,21 @@ class _OneLineErrors(typer.core.TyperGroup):
 
 
 def _exit_code(error: Exception) -> int | None:
-    """2 for bad input, 1 for a run that had to stop, None for what is neither."""
+    """2 for bad input and a full or closed disk, 1 for a run that had to stop, None for what is neither."""
     from grader.errors import InputError
     from grader.judge.client import RunStopped
 
+    if isinstance(error, OSError) and error.errno in _DISK:
+        return 2
     return 2 if isinstance(error, InputError) else 1 if isinstance(error, RunStopped) else None
+
+
+# What a disk, a folder or a name refuses: no defect of ours.
+_DISK = {
+    getattr(errno, name)
+    for name in "ENOSPC EDQUOT EROFS EACCES EPERM EFBIG EIO EISDIR ENOTDIR ENAMETOOLONG ELOOP".split()
+    if hasattr(errno, name)
+}
 
 
 app = typer.Typer(

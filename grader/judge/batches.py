@@ -21,8 +21,8 @@ from grader.transcript import canonical_json
 # The API takes 100,000 requests or 256 MB; smaller batches end earlier and lose less when one fails.
 MAX_REQUESTS = 10_000
 MAX_BYTES = 200_000_000
-# Clocks differ: a batch of ours may seem to be this much older than our note of it.
-_CLOCK_SKEW_SECONDS = 300.0
+# Clocks differ, and may have been set back: a batch of ours may seem to be this much older than our note of it.
+_CLOCK_SKEW_SECONDS = 3 * 86_400.0
 _PASSING_ERRORS = frozenset({"rate_limit_error", "overloaded_error", "api_error", "timeout_error"})
 
 Result = Mapping[str, Any]
@@ -178,7 +178,8 @@ class BatchCourier:
                     self._journal.done(batch)
                     raise RunStopped(f"the batch was refused: {failure.reason}") from None
                 told = failure.retry_after
-                time.sleep(self._poll_seconds[0] * 2**attempt if told is None else told)
+                first, longest = self._poll_seconds
+                time.sleep(first * 2**attempt if told is None else min(told, longest))
                 # Without a status nobody knows whether the batch was taken: look before sending it again.
                 if failure.status is None and (found := self._find_lost(batch)) is not None:
                     return found

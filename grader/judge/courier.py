@@ -193,7 +193,7 @@ class Courier:
                 return self._arrived(errand, outcome)
             pause = self._retries.pause(errand.failed, outcome.retry_after)
             if outcome.status in _OVERRUN:
-                self.throttle.slow_down(outcome.retry_after if outcome.retry_after is not None else pause)
+                self.throttle.slow_down(pause)
         errand.failed += 1
         if outcome.retry == "never" or errand.failed >= self._retries.attempts:
             self._tell((errand.request, outcome))

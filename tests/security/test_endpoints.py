@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from judge_helpers import answer, transcript
 from label_studio_fake import TOKEN, fake_label_studio
-from messages_faults import FAULTS
+from messages_faults import FAULTS, ApiError
 from messages_server import MessagesServer
 
 from grader.errors import InputError
@@ -190,6 +190,22 @@ def test_ten_times_slower_is_only_slower(rubrics: dict[str, Rubric], tmp_path: P
             found[latency] = {v.transcript_id: v.outcome for v in judge.grade(transcript(i) for i in range(N))}
             assert len(server.messages) == N
     assert found[0.2] == found[0.02] and set(found[0.02].values()) == {"scored"}
+
+
+@pytest.mark.parametrize("told", ["1e9", "inf", "nan", "-5", "Fri, 01 Jan 2100 00:00:00 GMT", "soon"])
+def test_a_server_cannot_make_a_run_wait_for_years(rubrics: dict[str, Rubric], told: str) -> None:
+    """By a lie, or since the clock here was set back."""
+    heard = []
+
+    def busy_once(params: dict[str, Any]) -> Any:
+        heard.append(params)
+        if len(heard) == 1:
+            raise ApiError(429, "rate_limit_error", "Too many requests.", retry_after=told)
+        return answer(params)
+
+    with MessagesServer(busy_once) as server:
+        (verdict,) = judge_at(server.base_url, rubrics).grade([transcript()])
+    assert verdict.outcome == "scored" and len(heard) == 2
 
 
 def with_batches(change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> MessagesServer:

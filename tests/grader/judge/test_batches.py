@@ -217,6 +217,36 @@ def test_answer_to_create_lost_on_the_way(
     assert sizes(server) == [2] and len(answers) == 2
 
 
+def test_a_clock_set_back_by_a_day_loses_no_batch(
+    server: MessagesServer, client: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before the batch's id was noted, under a clock that was a day ahead: found, and not paid for twice."""
+    carrier = courier(client, store)
+    now = time.time()
+    with monkeypatch.context() as patched:
+        patched.setattr("grader.judge.batch_journal.time.time", lambda: now + 86_400)
+        BatchJournal(store).intend([request(0).key], model=MODEL)
+    carrier._api.create([{"custom_id": request(0).key, "params": dict(request(0).params)}])
+    answers = ask(courier(client, store), [request(0)])
+    assert text(answers[request(0).key]) == "answer to item 0 " and sizes(server) == [1]
+
+
+def test_a_server_that_asks_to_wait_for_years_is_asked_again_sooner(
+    server: MessagesServer, client: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carrier = courier(client, store)
+    create, asked = carrier._api.create, []
+
+    def busy(requests: Any) -> str:
+        asked.append(requests)
+        if len(asked) == 1:
+            raise SendError("429", retry="later", status=429, retry_after=1e9)
+        return create(requests)
+
+    monkeypatch.setattr(carrier._api, "create", busy)
+    assert len(ask(carrier, [request(0)])) == 1 and len(asked) == 2
+
+
 def test_batch_that_is_gone_is_sent_again(server: MessagesServer, client: Any, store: Store) -> None:
     journal = BatchJournal(store)
     journal.sent(journal.intend([request(0).key], model=MODEL), "msgbatch_of_last_year")
