@@ -15,6 +15,7 @@ from judge_helpers import answer, transcript
 from messages_server import MessagesServer, faulty_share
 from typer.testing import CliRunner
 
+from calibration.study.inputs import Sources
 from cli import app
 from cli_output import metered, track
 from grader.progress import Meter, during
@@ -114,3 +115,12 @@ def test_work_of_unknown_length_promises_no_end(terminal: Terminal) -> None:
         assert list(track([1, 2], "reading")) == [1, 2]
     drawn = [line for line in terminal.shown() if "reading" in line]
     assert drawn and not any("left" in line for line in drawn)
+
+
+@pytest.mark.parametrize("place", ["-", "s3://bucket/runs/*.jsonl"])
+def test_what_is_read_once_or_fetched_is_not_counted_beforehand(place: str) -> None:
+    assert Sources(transcripts=("runs.jsonl", place)).count_transcripts() is None
+
+
+def test_files_are_counted_beforehand(server: MessagesServer) -> None:
+    assert Sources(transcripts=("runs.jsonl",)).count_transcripts() == N

@@ -83,10 +83,10 @@ class Sources:
         return with_scenario(read_transcripts(*self.transcripts, format=self.format), self.scenario_from)
 
     def count_transcripts(self, track: Track = untracked) -> int | None:
-        """How many transcripts there are; None where they can be read only once."""
-        return (
-            None if "-" in self.transcripts else sum(1 for _ in track(self.read_transcripts(), "counting transcripts"))
-        )
+        """How many transcripts there are; None where they can be read only once, or would be fetched twice."""
+        if any(place == "-" or "://" in place for place in self.transcripts):
+            return None
+        return sum(1 for _ in track(self.read_transcripts(), "counting transcripts"))
 
     def read_pool(self, track: Track = untracked) -> pd.DataFrame | None:
         """Metadata of every transcript that rates count; None when only the verdicts tell."""
