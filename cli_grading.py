@@ -20,7 +20,7 @@ from cli_options import (
     shared,
     sources_of,
 )
-from cli_output import metered, note, show, spending, track, watched
+from cli_output import bad_options, metered, note, show, spending, track, watched
 
 if TYPE_CHECKING:
     from calibration.study.inputs import Sources
@@ -175,6 +175,9 @@ def train(
     verdicts: VerdictFile = None,
     model: Annotated[str, typer.Option(help="sentence-transformers name or folder.")] = "all-MiniLM-L6-v2",
     backend: Annotated[Literal["torch", "onnx-int8"], typer.Option(help="What computes the embeddings.")] = "torch",
+    aim: Annotated[
+        str | None, typer.Option(help="What the threshold is to reach out of fold: sensitivity=0.9 or precision=0.8.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the folds.")] = 0,
 ) -> None:
     """Train the classifier on labels, or on a judge's --verdicts; with under 20 positives rank by rubric examples.
@@ -183,13 +186,15 @@ def train(
     """
     from calibration.study.labelling import learn
     from grader import EmbeddingClassifier
+    from grader.classifier.probability import read_aim
     from grader.rubrics import load_rubrics
     from grader.store import Store
 
     harms = tuple(load_rubrics(reading.rubrics))
     sources = sources_of(labels, transcripts=transcripts, verdicts=verdicts, reading=reading, harms=harms)
-    with Store(reading.store) as store:
-        untrained = EmbeddingClassifier(model, backend=backend, seed=seed, store=store)
+    with Store(reading.store) as store, bad_options():
+        wanted = None if aim is None else read_aim(aim)
+        untrained = EmbeddingClassifier(model, backend=backend, aim=wanted, seed=seed, store=store)
         told = learn(untrained, sources, out, rubrics=reading.rubrics, track=track)
     show(told)
 

@@ -185,14 +185,18 @@ def test_labels_config_and_sample(campaign, tmp_path):
 def test_train_then_grade_with_the_artifact(campaign):
     rows = [(id_, HARM, "ana", y) for id_, y in campaign.truth.items()]
     pd.DataFrame(rows, columns=["transcript_id", "harm", "rater", "label"]).to_csv("all.csv", index=False)
-    code, out, err = harmrate("train", campaign.transcripts, "--labels", "all.csv", "--out", "model")
+    train = ("train", campaign.transcripts, "--labels", "all.csv", "--out", "model")
+    assert "aim must be sensitivity=SHARE or precision=SHARE" in refused(*train, "--aim", "recall=0.9")
+    code, out, err = harmrate(*train, "--aim", "sensitivity=0.95")
     assert code == 0, err
-    assert "# " in out and HARM in out
+    assert "# " in out and HARM in out and "(chosen for sensitivity 0.95)" in out
     code, _, err = harmrate("grade", campaign.transcripts, "--classifier", "model", "--out", "v.parquet")
     assert code == 0 and "240 verdicts, scored 240 of 240" in err
     frame = pd.read_parquet("v.parquet")
     assert set(frame["grader"]) == {"classifier"} and frame["score"].between(0, 1).all()
     assert all(json.loads(u)["out_of_fold"] for u in frame["usage"])
+    truth = frame["transcript_id"].map(campaign.truth) == 1
+    assert frame.loc[truth, "present"].mean() >= 0.95
     pd.read_csv("all.csv").head(30).to_csv("few.csv", index=False)
     code, out, _ = harmrate("train", campaign.transcripts, "--labels", "few.csv", "--out", "model2")
     positives = int(pd.read_csv("few.csv")["label"].sum())

@@ -14,6 +14,31 @@ Aim = tuple[Literal["sensitivity", "precision"], float] | None
 _LEAST_SLOPE = 0.01
 
 
+def read_aim(text: str) -> Aim:
+    """What a threshold is to reach, from text such as ``sensitivity=0.9``.
+
+    Raises
+    ------
+    ValueError
+        Another name, or a value outside 0 < value <= 1.
+
+    Examples
+    --------
+    >>> read_aim("precision=0.8")
+    ('precision', 0.8)
+    """
+    name, _, value = text.partition("=")
+    try:
+        share = float(value)
+    except ValueError:
+        share = float("nan")
+    if 0 < share <= 1 and name == "sensitivity":
+        return "sensitivity", share
+    if 0 < share <= 1 and name == "precision":
+        return "precision", share
+    raise ValueError(f"aim must be sensitivity=SHARE or precision=SHARE with 0 < SHARE <= 1, got {text!r}.")
+
+
 def fit_sigmoid(log_odds: Float, y: Float) -> tuple[float, float]:
     """Slope and intercept that make ``1 / (1 + exp(-(slope * log_odds + intercept)))`` a probability.
 
