@@ -69,7 +69,10 @@ def read_held(path: Path, *, scale: ScoreScale | None = None, take: Mapping[str,
             held = own.get(id_) or _missing(log, id_, harm, grader, next(iter(own.values())))
             verdict = without_failed_run(_verdict(id_, held, scale, path), log.failed_runs.get(id_))
             rows.append(verdict_row(replace(verdict, harm=(take or {}).get(harm, harm)), facts))
-    return verdict_frame(rows)
+    try:
+        return verdict_frame(rows)
+    except OverflowError:  # pandas before 3.1
+        raise InputError("holds a whole number too large for a table", file=path) from None
 
 
 def _read(path: Path) -> _Log:
