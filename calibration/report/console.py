@@ -195,11 +195,17 @@ def print_table(console: Console, title: str, columns: Sequence[str], rows: Iter
 
 def _print_list(console: Console, title: str, columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> None:
     """Each row under what tells it from the others, so that no cell is cut."""
-    names = next((n for n in range(1, len(columns)) if len({row[:n] for row in rows}) == len(rows)), 1)
+    whole: list[tuple[str, ...]] = []
+    for row in rows:  # a cell left empty at the front stands for the one above
+        empty = next((n for n, cell in enumerate(row) if cell), 0)
+        whole.append((*(whole[-1][:empty] if whole else row[:empty]), *row[empty:]))
+    names = next((n for n in range(1, len(columns)) if len({row[:n] for row in whole}) == len(whole)), 1)
     console.print(_safe(title), style="italic")
-    for row in rows:
-        told = (f"{column} {cell}".strip() for column, cell in zip(columns[names:], row[names:], strict=True) if cell)
-        console.print(_safe(", ".join(row[:names])), style="bold")
+    for row in whole:
+        cells = list(zip(columns, row, strict=True))
+        of = (f"{column} {cell}" if cell.isdecimal() else cell for column, cell in cells[:names])
+        told = (f"{column} {cell}".strip() for column, cell in cells[names:] if cell)
+        console.print(_safe(", ".join(of)), style="bold")
         console.print(Padding(_safe("; ".join(told)), (0, 0, 0, 2)))
 
 

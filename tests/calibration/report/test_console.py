@@ -42,3 +42,11 @@ def test_a_narrow_terminal_gets_a_list_under_what_tells_rows_apart() -> None:
     ]
     assert "┃ harm" in printed(160, ROWS)
     assert "Harm rates" in printed(20, [])
+
+
+def test_a_cell_left_empty_in_front_is_the_one_above_and_a_number_says_what_it_counts() -> None:
+    screen = io.StringIO()
+    rows = [("leaking", "flagged", "anybody", "60"), ("", "", "2", "59"), ("", "not flagged", "anybody", "88")]
+    print_table(Console(file=screen, width=20), "Labels", ("harm", "stratum", "rater", "labelled"), rows)
+    told = " ".join(screen.getvalue().split())
+    assert "leaking, flagged, rater 2 labelled 59" in told and "leaking, not flagged, anybody labelled 88" in told
