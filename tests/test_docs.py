@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ["tutorial.md", "own-harms.md", "reviewing-a-grader.md", "report-json.md"]
+PAGES = ["tutorial.md", "own-harms.md", "reviewing-a-grader.md", "report-json.md", "many-machines.md"]
 
 
 def commands(page: str) -> list[tuple[str, str]]:

@@ -21,13 +21,13 @@ from typing import Any
 from grader.engines.cluster import Cluster, connected
 from grader.engines.limits import LimitedClient, Limits
 from grader.engines.stages import Failure, GradeShard, Reading, Work, WriteShard
+from grader.engines.stores import WorkerStore, join_stores, snapshot, store_of
 from grader.errors import InputError
 from grader.judge.client import Reply, Request
 from grader.judge.prices import load_prices
 from grader.judge.setup import JudgeSetup, Watch
 from grader.setup import GraderSetup
 from grader.store import Store
-from grader.store_care import merge_stores
 from grader.verdict import Grader
 
 # How often a shard is begun; one that kills every worker is given up.
@@ -71,11 +71,11 @@ def run_on_ray(
         return
     if setup.judge is not None and setup.judge.transport == "batch":
         raise InputError("--batch and --engine ray do not go together: a batch is sent from one place")
-    _join_stores(store)
-    with connected(cluster) as ray:
+    join_stores(store)
+    with connected(cluster) as ray, snapshot(store, "made" if _is_wide(ray) else "not needed") as seen:
         limits = None if setup.judge is None else _limits(ray, setup.judge)
         tries = ray.remote(_Tries).options(num_cpus=0).remote()
-        open_graders = partial(_open, store=store.resolve(), driver=socket.gethostname(), limits=limits)
+        open_graders = partial(_open, store=store.resolve(), seen=seen, driver=socket.gethostname(), limits=limits)
         parts = _parts(setup)
         data = ray.data.from_items([{"work": work} for work in works], override_num_blocks=len(works))
         for index, part in enumerate(parts):
@@ -89,7 +89,7 @@ def run_on_ray(
             lost.pop(row["work"].shard.output)
             yield row["work"]
         _tell_paid(ray, limits, watch)
-    _join_stores(store)
+    join_stores(store)
     for work in lost.values():
         failure = Failure(kind="shard", reason=f"{work.shard.input}: failed at its worker; see Ray's logs")
         yield replace(work, failure=failure)
@@ -129,43 +129,9 @@ class _Tries:
         return self._n[what]
 
 
-class WorkerStore(Store):
-    """A machine's own store, which also knows what is in that of the machine where the run was started.
-
-    Parameters
-    ----------
-    path : path
-        Its own.
-    below : path
-        The other, where it is to be seen from here; it is only read.
-    """
-
-    def __init__(self, path: Path | str, below: Path | str) -> None:
-        super().__init__(path)
-        self._below = Store(below) if Path(below).is_file() else None
-
-    def get_reply(self, key: str) -> dict[str, Any] | None:
-        """The reply put under `key`, or None."""
-        found = super().get_reply(key)
-        return self._below.get_reply(key) if found is None and self._below is not None else found
-
-
-def store_of(store: Path, host: str) -> Path:
-    """The store of another machine.
-
-    Examples
-    --------
-    >>> store_of(Path("s/store.sqlite"), "node7").as_posix()
-    's/store.node7.sqlite'
-    """
-    return store.with_name(f"{store.stem}.{host}{store.suffix}")
-
-
-def _join_stores(store: Path) -> None:
-    """Add to this machine's store what others keep beside it, on a disk that they share."""
-    others = sorted(store.parent.glob(f"{store.stem}.*{store.suffix}"))
-    if others:
-        merge_stores(store, others)
+def _is_wide(ray: Any) -> bool:
+    """Whether the cluster has other machines than this one."""
+    return any(node["Alive"] and node["NodeManagerHostname"] != socket.gethostname() for node in ray.nodes())
 
 
 def _parts(setup: GraderSetup) -> list[GraderSetup]:
@@ -196,7 +162,7 @@ def _limits(ray: Any, judge: JudgeSetup) -> Any:
     return actor.remote(judge.concurrency, load_prices(judge.prices), judge.max_cost)
 
 
-def _open(part: GraderSetup, *, store: Path, driver: str, limits: Any) -> list[Grader]:
+def _open(part: GraderSetup, *, store: Path, seen: Path | None, driver: str, limits: Any) -> list[Grader]:
     """A worker's graders; its judges keep to the common limits."""
     if part.judge is None or limits is None:
         return part.open()
@@ -208,7 +174,7 @@ def _open(part: GraderSetup, *, store: Path, driver: str, limits: Any) -> list[G
         return await asyncio.wrap_future(getattr(limits, name).remote(*given).future())
 
     host = socket.gethostname()
-    kept = Store(store) if host == driver else WorkerStore(store_of(store, host), store)
+    kept = Store(store) if host == driver else WorkerStore(store_of(store, host), seen)
     # The money is counted where the limits are.
     unlimited = replace(part, judge=replace(part.judge, max_cost=None))
     return unlimited.open(store=kept, through=lambda client: LimitedClient(client, call, holder))
