@@ -21,10 +21,10 @@ def test_a_worker_elsewhere_asks_for_nothing_that_is_paid_for_and_writes_only_it
                 store.put_reply(host, {"says": host}, model="m")
                 assert store.get_reply(host) == {"says": host}
         assert first.counts()["reply"] == 2
-    assert sorted(path.name for path in tmp_path.iterdir() if "-" not in path.name) == [
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".sqlite") == [
+        "store.sqlite",
         "store.worker-node1.sqlite",
         "store.worker-node2.sqlite",
-        "store.sqlite",
     ]
     join_stores(main)
     with Store(main) as store:
