@@ -178,7 +178,7 @@ class Store:
     def entries(self, *, with_reply: bool = False) -> Iterator[dict[str, Any]]:
         """Yield the replies' keys, times (seconds since 1970) and `META`, oldest first, a page at a time."""
         columns = ("key", "created_at", *META, *(("reply",) if with_reply else ()))
-        last: tuple[float, str] = (-1.0, "")
+        last: tuple[float, str] = (float("-inf"), "")
         query = f"SELECT {', '.join(columns)} FROM reply WHERE (created_at, key) > (?, ?)"
         query += " ORDER BY created_at, key LIMIT 500"
         while True:
