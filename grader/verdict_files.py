@@ -260,7 +260,7 @@ def read_table(path: Path) -> pd.DataFrame:
                 return pd.DataFrame(_json_lines(path))
             case ".csv" | ".tsv":
                 return _read_csv(path, "," if path.suffix == ".csv" else "\t")
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, OverflowError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"cannot be read as {path.suffix[1:]}: {reason}", file=path) from error
     raise InputError(f"tables are read from .parquet, .jsonl, .csv or .tsv, not {path.suffix!r}", file=path)

@@ -90,7 +90,7 @@ def _load(path: Path) -> pd.DataFrame | None:
                 return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except RecursionError:
         raise InputError("JSON nested too deeply", file=path) from None
-    except (ValueError, OSError, pd.errors.ParserError) as error:
+    except (ValueError, OSError, OverflowError, pd.errors.ParserError) as error:
         if path.suffix.lower() in (".parquet", ".jsonl"):
             raise InputError(f"cannot be read: {str(error).splitlines()[0]}", file=path) from None
     return None
