@@ -132,28 +132,26 @@ def metered(meter: Meter) -> Track:
 
 def _progress(told: str) -> Progress:
     """One line: what, how much of how much, how fast, since when, how long still, and what is told of the task."""
-    from rich.progress import (
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        SpinnerColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn
+    from rich.progress import TimeElapsedColumn as Elapsed
+    from rich.progress import TimeRemainingColumn as Remaining
     from rich.text import Text
+
+    class Done(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.completed:,.0f}" if task.total is None else f"{task.completed:,.0f}/{task.total:,.0f}")
 
     class Pace(ProgressColumn):
         def render(self, task: Task) -> Text:
             speed = task.finished_speed or task.speed or 0.0
             return Text("" if not speed else f"{speed:,.1f}/s" if speed >= 1 else f"{60 * speed:.1f}/min")
 
-    class Left(TimeRemainingColumn):
+    class Left(Remaining):
         def render(self, task: Task) -> Text:
             return Text("") if task.total is None else super().render(task) + Text(" left")
 
-    what = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn())
-    columns = (*what, Pace(), TimeElapsedColumn(), Left(), TextColumn(told, markup=False))
+    what = (SpinnerColumn(), TextColumn("{task.description}"), Done())
+    columns = (*what, Pace(), Elapsed(), Left(), TextColumn(told, markup=False))
     return Progress(*columns, console=stderr(), transient=True)
 
 
