@@ -119,6 +119,8 @@ def _grade_file(logs: Sources, judge: JudgeOptions, out: Path, rubrics: Mapping[
         follow = metered(Meter(lambda: ledger.cost, judge.max_cost))
         stopped = save_rows(follow(rows, GRADING, total), writer)
     note(f"{out}: {writer.summary()}")
+    if writer.outcomes["api_error"]:
+        note("the same command again asks only for what failed at the server")
     _note_noise(repeats)
     if stopped is not None:
         raise stopped

@@ -68,6 +68,10 @@ def test_grading_shows_work_failures_and_money(server: MessagesServer, terminal:
     assert f"cost ${spent} " in terminal.getvalue(), "what was shown is what the summary says"
     assert "left" in last and "/s" in last
     assert any("counting transcripts" in line for line in terminal.shown())
+    assert "the same command again asks only for what failed" in terminal.getvalue()
+    server.faults, asked = None, len(server.messages)
+    grade(server, terminal, "--harm", "blackmail")
+    assert len(server.messages) - asked == failed
 
 
 def test_quiet_and_a_pipe_show_nothing(server: MessagesServer, terminal: Terminal) -> None:
