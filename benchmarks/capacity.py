@@ -133,10 +133,10 @@ STEPS = {"judge": by_judge, "classifier": by_classifier}
 
 
 def statistics(rows: int) -> dict[str, float]:
-    """Seconds and peak MB of rates: predicted for `rows` verdicts from a tenth and three tenths, and measured."""
+    """Processor time and peak MB of rates: predicted for `rows` verdicts from a tenth and three tenths; measured."""
     sizes = [rows // 10, 3 * rows // 10, rows]
     found = [scale.took(size, max(4, size * scale.SHARDS // rows)) for size in sizes]
-    seconds, megabytes = ([one[name] for one in found] for name in ("seconds", "MB"))
+    seconds, megabytes = ([one[name] for one in found] for name in ("processor", "MB"))
     told: dict[str, float] = {}
     for name, values in (("s", seconds), ("MB", megabytes)):
         slope, start = np.polyfit(sizes[:2], values[:2], 1)
@@ -209,7 +209,7 @@ def measured(rows: int = scale.ROWS) -> Found:
         )
     ]
     for unit in ("s", "MB"):
-        told = f"rates of {rows:,} verdicts, {'seconds' if unit == 's' else 'memory'}, against the model"
+        told = f"rates of {rows:,} verdicts, {'processor time' if unit == 's' else 'memory'}, against the model"
         peer, value = count[f"{unit} predicted"], count[f"{unit} measured"]
         found.append(Measured(what=told, value=value, unit=unit, against="predicted from less", peer=peer))
     text = [

@@ -31,7 +31,7 @@ from calibration.study.shard_sampling import Shards, design_frames
 from calibration.study.shards import count_shards, shard_facts
 from grader.verdict_files import _arrow_schema
 from grader.verdict_sides import shard_names, verdict_shards
-from labels.designs import read_design, write_design_parts
+from labels.designs import read_draws, write_design_parts
 from labels.labelset import LabelSet
 from labels.reservoir import sample_shards
 
@@ -102,12 +102,14 @@ def sample(folder: Path, labels: int) -> dict[str, float]:
 
 def rates(folder: Path, _: int) -> dict[str, float]:
     """Rates of every harm in every group from labels, design and shards; and of 100 times the pool, from counts."""
-    design = read_design(folder / "design.parquet")
+    start = time.perf_counter()
+    design = read_draws(folder / "design.parquet")
+    read = time.perf_counter() - start
     drawn = design[design["drawn"]]
     said = np.random.default_rng(1).random(len(drawn)) < 0.05
     known = zip(drawn["transcript_id"], drawn["harm"], said, strict=True)
     labels = LabelSet.from_rows([(id_, harm, "rater", float(y)) for id_, harm, y in known])
-    read = time.perf_counter()
+    start = time.perf_counter()
     shards = verdict_shards(folder / "pool", shard_facts(SETTINGS))
     counted = count_shards(shards, labels, SETTINGS, design=design)
     middle = time.perf_counter()
@@ -121,7 +123,7 @@ def rates(folder: Path, _: int) -> dict[str, float]:
     again = time.perf_counter()
     n = sum(1 for _ in rate_findings(many, grader, SETTINGS))
     each = (time.perf_counter() - again) / n
-    return {"count": middle - read, "estimate": end - middle, "rates": len(found), "each": each}
+    return {"read": read, "count": middle - start, "estimate": end - middle, "rates": len(found), "each": each}
 
 
 def by_pandas(folder: Path, _: int) -> dict[str, float]:
@@ -144,9 +146,15 @@ def took(rows: int, shards: int) -> dict[str, float]:
         kept = (folder / "design.parquet").stat().st_size / (rows / len(GRADERS))
         counting, found = module("scale", "--step", "rates", "--folder", folder)
         peer, plain = module("scale", "--step", "pandas", "--folder", folder)
-    told = {"rows": rows, "labels": labels, "design bytes": kept, "MB": counting.megabytes}
+    told = {
+        "rows": rows,
+        "labels": labels,
+        "design bytes": kept,
+        "MB": counting.megabytes,
+        "processor": counting.processor,
+    }
     beside = {"MB drawing": drawing.megabytes, "pandas": plain["seconds"], "MB pandas": peer.megabytes}
-    return {**told, **beside, **draw, **found, "seconds": found["count"] + found["estimate"]}
+    return {**told, **beside, **draw, **found, "seconds": found["read"] + found["count"] + found["estimate"]}
 
 
 def measured(rows: int = ROWS, shards: int = SHARDS) -> Found:
@@ -156,11 +164,12 @@ def measured(rows: int = ROWS, shards: int = SHARDS) -> Found:
     versus = "pandas, means without labels"
     return Found(
         rows=[
-            Measured(what=f"{size} to rates of {made}", value=t["seconds"], unit="s", limit=SECONDS),
+            Measured(what=f"{size} and their design to rates of {made}", value=t["seconds"], unit="s", limit=SECONDS),
             Measured(what=f"the same, {size}", value=t["seconds"], unit="s", against=versus, peer=t["pandas"]),
             Measured(what=f"peak memory, {size}", value=t["MB"], unit="MB", limit=MEGABYTES),
             Measured(what=f"the same memory, {size}", value=t["MB"], unit="MB", against=versus, peer=t["MB pandas"]),
             Measured(what=f"counting alone, {size}", value=t["count"], unit="s"),
+            Measured(what=f"processor time of the whole process, {size}", value=t["processor"], unit="s"),
             Measured(what="one rate from counts, pool 1,000 times as large", value=1_000 * t["each"], unit="ms"),
             Measured(what=f"draw {t['labels']:,} transcripts, one pass of {size}", value=t["draw"], unit="s"),
             Measured(what=f"their design over all candidates, {size}", value=t["design"], unit="s"),

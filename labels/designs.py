@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +173,40 @@ def read_rounds(path: Path | str) -> pd.DataFrame:
         frame = read_parquet_frame(path) if is_parquet else _read_csv(path)
     except (ValueError, OSError) as error:
         raise InputError(f"cannot be read as a design frame: {str(error).splitlines()[0]}", file=path) from None
+    checked = _checked(frame, path)
+    return checked.assign(transcript_id=checked["transcript_id"].astype(str))
+
+
+def read_draws(path: Path | str) -> pd.DataFrame:
+    """Read what counts of a large pool need of its design frame, in a third of the memory.
+
+    Returns
+    -------
+    DataFrame
+        Of Parquet that holds one round: ``transcript_id, harm, grader, grader_version`` (those that there are) as
+        categories, ``inclusion_probability, drawn``. Else what `read_design` returns.
+
+    Raises
+    ------
+    InputError
+        As `read_design`.
+    """
+    path = Path(path)
+    if path.suffix == ".parquet" and path.is_file():
+        import pyarrow.parquet as pq
+
+        with suppress(ValueError, OSError):
+            names = set(pq.read_schema(path).names)
+            texts = [c for c in ("transcript_id", "harm", "grader", "grader_version") if c in names]
+            columns = [*texts, *(c for c in ("inclusion_probability", "drawn") if c in names)]
+            frame = _checked(pd.read_parquet(path, columns=columns, read_dictionary=texts), path)
+            if not frame.duplicated([c for c in ("transcript_id", "harm") if c in names]).any():
+                return frame
+    return read_design(path)
+
+
+def _checked(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The frame with probabilities as numbers and draws as booleans; refused where they are not."""
     missing = [c for c in ("transcript_id", "inclusion_probability", "drawn") if c not in frame]
     if missing:
         raise InputError(f"a design frame needs {', '.join(DESIGN_COLUMNS)}; no {missing[0]!r}", file=path)
@@ -180,8 +215,10 @@ def read_rounds(path: Path | str) -> pd.DataFrame:
         row = int((~((pi >= 0) & (pi <= 1))).to_numpy().argmax())
         reason = f"inclusion_probability must fulfil 0 <= p <= 1, got {frame['inclusion_probability'].iloc[row]!r}"
         raise InputError(reason, file=path, record=f"transcript {frame['transcript_id'].iloc[row]!r}")
-    drawn = frame["drawn"].astype(str).str.lower().isin(["true", "1", "1.0", "yes"])
-    return frame.assign(transcript_id=frame["transcript_id"].astype(str), inclusion_probability=pi, drawn=drawn)
+    drawn = frame["drawn"]
+    if drawn.dtype != bool:
+        drawn = drawn.astype(str).str.lower().isin(["true", "1", "1.0", "yes"])
+    return frame.assign(inclusion_probability=pi, drawn=drawn)
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

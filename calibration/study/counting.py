@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from calibration.findings import GraderFacts
+from calibration.study.drawn import Drawn
 from calibration.study.joining import (
     BY_VERDICT,
     Design,
@@ -72,7 +73,7 @@ class Counting:
     """
 
     def __init__(self, settings: StudySettings, consensus: pd.DataFrame, design: Design) -> None:
-        self.settings, self.consensus, self.design = settings, consensus, _Drawn.of(design)
+        self.settings, self.consensus, self.design = settings, consensus, Drawn(design)
         self.keys = (*settings.by, settings.cluster) if settings.target == "new-scenarios" else settings.by
         self.splitting = sorted({key for key in (*settings.by, *settings.where) if key.startswith(BY_VERDICT)})
         self.waiting: dict[str, list[HarmTable]] = {_UNNAMED: []}
@@ -99,8 +100,9 @@ class Counting:
         facts = self._facts(pool_facts(shard, None), scores)
         own = _renamed(self.consensus, ids.get_indexer(pd.Index(self.labelled_ids)), facts.index)
         self.unseen -= set(ids[own.pop("place")])
+        drawn = self.design.among(ids)
         for harm in self._harms():
-            table = self._table(harm, facts, scores, own, self.design.of_shard(harm, ids, facts.index))
+            table = self._table(harm, facts, scores, own, drawn.of(harm, facts.index))
             if table.facts.empty:
                 continue
             waiting = self.waiting.setdefault(harm, list(self.waiting[_UNNAMED]))
@@ -195,44 +197,6 @@ class Counting:
         if not found and labels is not None:
             raise InputError(f"no harm in common: verdicts on {sorted(spoken)}, labels on {list(labels.harms)}")
         return found
-
-
-class _Drawn:
-    """A design frame by harm, to be looked up shard by shard."""
-
-    def __init__(self, frames: Mapping[str | None, pd.DataFrame], *, uniform: bool = False) -> None:
-        self.frames, self.uniform = frames, uniform
-
-    @classmethod
-    def of(cls, design: Design) -> _Drawn:
-        if not isinstance(design, pd.DataFrame):
-            return cls({}, uniform=design == "uniform")
-        columns = ["transcript_id", "inclusion_probability", "drawn"]
-        parts: dict[str | None, pd.DataFrame] = {}
-        if "harm" not in design:
-            parts[None] = design[columns]
-        else:
-            parts = {str(harm): own[columns] for harm, own in design.groupby("harm", observed=True)}
-            parts[_UNNAMED] = design[columns].iloc[:0]
-        found: dict[str | None, pd.DataFrame] = {}
-        last: pd.Index | None = None
-        for harm, part in parts.items():
-            frame = part.drop_duplicates("transcript_id").set_index("transcript_id")
-            # One drawn set serves all harms: one index, hashed once.
-            if last is not None and frame.index.equals(last):
-                frame.index = last
-            last = frame.index
-            found[harm] = frame
-        return cls(found)
-
-    def of_shard(self, harm: str, ids: pd.Index, index: pd.Index) -> pd.DataFrame | None:
-        """The design of one harm for the transcripts of a shard, under the names they have in `index`."""
-        frame = self.frames.get(None, self.frames.get(harm, self.frames.get(_UNNAMED)))
-        if frame is None:
-            return None
-        place = frame.index.get_indexer(ids)
-        known = place >= 0
-        return frame.take(place[known]).assign(transcript_id=index[known]).reset_index(drop=True)
 
 
 def _pairs(scores: pd.DataFrame, column: str) -> set[tuple[str, str]]:

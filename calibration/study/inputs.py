@@ -26,7 +26,7 @@ from grader.storage import is_remote
 from grader.transcript import Transcript
 from grader.verdict_files import read_verdicts
 from grader.verdict_sides import holds_shards, verdict_shards
-from labels.designs import read_design
+from labels.designs import read_design, read_draws
 from labels.labelset import LabelSet
 from labels.tables import read_labels
 
@@ -127,6 +127,12 @@ class Sources:
             return None
         return "uniform" if str(self.design) == UNIFORM else read_design(self.design)
 
+    def read_draws(self) -> Design:
+        """As `read_design`, of a large pool only what counts need."""
+        return (
+            read_draws(self.design) if self.design is not None and str(self.design) != UNIFORM else self.read_design()
+        )
+
     def hashes(self) -> dict[str, str]:
         """SHA-256 of the files of verdicts, labels, design and metadata."""
         files = {"labels": self.labels, "metadata": self.metadata}
@@ -169,7 +175,7 @@ def study_of(
     pool = sources.read_pool(track)
     told = provenance(settings, seed=seed, command=command, inputs=sources.hashes(), design=_declared(sources))
     if verdicts is None:
-        return _counted(sources.verdicts, labels, settings, sources.read_design(), told, track)
+        return _counted(sources.verdicts, labels, settings, sources.read_draws(), told, track)
     check_labels(labels, verdicts if pool is None else pool, sources.labels)
     return study(
         verdicts,
