@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labels.designs import DESIGN_COLUMNS, draw_sample, read_design, write_design_parts
+from grader.errors import InputError
+from labels.designs import DESIGN_COLUMNS, draw_sample, read_design, read_draws, write_design, write_design_parts
 from labels.reservoir import Reservoir, sample_shards
 
 KEY = "0123456789abcdef"
@@ -157,3 +158,29 @@ def test_a_design_written_in_parts_is_read_whole(tmp_path):
     write_design_parts((sample.rows(shard, harms) for shard in shards), tmp_path / "design.parquet")
     found = read_design(tmp_path / "design.parquet")
     pd.testing.assert_frame_equal(found[list(DESIGN_COLUMNS)], frame_of(shards, sample, harms), check_dtype=False)
+
+
+@pytest.mark.parametrize("name", ["design.parquet", "design.csv"])
+def test_draws_are_those_of_the_design(tmp_path, name):
+    frame = draw_sample(candidates(), 12, design="flagged-25", rng=np.random.default_rng(3), harms=["a", "b"])
+    write_design(frame.assign(grader="judge", grader_version="1"), tmp_path / name)
+    narrow, whole = read_draws(tmp_path / name), read_design(tmp_path / name)
+    for column in ("transcript_id", "harm", "inclusion_probability", "drawn", "grader", "grader_version"):
+        assert narrow[column].astype(object).astype(str).tolist() == whole[column].astype(str).tolist(), column
+
+
+def test_draws_of_several_rounds_are_joined(tmp_path):
+    first = draw_sample(candidates(), 12, rng=np.random.default_rng(3), harms=["a"])
+    second = draw_sample(candidates(), 12, round=2, rng=np.random.default_rng(4), harms=["a"], earlier=first)
+    write_design(pd.concat([first, second]), tmp_path / "design.parquet")
+    pd.testing.assert_frame_equal(read_draws(tmp_path / "design.parquet"), read_design(tmp_path / "design.parquet"))
+
+
+def test_draws_that_cannot_be_are_refused(tmp_path):
+    frame = draw_sample(candidates(), 12, rng=np.random.default_rng(3), harms=["a"])
+    write_design(frame.assign(inclusion_probability=1.5), tmp_path / "design.parquet")
+    with pytest.raises(InputError, match="0 <= p <= 1"):
+        read_draws(tmp_path / "design.parquet")
+    (tmp_path / "design.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_draws(tmp_path / "design.parquet")
