@@ -69,6 +69,6 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` (UTF-8), whole or not at all."""
+    """Write `text` to `path` (UTF-8; halves of characters become question marks), whole or not at all."""
     with written_whole(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors="replace")

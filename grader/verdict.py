@@ -101,8 +101,24 @@ class Verdict:
             raise ValueError(f"stage must be one of {STAGES}, got {self.stage!r}.")
 
     def to_dict(self) -> dict[str, Any]:
-        """The verdict as JSON-able data."""
-        return asdict(self) | {"usage": dict(self.usage), "evidence": [asdict(e) for e in self.evidence]}
+        """The verdict as JSON-able data.
+
+        A model may answer with half of a character, which no file can hold: a question mark stands for it.
+        """
+        said = asdict(self) | {"usage": dict(self.usage), "evidence": [asdict(e) for e in self.evidence]}
+        whole: dict[str, Any] = _whole_characters(said)
+        return whole
+
+
+def _whole_characters(value: Any) -> Any:
+    match value:
+        case str():
+            return value if value.isascii() else value.encode("utf-8", "replace").decode()
+        case Mapping():
+            return {_whole_characters(name): _whole_characters(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_whole_characters(each) for each in value]
+    return value
 
 
 def without_failed_run(verdict: Verdict, failure: object) -> Verdict:

@@ -21,6 +21,7 @@ from label_studio_fake import TOKEN, fake_label_studio
 from messages_faults import FAULTS, ApiError
 from messages_server import MessagesServer
 
+from grader import read_verdicts
 from grader.errors import InputError
 from grader.harness.service_client import service_rows
 from grader.judge import LLMJudge
@@ -30,6 +31,7 @@ from grader.judge.sdk import close_with, make_client
 from grader.judge.setup import JudgeSetup, open_judge
 from grader.rubrics import Rubric, load_rubrics
 from grader.store import Store
+from grader.verdict_files import VerdictWriter
 from labels.label_studio.connect import connect, find_or_make_project, find_project
 
 KEY = "sk-canary-0123456789abcdef"
@@ -284,6 +286,23 @@ def test_a_lying_endpoint_gets_outcomes_and_no_trace_of_a_crash(rubrics: dict[st
     assert all((v.present is None) == (v.outcome != "scored") for v in verdicts)
     assert not any(v.present is False for v in verdicts)
     assert len({v.outcome for v in verdicts}) >= 2
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
+def test_half_a_character_in_a_reply_costs_nobody_a_verdict(
+    rubrics: dict[str, Rubric], tmp_path: Path, suffix: str
+) -> None:
+    """No file can hold it; a hostile transcript can make a model write it."""
+
+    def half(params: dict[str, Any]) -> str:
+        said = answer(params, reasoning="half \ud800 of it", evidence=[{"message": 4, "quote": "\udfff"}])
+        return json.dumps(said if "Task 1" in json.dumps(params) else answer(params))
+
+    with MessagesServer(half) as server, VerdictWriter(tmp_path / f"v.{suffix}") as writer:
+        for verdict in judge_at(server.base_url, rubrics).grade(transcript(i) for i in range(3)):
+            writer.write(verdict.to_dict())
+    found = read_verdicts(tmp_path / f"v.{suffix}").set_index("transcript_id")
+    assert found["present"].tolist() == [True] * 3 and found.loc["t1", "explanation"].startswith("half ? of it")
 
 
 def test_an_endpoint_that_sends_the_key_back(
