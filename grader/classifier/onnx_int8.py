@@ -101,7 +101,9 @@ class OnnxEncoder:
 
 
 def _n_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    given = os.environ.get("OMP_NUM_THREADS", "")  # a worker of a cluster has others beside it
+    return min(cores, max(1, int(given))) if given.isdecimal() else cores
 
 
 # Padded tokens per batch; measured on one thread, a batch that stays in the cache is a tenth faster than one of 2,048.

@@ -82,7 +82,9 @@ def run_on_ray(
             makers: list[Callable[[], Any]] = [partial(GradeShard, partial(open_graders, part), reading)]
             if index == len(parts) - 1:
                 makers.append(write)
-            data = data.map(_Stages, fn_constructor_args=(makers, index, tries), **_pool(ray, part, cluster))
+            data = data.map(
+                _Stages, fn_constructor_args=(makers, index, tries), **_pool(ray, part, cluster, len(works))
+            )
         lost = {work.shard.output: work for work in works}
         for row in data.iter_rows():
             _tell_paid(ray, limits, watch)
@@ -143,7 +145,7 @@ def _parts(setup: GraderSetup) -> list[GraderSetup]:
     return [alone] if setup.judge is None and setup.gate == "none" else [alone, without]
 
 
-def _pool(ray: Any, part: GraderSetup, cluster: Cluster) -> dict[str, Any]:
+def _pool(ray: Any, part: GraderSetup, cluster: Cluster, n_works: int) -> dict[str, Any]:
     """How many workers a part has, and what each of them needs."""
     resources = ray.cluster_resources()
     most = cluster.workers or max(1, int(resources.get("CPU", 1)))
@@ -152,7 +154,9 @@ def _pool(ray: Any, part: GraderSetup, cluster: Cluster) -> dict[str, Any]:
         gpus = cluster.gpus if cluster.gpus is not None else min(1.0, resources.get("GPU", 0.0))
         needs = {"num_gpus": gpus} if gpus else {"num_cpus": 1}
     # One shard at a time: another would wait at a worker that is lost.
-    pool = ray.data.ActorPoolStrategy(min_size=1, max_size=most, max_tasks_in_flight_per_actor=1)
+    pool = ray.data.ActorPoolStrategy(
+        min_size=1, initial_size=min(most, n_works), max_size=most, max_tasks_in_flight_per_actor=1
+    )
     return {"compute": pool, **needs}
 
 
