@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -130,7 +130,7 @@ def grade_shards(
         works = list(_to_do(shards, folder, wanted, run, track))
         _tell(run, works, folder, part)
         write = partial(WriteShard, folder, wanted.graders, wanted.settings)
-        done: Iterator[Work]
+        done: Generator[Work]
         if cluster is None:
             done = run_here(works, [GradeShard(lambda: graders, reading), write()])
         else:
@@ -140,11 +140,12 @@ def grade_shards(
         try:
             _collect(track(done, "grading shards", len(works)), run)
         finally:
+            done.close()
             _tell(run, works, folder, part)
     return run
 
 
-def run_here(works: Iterable[Work], stages: Sequence[Stage]) -> Iterator[Work]:
+def run_here(works: Iterable[Work], stages: Sequence[Stage]) -> Generator[Work]:
     """Put one shard after another through all stages, in this process."""
     for work in works:
         done = work

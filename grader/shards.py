@@ -166,6 +166,8 @@ def plan_shards(inputs: Sequence[str], *, part: tuple[int, int] = (1, 1)) -> lis
             raise InputError("shards are files: save standard input to one first")
         for file in iter_files((named,)):
             output = _below(str(file), _root(named)) + SUFFIX
+            if ".." in PurePosixPath(output).parts:
+                raise InputError("a name with '..' would lead out of the folder of verdicts", file=str(file))
             if found.setdefault(output, str(file)) != str(file):
                 reason = f"has the name of {found[output]}: name a folder above both"
                 raise InputError(reason, file=str(file))

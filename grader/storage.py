@@ -95,7 +95,9 @@ def fetched(name: str) -> Iterator[Path]:
         return
     system, path = _system(name)
     with tempfile.TemporaryDirectory(prefix="harmrate-") as folder:
-        copy = Path(folder, *PurePosixPath(path).parts[-4:])
+        # An object can be called anything: no part of its name leads out of the folder.
+        parts = [part for part in PurePosixPath(path).parts[-4:] if part not in ("/", "..")]
+        copy = Path(folder, *parts)
         copy.parent.mkdir(parents=True, exist_ok=True)
         with _told(name):
             system.get_file(path, str(copy))

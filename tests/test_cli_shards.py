@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from cli import app
 from grader import read_verdicts
+from grader.errors import InputError
 from grader.shards import join_manifests, plan_shards, read_manifest
 
 
@@ -183,6 +184,15 @@ def test_names_do_not_depend_on_how_files_are_named() -> None:
     assert plan_shards(["runs/a*"]) == whole[:2]
     assert plan_shards(["runs/a1.parquet"]) == whole[1:2]
     assert plan_shards(["runs"], part=(1, 2)) + plan_shards(["runs"], part=(2, 2)) == [whole[0], whole[2], whole[1]]
+
+
+def test_an_object_whose_name_leads_out_of_the_folder_is_refused() -> None:
+    bucket = fsspec.filesystem("memory")
+    bucket.store.clear()
+    bucket.pipe("/b/runs/../../a.jsonl", Path("runs/a0.jsonl").read_bytes())
+    with pytest.raises(InputError, match=r"would lead out of the folder"):
+        plan_shards(["memory://b/runs"])
+    bucket.store.clear()
 
 
 def test_shards_of_an_earlier_time_give_way_to_later_ones(server: MessagesServer) -> None:

@@ -12,7 +12,7 @@ import os
 import secrets
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -45,7 +45,7 @@ def run_on_ray(
     *,
     store: Path,
     watch: Watch | None = None,
-) -> Iterator[Work]:
+) -> Generator[Work]:
     """Yield finished work as it comes, in any order; work that was lost with its worker has a failure.
 
     Parameters
@@ -72,29 +72,35 @@ def run_on_ray(
     if setup.judge is not None and setup.judge.transport == "batch":
         raise InputError("--batch and --engine ray do not go together: a batch is sent from one place")
     join_stores(store)
+    lost = {work.shard.output: work for work in works}
     with connected(cluster) as ray, snapshot(store, "made" if _is_wide(ray) else "not needed") as seen:
         limits = None if setup.judge is None else _limits(ray, setup.judge)
-        tries = ray.remote(_Tries).options(num_cpus=0).remote()
         open_graders = partial(_open, store=store.resolve(), seen=seen, driver=socket.gethostname(), limits=limits)
-        parts = _parts(setup)
-        data = ray.data.from_items([{"work": work} for work in works], override_num_blocks=len(works))
-        for index, part in enumerate(parts):
-            makers: list[Callable[[], Any]] = [partial(GradeShard, partial(open_graders, part), reading)]
-            if index == len(parts) - 1:
-                makers.append(write)
-            data = data.map(
-                _Stages, fn_constructor_args=(makers, index, tries), **_pool(ray, part, cluster, len(works))
-            )
-        lost = {work.shard.output: work for work in works}
-        for row in data.iter_rows():
+        pools: list[tuple[GraderSetup, list[Callable[[], Any]]]] = [
+            (part, [partial(GradeShard, partial(open_graders, part), reading)]) for part in _parts(setup)
+        ]
+        pools[-1][1].append(write)
+        try:
+            for row in _dataset(ray, works, pools, cluster).iter_rows():
+                _tell_paid(ray, limits, watch)
+                lost.pop(row["work"].shard.output)
+                yield row["work"]
+        finally:
             _tell_paid(ray, limits, watch)
-            lost.pop(row["work"].shard.output)
-            yield row["work"]
-        _tell_paid(ray, limits, watch)
-    join_stores(store)
+            join_stores(store)
     for work in lost.values():
         failure = Failure(kind="shard", reason=f"{work.shard.input}: failed at its worker; see Ray's logs")
         yield replace(work, failure=failure)
+
+
+def _dataset(ray: Any, works: Sequence[Work], pools: Sequence[tuple[GraderSetup, Any]], cluster: Cluster) -> Any:
+    """The work, one shard a block, on its way through pools of workers; nothing is done before it is read."""
+    tries = ray.remote(_Tries).options(num_cpus=0).remote()
+    data = ray.data.from_items([{"work": work} for work in works], override_num_blocks=len(works))
+    for index, (part, makers) in enumerate(pools):
+        needs = _pool(ray, part, cluster, len(works))
+        data = data.map(_Stages, fn_constructor_args=(makers, index, tries), **needs)
+    return data
 
 
 class _Stages:

@@ -13,6 +13,7 @@ from judge_helpers import transcript
 
 from grader.errors import InputError
 from grader.readers import read_transcripts
+from grader.storage import fetched
 from grader.transcript_files import write_transcripts
 
 LINES = "".join(
@@ -91,3 +92,15 @@ def test_what_a_remote_file_lacks_is_told_by_its_own_name(bucket):
         list(read_transcripts("ftp://me:secret@host/a.jsonl"))
     with pytest.raises(InputError, match="no storage that fsspec knows"):
         list(read_transcripts("nowhere://b/a.jsonl"))
+
+
+def test_no_name_of_an_object_leads_out_of_the_folder_for_copies(tmp_path: Path, bucket, monkeypatch):
+    """Names of objects may hold what is a way up, or to the root, in a path of this machine."""
+    (tmp_path / "copies" / "deep" / "deeper").mkdir(parents=True)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "copies" / "deep" / "deeper"))
+    for key in ("b/a.jsonl", "b/../../../c.jsonl", "b/../../../../../../../../../d.jsonl"):
+        bucket.pipe(f"/{key}", LINES)
+        with fetched(f"memory://{key}") as copy:
+            assert copy.resolve().is_relative_to(tmp_path / "copies" / "deep" / "deeper")
+            assert copy.read_bytes() == LINES
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
