@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -133,7 +135,8 @@ def _grade_shards(
     from grader.engines.stages import Reading
     from grader.shard_grading import grade_shards
 
-    with spending(judge.prices) as ledger:
+    # Whatever a cluster prints of itself is no data.
+    with redirect_stdout(sys.stderr), spending(judge.prices) as ledger:
         done = grade_shards(
             logs.transcripts,
             out,
