@@ -45,6 +45,7 @@ class Limits:
         self.throttle = Throttle(most)
         self.budget = None if max_cost is None else Budget(prices, max_cost)
         self._leases: dict[int, _Lease] = {}
+        self._n_reserved = 0
         self._number = 0
         self._homes: dict[str, str] = {}
         self._gone: set[str] = set()
@@ -110,9 +111,11 @@ class Limits:
     async def _reserve(self, budget: Budget, params: Mapping[str, Any]) -> Reservation:
         while True:
             try:
-                return budget.reserve_all([params], wait="never")
+                reservation = budget.reserve_all([params], wait="never")
+                self._n_reserved += 1
+                return reservation
             except SpendLimitReached:
-                if not self._leases:  # nobody is left to give back what was not needed
+                if not self._n_reserved:  # nobody is left to give back what was not needed
                     raise
             async with self._changed:
                 await self._changed.wait()
@@ -120,6 +123,7 @@ class Limits:
     async def _end(self, lease: _Lease) -> None:
         if lease.money is not None:
             lease.money.__exit__()
+            self._n_reserved -= 1
         await lease.slot.__aexit__(None, None, None)
         async with self._changed:
             self._changed.notify_all()

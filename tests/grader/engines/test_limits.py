@@ -85,6 +85,24 @@ def test_all_workers_together_spend_no_more_than_they_may() -> None:
     assert LIMIT - 2 * at_most < spent <= LIMIT, "and what was set aside and not needed was given back"
 
 
+def test_money_set_aside_by_one_who_waits_for_a_slot_may_come_back_too() -> None:
+    async def ask() -> list[Any]:
+        one = load_prices().cost(MODEL, {"input_tokens": 0, "output_tokens": 1000})
+        assert one is not None
+        limits = Limits(1, load_prices(), max_cost=1.5 * one)
+        await limits.slow_down(0.05)  # nobody is sent anything for a while
+        both = [asyncio.create_task(limits.enter(holder, PARAMS)) for holder in ("a", "b")]
+        leases = []
+        for task in both:
+            lease = await asyncio.wait_for(task, 1)
+            leases.append(lease)
+            if isinstance(lease, int):
+                await limits.leave(lease, MODEL, {"input_tokens": 1, "output_tokens": 1})
+        return leases
+
+    assert all(isinstance(lease, int) for lease in asyncio.run(ask()))
+
+
 def test_requests_of_a_lost_worker_are_let_go_and_their_money_is_not() -> None:
     async def ask() -> float:
         limits = Limits(1, load_prices(), max_cost=1.0)
