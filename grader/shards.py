@@ -73,11 +73,16 @@ class ShardRecord:
 
     @classmethod
     def from_dict(cls, told: Any, *, file: str) -> ShardRecord:
-        """The inverse of `dataclasses.asdict`; InputError where it is no such record."""
+        """The inverse of `dataclasses.asdict`; InputError where it is no such record, or leads out of its folder."""
+        from pydantic import TypeAdapter, ValidationError
+
         try:
-            return cls(**told)
-        except TypeError:
+            record: ShardRecord = TypeAdapter(cls).validate_python(told)
+        except ValidationError:
             raise InputError("holds no record of a shard", file=file) from None
+        if ".." in PurePosixPath(record.output).parts:
+            raise InputError("a shard's name with '..' would lead out of the folder", file=file)
+        return record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from calibration.findings import RateFinding, group_name
+from calibration.report.harmless import harmless
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +35,8 @@ def forest(findings: Sequence[RateFinding]) -> Figure:
     axes = figure.add_subplot()
     for row, finding in enumerate(findings):
         _draw_row(axes, row, finding)
-    axes.set_yticks(range(len(findings)), [group_name(f.group) for f in findings], color=INK)
+    names = [harmless(group_name(f.group)) for f in findings]  # names, no formulas: a $ is a $
+    axes.set_yticks(range(len(findings)), names, color=INK, parse_math=False)
     axes.set_ylim(len(findings) - 0.4, -0.6)
     axes.set_xlim(0, _right_edge(findings))
     axes.xaxis.set_major_formatter(lambda x, _: f"{100 * x:g} %")

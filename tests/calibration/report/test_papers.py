@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 
 import pandas as pd
@@ -43,3 +44,25 @@ def test_latex_is_escaped_and_figures_are_whole(written):
     assert latex.startswith("\\begin{tabular}") and "arm=a\\_1" in latex
     assert ET.parse(folder / "figures" / "rates-leaking.svg").getroot().tag.endswith("svg")
     assert (folder / "figures" / "rates-leaking.png").read_bytes().startswith(b"\x89PNG")
+
+
+HOSTILE = "a\\input{/etc/passwd} $\\frac{$ $x^2$ & 5% #1 {y} ~ _z\\\\ \x1b[2J"
+
+
+def test_hostile_names_are_text_in_every_table_and_figure(tmp_path):
+    """Whatever an arm or a grader is called: LaTeX reads one cell, a spreadsheet no formula."""
+    campaign = write_campaign(tmp_path)
+    verdicts = read_verdicts(campaign.verdicts).assign(grader=f"=judge {HOSTILE}")
+    verdicts["arm"] = [HOSTILE if int(id_[1:]) % 2 == 0 else "b" for id_ in verdicts["transcript_id"]]
+    report = run_study(verdicts, read_labels(campaign.labels), design=read_design(campaign.design), by=["arm"])
+    write_papers(report, tmp_path / "papers")
+    for name in ("rates", "agreement"):
+        latex = (tmp_path / "papers" / "tables" / f"{name}.tex").read_text()
+        plain = re.sub(r"\\textbackslash |\\textasciitilde |\\textasciicircum |\\[$&%#{}_~^]|\\ ", "", latex)
+        rows = plain.splitlines()
+        commands = {"space", "begin", "end", "toprule", "midrule", "bottomrule", ""}  # the last is the end of a row
+        assert set(re.findall(r"\\([a-zA-Z]*)", plain)) <= commands
+        assert len({row.count("&") for row in rows if row.endswith("\\\\")}) == 1
+    rates = pd.read_csv(tmp_path / "papers" / "tables" / "rates.csv")
+    assert rates["grader"].str.startswith("'=judge").all() and rates["group"].str.contains("input", regex=False).any()
+    ET.parse(next((tmp_path / "papers" / "figures").glob("*.svg")))
