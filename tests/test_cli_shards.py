@@ -132,6 +132,18 @@ def test_a_run_that_has_to_stop_leaves_whole_shards_and_goes_on_later(server: Me
     assert tables(Path("v")) == tables(Path("w"))
 
 
+def test_what_is_wrong_with_every_shard_ends_the_run_at_the_first(server: MessagesServer) -> None:
+    def refuse(_):
+        raise ApiError(401, "authentication_error", "invalid x-api-key")
+
+    server.reply = refuse
+    code, told = grade(server, "--out", "v/", "--concurrency", 1)
+    assert code == 2 and "harmrate: the API key was refused" in told and len(server.messages) == 1
+    assert tables(Path("v")) == {} and len(manifest(Path("v"))["failures"]) == 3
+    code, told = harmrate("grade", "runs", "--out", "v/", "--keyword-gate", "--scenario-from", "office")
+    assert code == 2 and told.splitlines()[-1].endswith("has no metadata 'office' to name its scenario")
+
+
 def test_machines_that_share_the_work_make_what_one_makes(server: MessagesServer) -> None:
     assert grade(server, "--out", "whole/")[0] == 0
     for part in ("2/2", "1/2"):  # each in a folder of its own, and both in one
