@@ -36,7 +36,7 @@ FRONT = ("calibration", {"study", "report"})
 
 # Slow to import, or an extra that need not be installed.
 HEAVY = frozenset(
-    "torch sentence_transformers anthropic label_studio_sdk transformers onnxruntime xllamacpp ray".split()
+    "torch sentence_transformers anthropic label_studio_sdk transformers onnxruntime xllamacpp ray fsspec".split()
 )
 
 # Modules that may spell a harm's name outside docstrings, each with its reason. None has to.
