@@ -133,10 +133,10 @@ STEPS = {"judge": by_judge, "classifier": by_classifier}
 
 
 def statistics(rows: int) -> dict[str, float]:
-    """Processor time and peak MB of rates: predicted for `rows` verdicts from a tenth and three tenths; measured."""
+    """Processor time of counting, peak MB of rates: predicted from a tenth and three tenths of `rows`, and measured."""
     sizes = [rows // 10, 3 * rows // 10, rows]
     found = [scale.took(size, max(4, size * scale.SHARDS // rows)) for size in sizes]
-    seconds, megabytes = ([one[name] for one in found] for name in ("processor", "MB"))
+    seconds, megabytes = ([one[name] for one in found] for name in ("used", "MB"))
     told: dict[str, float] = {}
     for name, values in (("s", seconds), ("MB", megabytes)):
         slope, start = np.polyfit(sizes[:2], values[:2], 1)
