@@ -171,6 +171,8 @@ def plan_shards(inputs: Sequence[str], *, part: tuple[int, int] = (1, 1)) -> lis
             raise InputError("shards are files: save standard input to one first")
         for file in iter_files((named,)):
             output = _below(str(file), _root(named)) + SUFFIX
+            if not _is_text(output):
+                raise InputError("its name is not UTF-8, which a manifest cannot hold: rename it", file=repr(str(file)))
             if ".." in PurePosixPath(output).parts:
                 raise InputError("a name with '..' would lead out of the folder of verdicts", file=str(file))
             if found.setdefault(output, str(file)) != str(file):
@@ -178,6 +180,14 @@ def plan_shards(inputs: Sequence[str], *, part: tuple[int, int] = (1, 1)) -> lis
                 raise InputError(reason, file=str(file))
     k, n = part
     return [Shard(input=found[output], output=output) for output in sorted(found)[k - 1 :: n]]
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _root(named: str) -> str:

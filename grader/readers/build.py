@@ -65,7 +65,7 @@ def build_transcript(id_: str, messages: Iterable[Message], metadata: Mapping[st
     failure = provider_error(parts)
     if failure is not None:
         facts.setdefault("provider_error", failure)
-    return Transcript(id=_clean_text(id_), messages=parts, metadata=facts | {"source": source})
+    return Transcript(id=_clean_text(id_), messages=parts, metadata=facts | {"source": _clean_text(source)})
 
 
 def record_id(record: Mapping[str, Any], default: str) -> str:
