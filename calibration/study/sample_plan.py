@@ -13,9 +13,6 @@ from grader.errors import InputError
 from labels.campaign import assign_raters, pilot_rates
 from labels.labelset import LabelSet
 
-# Of a pool in shards: a table of this size is no CSV.
-SHARD_DESIGN = "design.parquet"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplePlan:

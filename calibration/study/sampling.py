@@ -9,7 +9,7 @@ import pandas as pd
 
 from calibration.study.inputs import Sources
 from calibration.study.likeness import unlikeness
-from calibration.study.sample_plan import SHARD_DESIGN, Sampled, SamplePlan, assigned, expected_rates, first_judge
+from calibration.study.sample_plan import Sampled, SamplePlan, assigned, expected_rates, first_judge
 from calibration.study.shard_sampling import sample_from_shards
 from grader.errors import InputError
 from grader.files import write_text
@@ -21,7 +21,7 @@ from grader.verdict_files import read_table, read_verdicts
 from grader.verdict_sides import holds_shards
 from labels.designs import draw_sample, read_design, read_rounds, write_design
 from labels.label_studio import label_config, write_tasks
-from labels.label_studio.folder import CONFIG, DESIGN, TASKS
+from labels.label_studio.folder import CONFIG, DESIGN, SHARD_DESIGN, TASKS
 
 
 def sample_for_labelling(sources: Sources, plan: SamplePlan, folder: Path, *, track: Track = untracked) -> Sampled:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from calibration.study.inputs import Sources
-from calibration.study.sample_plan import SHARD_DESIGN, SamplePlan, assigned, expected_rates, first_judge
+from calibration.study.sample_plan import SamplePlan, assigned, expected_rates, first_judge
 from grader.errors import InputError
 from grader.files import write_text
 from grader.progress import Track, untracked
@@ -18,7 +18,7 @@ from grader.scores import grader_scores
 from grader.verdict_sides import shard_names, verdict_shards
 from labels.designs import read_design, read_rounds, write_design_parts
 from labels.label_studio import label_config, write_tasks
-from labels.label_studio.folder import CONFIG, TASKS
+from labels.label_studio.folder import CONFIG, SHARD_DESIGN, TASKS
 from labels.reservoir import ShardSample, sample_shards
 
 

@@ -23,6 +23,8 @@ from labels.label_studio.shaping import prelabelled, redacted
 from labels.tables import read_labels
 
 TASKS, DESIGN, CONFIG, LABELS = "tasks.json", "design.csv", "label_config.xml", "labels.parquet"
+# Of a pool in shards: a table of this size is no CSV.
+SHARD_DESIGN = "design.parquet"
 
 
 def push_campaign(
@@ -128,8 +130,8 @@ def pull_campaign(
     InputError
         No project is known; as `pull_labels`.
     """
-    design = folder / DESIGN
-    pool = set(read_rounds(design)["transcript_id"]) if design.is_file() else None
+    designs = [folder / name for name in (DESIGN, SHARD_DESIGN) if (folder / name).is_file()]
+    pool = {id_ for design in designs for id_ in read_rounds(design)["transcript_id"].unique()} if designs else None
     return pull_labels(
         studio,
         _project_of(studio, folder, project),
