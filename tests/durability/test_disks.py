@@ -155,6 +155,7 @@ def test_commands_say_so_in_one_line(disk: Disk, tmp_path: Path, monkeypatch: py
         assert len(server.messages) == 0 < asked
 
 
+@pytest.mark.slow
 def test_a_full_standard_output(tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full on this system")

@@ -173,6 +173,7 @@ def test_judging(campaign: Campaign, tmp_path: Path, echo: ThreadingHTTPServer) 
     assert "[secret]" in (tmp_path / "v.csv").read_text()  # it was sent back, and taken out
 
 
+@pytest.mark.slow
 def test_labels_and_report(campaign: Campaign, tmp_path: Path, echo: ThreadingHTTPServer) -> None:
     told = Told()
     fake: Fake
