@@ -18,8 +18,8 @@ Rows = npt.NDArray[np.intp]
 # Whose words: everybody's, the agent's own, or the agent's last message, which is what all before led to.
 Part = Literal["all", "agent", "last"]
 
-# Vectors remembered between chunks, for what transcripts share (about 60 MB at 384 dimensions).
-_REMEMBERED = 32_768
+# Vectors remembered between chunks, for what transcripts share (about 30 MB at 384 dimensions).
+_REMEMBERED = 16_384
 # Vectors handed to the store at once: what a crash costs at most.
 _KEPT_TOGETHER = 2_048
 # Transcripts embedded together while grading: enough to fill batches, and flat memory, also where they are long.
