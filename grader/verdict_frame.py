@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from pydantic_core import from_json
 
+from grader.readers.records import is_too_deep
 from grader.transcript import FACTS
 from grader.verdict import Verdict
 
@@ -99,7 +100,7 @@ def _parsed(value: Any, empty: Callable[[], Any]) -> Any:
             return empty()
         try:
             value = _loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return empty()
     return value if isinstance(value, type(empty())) else empty()
 
@@ -109,4 +110,5 @@ def _loads(text: str) -> Any:
     try:
         return from_json(text)
     except ValueError:
-        return json.loads(text)
+        value = json.loads(text)
+        return None if is_too_deep(value) else value

@@ -12,10 +12,11 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import zstandard
 
-from grader import read_transcripts, read_verdicts
+from grader import read_transcripts, read_verdicts, write_verdicts
 from grader.classifier.artifact import read_artifact
 from grader.errors import InputError
 from grader.judge.anchors import read_anchors
@@ -104,6 +105,23 @@ def _file(read: Callable[[Path], object], suffix: str) -> Callable[[Path], None]
 def test_no_entrance_is_bottomless(tmp_path: Path, read: Callable[[Path], None]) -> None:
     with pytest.raises(InputError):
         read(tmp_path / "deep")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("depth", [250, 980, 990, 100_000])
+def test_nor_are_cells_of_a_table_of_verdicts(tmp_path: Path, depth: int, suffix: str) -> None:
+    """What a cell holds beside the verdict is not worth the verdict."""
+    cell = nested(depth, "list")
+    cells = {"evidence": cell, "usage": cell}
+    table = pd.DataFrame({"transcript_id": ["a"], "harm": "h", "grader": "g", "present": True} | cells)
+    path = tmp_path / f"v.{suffix}"
+    if suffix == "jsonl":
+        table.to_json(path, orient="records", lines=True)
+    else:
+        getattr(table, f"to_{suffix}")(path, index=False)
+    found = read_verdicts(path)
+    assert found["present"].tolist() == [True] and found["evidence"].tolist() == [[]]
+    write_verdicts(found, tmp_path / "again.csv")
 
 
 def test_a_record_beyond_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
