@@ -121,8 +121,7 @@ class Store:
         *values, told = rows[0]
         if checksum(*values) != told:
             raise self._damaged(f"reply {key} is not what was put")
-        found: dict[str, Any] = json.loads(values[1])
-        return found
+        return self._parsed(key, values[1])
 
     def put_reply(self, key: str, reply: Mapping[str, Any], **meta: Any) -> None:
         """Keep `reply` under `key`, unless there is one already.
@@ -188,7 +187,7 @@ class Store:
             for row in rows:
                 entry = dict(zip(columns, row, strict=True))
                 if with_reply:
-                    entry["reply"] = json.loads(entry["reply"])
+                    entry["reply"] = self._parsed(entry["key"], entry["reply"])
                 yield entry
             last = (rows[-1][1], rows[-1][0])
 
@@ -247,6 +246,13 @@ class Store:
                 return self._db.execute(query, values).fetchall()
             except sqlite3.DatabaseError as error:
                 raise self._damaged(str(error)) from None
+
+    def _parsed(self, key: str, text: str) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads(text)
+        except (ValueError, RecursionError) as error:  # somebody else's store: its checksum may be right
+            raise self._damaged(f"reply {key} is no JSON: {error}") from None
+        return found
 
     def _damaged(self, reason: str) -> InputError:
         told = f"is damaged ({reason}); see `harmrate store verify --store {self.path}`"

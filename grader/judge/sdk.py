@@ -16,6 +16,7 @@ from grader.errors import InputError
 from grader.hiding import hidden, refuse_credentials, secrets_of
 from grader.judge.client import JudgeClient, Reply, Request, RunStopped, SendError, SpendLimitReached
 from grader.judge.courier import _in_loop
+from grader.readers.records import is_too_deep
 
 if TYPE_CHECKING:
     import anthropic
@@ -45,7 +46,7 @@ class SdkClient:
     def send(self, request: Request) -> Reply:
         """Answer one request (sync clients)."""
         raw = _guarded(lambda: self._create(**request.params))
-        return _reply(raw, _guarded(raw.json))
+        return _guarded(lambda: _reply(raw, raw.json()))  # type: ignore[no-any-return]
 
     async def asend(self, request: Request) -> Reply:
         """Answer one request (async clients)."""
@@ -131,10 +132,9 @@ def close_with(owner: object, client: Any) -> None:
 
 
 def _reply(raw: Any, message: Any) -> Reply:
-    message = hidden(message, secrets_of(raw.http_request.headers))
-    if not isinstance(message, dict) or "content" not in message:
+    if not isinstance(message, dict) or "content" not in message or is_too_deep(message):
         raise SendError("the answer is not a message", request_id=_request_id(raw.headers), retry="later")
-    return Reply(message=message, request_id=_request_id(raw.headers))
+    return Reply(message=hidden(message, secrets_of(raw.http_request.headers)), request_id=_request_id(raw.headers))
 
 
 def _request_id(headers: Mapping[str, str]) -> str | None:
@@ -183,7 +183,7 @@ def _translate(error: Exception) -> NoReturn:
             raise InputError("no API key for the judge: set ANTHROPIC_API_KEY") from None
         case _ if _is_about_credentials(error):
             raise InputError(f"credentials of the judge's API cannot be used: {' '.join(str(error).split())}") from None
-        case ValueError():  # the body is not JSON
+        case ValueError() | RecursionError():  # the body is not JSON, or has no bottom
             raise SendError(f"the answer cannot be read: {error}", retry="later") from None
     raise error
 

@@ -22,6 +22,8 @@ from grader.errors import InputError
 from grader.judge.anchors import read_anchors
 from grader.judge.replay import ReplayClient
 from grader.readers import archive, compressed, records
+from grader.store import Store
+from grader.store_schema import COLUMNS, checksum
 from grader.transcript_files import write_transcripts
 from labels import read_labels
 
@@ -249,3 +251,16 @@ def test_links_out_of_a_folder_are_refused_and_others_read(tmp_path: Path) -> No
     assert [t.id for t in read_transcripts(runs)] == ["a"]
     (tmp_path / "alias").symlink_to(runs, target_is_directory=True)
     assert [t.id for t in read_transcripts(tmp_path / "alias")] == ["a"]
+
+
+@pytest.mark.parametrize("reply", [DEEP, "{", ""])
+def test_a_store_from_elsewhere_ends_in_one_line(tmp_path: Path, reply: str) -> None:
+    """Its checksums are right, its replies are not."""
+    row = ("k", reply, 1.0, *([None] * (len(COLUMNS["reply"]) - 3)))
+    with Store(tmp_path / "s.sqlite") as store:
+        store.put_rows("reply", [(*row, checksum(*row))])
+        with pytest.raises(InputError, match="is damaged"):
+            store.get_reply("k")
+        with pytest.raises(InputError, match="is damaged"):
+            store.export(tmp_path / "out.jsonl")
+    assert not (tmp_path / "out.jsonl").exists()

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import pytest
 from judge_helpers import answer, transcript
 from label_studio_fake import TOKEN, fake_label_studio
@@ -49,11 +50,12 @@ def rubrics() -> dict[str, Rubric]:
     return load_rubrics(None, ["leaking"])
 
 
-def judge_at(url: str, rubrics: dict[str, Rubric], **more: Any) -> LLMJudge:
-    client = make_client(url, timeout=5)
+def judge_at(url: str, rubrics: dict[str, Rubric], *, client: Any = None, **more: Any) -> LLMJudge:
+    client = client or make_client(url, timeout=5)
     settings: dict[str, Any] = {"retries": Retries(attempts=3, first_pause=0.01, longest_pause=0.02)}
     judge = LLMJudge(client, "claude-sonnet-5-5", rubrics=rubrics, **settings | more)
-    close_with(judge, client)
+    if isinstance(client, anthropic.AsyncAnthropic):
+        close_with(judge, client)
     return judge
 
 
@@ -286,6 +288,16 @@ def test_a_lying_endpoint_gets_outcomes_and_no_trace_of_a_crash(rubrics: dict[st
     assert all((v.present is None) == (v.outcome != "scored") for v in verdicts)
     assert not any(v.present is False for v in verdicts)
     assert len({v.outcome for v in verdicts}) >= 2
+
+
+@pytest.mark.parametrize("depth", [250, 900, 970, 990, 100_000])
+@pytest.mark.parametrize("kind", [anthropic.AsyncAnthropic, anthropic.Anthropic])
+def test_an_answer_without_a_bottom_is_an_outcome(rubrics: dict[str, Rubric], depth: int, kind: Any) -> None:
+    body = '{"type": "message", "content": %s}' % ("[" * depth + "]" * depth)
+    with Heard(reply=body.encode()).serving() as url:
+        judge = judge_at(url, rubrics, client=kind(base_url=url, api_key="test", max_retries=0))
+        (verdict,) = judge.grade([transcript()])
+    assert verdict.outcome in ("api_error", "unparseable") and verdict.present is None
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
