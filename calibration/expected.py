@@ -67,8 +67,7 @@ def assumed_pool(
         harmless = np.outer(harmless, [1 - specificity, specificity]).ravel()
     share = harmful + harmless
     p = np.clip(np.divide(harmful, share, out=np.zeros(len(share)), where=share > 0), 0, 1)
-    size = np.round(n_transcripts * share)
-    size[-1] = n_transcripts - size[:-1].sum()
+    size = whole_numbers(n_transcripts * share, np.full(len(share), np.inf))
     return AssumedPool(size=size, p=p, target=target, method=method, confidence_level=confidence_level)
 
 

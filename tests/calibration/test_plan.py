@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from benchmarks.designs import draw, make_pool
@@ -160,10 +160,12 @@ def test_cells_of_two_graders_by_enumeration():
     judge=st.tuples(st.floats(0, 1), st.floats(0, 1)),
     classifier=st.tuples(st.floats(0, 1), st.floats(0, 1)),
 )
+@example(n=1, design="uniform", judge=(0.96875, 0.0), classifier=(0.96875, 0.0))  # three cells that round up
 def test_labels_are_all_spent_and_none_twice(n, design, judge, classifier):
     pool = assumed_pool(0.05, 1000, judge, "scenarios", "likelihood-ratio", 0.95, classifier)
     planned = planned_design(design, pool.size, whole_counts=True)
     cells = labels_by_cell(n, planned, pool.size)
+    assert (pool.size >= 0).all() and pool.size.sum() == 1000
     assert cells.sum() == pytest.approx(n)
     assert (cells <= pool.size + 1e-9).all() and (cells >= 0).all()
     sample = planned_sample(n, planned, pool)
