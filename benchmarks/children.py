@@ -8,13 +8,23 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 ROOT = Path(__file__).parent.parent
+# Starts a command from a small process: the peak memory of a process is at least that of whoever started it.
+_WATCH = """
+import json, os, subprocess, sys, time
+start = time.perf_counter()
+process = subprocess.Popen(sys.argv[2:])
+_, status, usage = os.wait4(process.pid, 0)
+with open(sys.argv[1], "w") as note:
+    json.dump([time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss], note)
+code = os.waitstatus_to_exitcode(status)
+sys.exit(code if code >= 0 else 128 - code)
+"""
 
 
 class Skipped(Exception):
@@ -40,20 +50,21 @@ def run(command: Sequence[str], *, environment: Mapping[str, str] | None = None,
         It failed; with the last line that it said.
     """
     env = os.environ | {"PYTHONPATH": str(ROOT)} | dict(environment or {})
-    start = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        process = subprocess.Popen(command, cwd=folder, env=env, stdout=out, stderr=err)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.perf_counter() - start
+    with (
+        tempfile.TemporaryFile("w+") as out,
+        tempfile.TemporaryFile("w+") as err,
+        tempfile.NamedTemporaryFile() as note,
+    ):
+        watched = [sys.executable, "-S", "-c", _WATCH, note.name, *command]
+        code = subprocess.run(watched, cwd=folder, env=env, stdout=out, stderr=err, check=False).returncode
         output, told = (_all_of(file) for file in (out, err))
-    if process.returncode:
+        taken = note.read()
+    if code:
         last = (told.strip() or output.strip() or "nothing was said").splitlines()[-1]
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {last}")
+        raise RuntimeError(f"{' '.join(command)} ended with {code}: {last}")
+    seconds, used, peak = json.loads(taken)
     # Linux counts in kB, macOS in bytes.
-    unit = 1e6 if sys.platform == "darwin" else 1e6 / 1024
-    used = usage.ru_utime + usage.ru_stime
-    return Ran(seconds, used, usage.ru_maxrss / unit, output)
+    return Ran(seconds, used, peak / (1e6 if sys.platform == "darwin" else 1e6 / 1024), output)
 
 
 def _all_of(file: IO[str]) -> str:
