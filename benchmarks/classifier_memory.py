@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.children import run
 from benchmarks.classifier_speed import CORPORA, MODEL, drawn
 from grader.classifier import EmbeddingClassifier
 from grader.transcript import Message, Transcript
@@ -65,15 +63,8 @@ def peak(n: int, artifact: Path, folder: Path, *, seed: int = 0) -> Peak:
         for transcript in transcripts(n, np.random.default_rng(seed)):
             file.write(json.dumps(transcript.to_dict()) + "\n")
     command = [sys.executable, "-m", "cli", "grade", str(source), "--classifier", str(artifact), "--out", str(out)]
-    start = time.perf_counter()
-    process = subprocess.Popen([*command, "--store", str(store)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
-    # In KiB, on macOS in bytes.
-    return Peak(n, seconds, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10))
+    ran = run([*command, "--store", str(store)])
+    return Peak(n, ran.seconds, ran.megabytes * 1e6 / 2**20)
 
 
 def peaks(sizes: Sequence[int], *, backend: str = BACKENDS[0], seed: int = 0) -> Iterator[Peak]:

@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from typing import Any
 
 import anthropic
 
+from benchmarks.children import run
 from benchmarks.loopback import server
 from benchmarks.results import Found, Measured
 from grader.judge import LLMJudge
@@ -37,7 +37,6 @@ from grader.transcript import Message, Transcript
 
 MODEL = "claude-sonnet-5-5"
 SCOUT = Path(__file__).with_name("scout_peer.py")
-ROOT = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,23 +114,13 @@ def scout(python: str, address: str, runs: Path, concurrency: int) -> float:
     return float(found["seconds"])
 
 
-def peak_memory(address: str, n: int, folder: Path, concurrency: int) -> tuple[int, float]:
-    """Peak resident kilobytes, and seconds, of `harmrate grade` over `n` transcripts read from a file."""
+def peak_memory(address: str, n: int, folder: Path, concurrency: int) -> float:
+    """Peak MB of `harmrate grade` over `n` transcripts read from a file."""
     runs = write_transcripts(folder / f"{n}.jsonl", n)
     options = ["--judge", MODEL, "--base-url", address, "--concurrency", str(concurrency)]
     files = ["--store", str(folder / f"{n}.sqlite"), "--out", str(folder / f"{n}.parquet")]
     command = [sys.executable, "-m", "cli", "grade", str(runs), *options, *files]
-    environment = os.environ | {"ANTHROPIC_API_KEY": "test"}
-    start = time.perf_counter()
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return _kilobytes(usage), time.perf_counter() - start
-
-
-def _kilobytes(usage: resource.struct_rusage) -> int:
-    return usage.ru_maxrss if sys.platform != "darwin" else usage.ru_maxrss // 1024
+    return run(command, environment={"ANTHROPIC_API_KEY": "test"}).megabytes
 
 
 def speed(n: int, rounds: int, concurrency: int, latency: float, python: str | None) -> list[Measured]:
@@ -179,10 +168,10 @@ def speed(n: int, rounds: int, concurrency: int, latency: float, python: str | N
 def memory(sizes: Sequence[int], concurrency: int) -> list[Measured]:
     """Peak memory of `harmrate grade` by the number of transcripts."""
     with server(0.0) as address, tempfile.TemporaryDirectory() as folder:
-        peaks = [(n, peak_memory(address, n, Path(folder), concurrency)[0]) for n in sizes]
+        peaks = [(n, peak_memory(address, n, Path(folder), concurrency)) for n in sizes]
     return [
-        Measured(what=f"peak memory of harmrate grade, {n:,} transcripts", value=kilobytes * 1024 / 1e6, unit="MB")
-        for n, kilobytes in peaks
+        Measured(what=f"peak memory of harmrate grade, {n:,} transcripts", value=megabytes, unit="MB")
+        for n, megabytes in peaks
     ]
 
 
