@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import beta, norm, t
 
 from calibration import compare_rates, estimate_rate, plan_labels, rate_from_counts
-from calibration.clusters import _korn_graubard
+from calibration.clusters import _korn_graubard, new_scenarios
 from calibration.comparators import aipw, human_only_weighted, ppi, rogan_gladen
 from calibration.notebook import grid
 
@@ -125,6 +125,11 @@ def test_korn_graubard_is_the_linearised_variance_over_rows():
         rest = max(effective, 1) - x
         assert found == pytest.approx((beta.ppf(0.05, x, rest + 1), beta.ppf(0.95, x + 1, rest)), rel=1e-6)
     assert seen > 20
+
+
+def test_what_nobody_labelled_may_be_all_harmful_but_no_more_than_all():
+    found = new_scenarios([[50] * 4] * 2, [[9] * 4, [0] * 4], [[9, 8, 9, 7], [0] * 4])
+    assert float(found.high) == 1
 
 
 def test_a_plan_keeps_what_was_asked_and_a_wider_level_needs_more_labels():
