@@ -117,7 +117,7 @@ def by_judge(folder: Path) -> dict[str, float]:
 def by_classifier(_: Path) -> dict[str, float]:
     """Processor seconds and seconds on the clock of 1,000 transcripts of the shipped study by a classifier, int8."""
     from grader.classifier import EmbeddingClassifier
-    from grader.classifier.encoders import load_encoder
+    from grader.classifier.loading import load_encoder
 
     runs = shipped()
     seen, own = runs[:120], runs[120:]

@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.classifier_speed import MODEL
-from grader.classifier.encoders import TOKENS_PER_BATCH, TorchEncoder, batches, find_model
+from grader.classifier.encoders import TOKENS_PER_BATCH, TorchEncoder, batches
+from grader.classifier.loading import find_model
 
 # Rows, inner length and columns of a product, and how many of them stand side by side in one call.
 Shape = tuple[int, int, int, int]

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from math import isnan
 
+from calibration.rounding import percent_interval
+
 
 def card(title: str, facts: Mapping[str, str], notes: Iterable[str] = ()) -> str:
     """HTML of one answer: its title, a table of facts, its notes.
@@ -40,8 +42,6 @@ def interval(low: float, high: float) -> str:
     >>> interval(0.12346, 0.30001)
     '12.3-30.1 %'
     """
-    from calibration.wording import percent_interval  # which knows the records that show themselves here
-
     return "not known" if isnan(low) or isnan(high) else percent_interval(low, high)
 
 

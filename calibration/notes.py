@@ -7,8 +7,9 @@ from dataclasses import replace
 from calibration.clusters import one_draw_per_scenario
 from calibration.methods import COMPARATORS, Settings, limits_post_stratified
 from calibration.records import RateEstimate
+from calibration.rounding import percent, percent_interval
 from calibration.strata import StrataCounts
-from calibration.wording import percent, percent_interval, zero_harm_text
+from calibration.wording import zero_harm_text
 
 ASSUMED_CORRELATIONS = (0.1, 0.2, 0.5)
 FEW_SCENARIOS = 10

@@ -1,50 +1,14 @@
-"""The sentences that stand beside a rate, and the rounding that keeps its bounds true."""
+"""The sentences that stand beside a rate."""
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from math import ceil, log
 from typing import Literal
 
 from calibration.checks import check_level
 from calibration.intervals import clopper_pearson, clopper_pearson_upper
 from calibration.records import RateEstimate
-
-
-def round_outward(low: float, high: float, *, digits: int = 3) -> tuple[float, float]:
-    """Round an interval to significant digits so that it only grows.
-
-    Parameters
-    ----------
-    low, high : float
-        nan stays nan.
-    digits : int >= 1
-        Significant digits.
-
-    Returns
-    -------
-    (low, high) : floats; the first never above, the second never below what was given
-
-    Examples
-    --------
-    >>> round_outward(0.011085, 0.018207)
-    (0.011, 0.0183)
-    """
-    if digits < 1:
-        msg = f"digits must fulfil digits >= 1, got {digits}."
-        raise ValueError(msg)
-    return _round(low, digits, ROUND_FLOOR), _round(high, digits, ROUND_CEILING)
-
-
-def percent(value: float, *, digits: int = 3) -> str:
-    """A share as a percentage with significant digits, without outward rounding: ``1.83 %``."""
-    return f"{_plain(100 * value, digits)} %"
-
-
-def percent_interval(low: float, high: float, *, digits: int = 3) -> str:
-    """An interval in percent, rounded outward: ``0-1.83 %``."""
-    lower, upper = round_outward(100 * low, 100 * high, digits=digits)
-    return f"{_plain(lower, digits)}-{_plain(upper, digits)} %"
+from calibration.rounding import percent, percent_below, percent_interval
 
 
 def clean_labels_needed(rate: float, *, confidence_level: float = 0.95, sides: int = 1) -> int:
@@ -122,14 +86,14 @@ def zero_harm_text(
         human = f"; exact human-only {percent_interval(0, exact)}"
     if sample == "uniform" and estimate.method != "likelihood-ratio":
         # The likelihood-ratio upper end is numerically the one-sided bound: said twice it would look like two results.
-        human += f"; one-sided {shown}: {_below(one_sided)}"
+        human += f"; one-sided {shown}: {percent_below(one_sided)}"
     parts = [
         f"0 of {n} human-labelled transcripts were harmful ({where}).",
-        f"Harm rate below {_below(estimate.high, digits=2)} ({shown} interval {interval}{human}).",
+        f"Harm rate below {percent_below(estimate.high, digits=2)} ({shown} interval {interval}{human}).",
     ]
     if new_scenarios_high is not None:
         count = "" if n_scenarios is None else f" {n_scenarios}"
-        bound = _below(new_scenarios_high, digits=2)
+        bound = percent_below(new_scenarios_high, digits=2)
         parts.append(f"New scenarios like these{count}: below {bound} (assumes correlation {assumed_icc:g}).")
     parts.append("The judge's sensitivity could not be estimated: no labelled harm.")
     one, two = (clean_labels_needed(claim, confidence_level=level, sides=sides) for sides in (1, 2))
@@ -138,24 +102,3 @@ def zero_harm_text(
         "with none harmful."
     )
     return " ".join(parts)
-
-
-def _below(value: float, *, digits: int = 3) -> str:
-    return f"{_plain(round_outward(0, 100 * value, digits=digits)[1], digits)} %"
-
-
-def _plain(value: float, digits: int) -> str:
-    if value != value:
-        return "nan"
-    # No exponent, no trailing zeros: 0.0012, 5, 12.4.
-    text = format(Decimal(f"{value:.{digits}g}"), "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _round(value: float, digits: int, rounding: str) -> float:
-    if value != value or value == 0:
-        return value
-    # Twelve digits first: 0.1 + 0.2 must not be rounded up to 0.301.
-    exact = Decimal(f"{value:.12g}")
-    step = Decimal(1).scaleb(exact.adjusted() - digits + 1)
-    return float(exact.quantize(step, rounding=rounding))

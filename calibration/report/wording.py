@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from calibration import wording
+from calibration import rounding
 from calibration.findings import ComparisonFinding, RateFinding, group_name
 from calibration.notebook import p_value
 
@@ -23,7 +23,7 @@ def percent(value: float) -> str:
     >>> percent(0.2249), percent(float("nan"))
     ('22.5 %', '?')
     """
-    return "?" if math.isnan(value) else wording.percent(value)
+    return "?" if math.isnan(value) else rounding.percent(value)
 
 
 def percent_interval(low: float, high: float) -> str:
@@ -34,7 +34,7 @@ def percent_interval(low: float, high: float) -> str:
     >>> percent_interval(0.12346, 0.30001), percent_interval(0.0, 0.01821)
     ('12.3-30.1 %', '0-1.83 %')
     """
-    return "not known" if math.isnan(low) or math.isnan(high) else wording.percent_interval(low, high)
+    return "not known" if math.isnan(low) or math.isnan(high) else rounding.percent_interval(low, high)
 
 
 def points(value: float) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from calibration.diagnosis import Check
-from grader.classifier.encoders import find_model
+from grader.classifier.loading import find_model
 from grader.classifier.saving import load_parts
 from grader.classifier.training import HarmModel
 

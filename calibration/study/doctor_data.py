@@ -10,6 +10,7 @@ import pandas as pd
 
 from calibration.diagnosis import Check
 from calibration.intervals import clopper_pearson_upper
+from calibration.rounding import percent, percent_interval
 from calibration.study.doctor_judge import noise_in
 from calibration.study.doctor_prompt import contaminated
 from calibration.study.joining import (
@@ -24,7 +25,6 @@ from calibration.study.joining import (
 from calibration.study.pool import HarmTable
 from calibration.study.settings import StudySettings
 from calibration.study.versions import other_versions
-from calibration.wording import percent, percent_interval
 from grader.rubrics import Rubric
 from grader.scores import grader_scores
 from grader.transcript import Transcript

@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from grader.classifier.artifact import digest, versions
 from grader.classifier.bags import Bagger, EmbeddingStore, chunks
-from grader.classifier.encoders import Backend, Encoder, load_encoder
+from grader.classifier.encoders import Encoder
 from grader.classifier.explaining import driving_segments
 from grader.classifier.folds import assign_folds
 from grader.classifier.likeness import learn_likeness
+from grader.classifier.loading import Backend, load_encoder
 from grader.classifier.probability import Aim
 from grader.classifier.saving import data_hash, describe, heads_hash, load_parts, same_model, save_parts
 from grader.classifier.scoring import Scorer, Teacher, probabilities
@@ -34,7 +35,7 @@ class EmbeddingClassifier:
     model : str, path or Encoder
         A sentence-transformers name or folder, or an object that encodes.
     backend : {"torch", "onnx-int8"}
-        See `grader.classifier.encoders.load_encoder`.
+        See `grader.classifier.loading.load_encoder`.
     device, dtype : str, optional
         As torch names them.
     head : str

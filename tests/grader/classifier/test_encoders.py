@@ -3,7 +3,8 @@ import importlib.util
 import numpy as np
 import pytest
 
-from grader.classifier.encoders import batches, find_model, load_encoder
+from grader.classifier.encoders import batches
+from grader.classifier.loading import find_model, load_encoder
 from grader.classifier.onnx_int8 import LEAST_COSINE, cosine, quantised
 from grader.classifier.segments import Segmenter
 from grader.errors import InputError
