@@ -109,6 +109,6 @@ def _loads(text: str) -> Any:
     """`json.loads`, twice as fast for all texts but odd ones."""
     try:
         return from_json(text)
-    except ValueError:
+    except (ValueError, TypeError):  # TypeError: half a surrogate pair
         value = json.loads(text)
         return None if is_too_deep(value) else value
