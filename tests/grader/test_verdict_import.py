@@ -255,6 +255,14 @@ def test_no_scale_is_none() -> None:
 # ---- Damage ----------------------------------------------------------------------------------------------------------
 
 
+def test_half_a_pair_in_a_cell_costs_no_verdict(tmp_path: Path) -> None:
+    row = {"transcript_id": "t", "harm": "h", "grader": "g", "present": True, "evidence": "\ud800 half a pair"}
+    (tmp_path / "v.jsonl").write_text(json.dumps(row) + "\n")
+    (verdict,) = read_verdicts(tmp_path / "v.jsonl").to_dict("records")
+    assert verdict["present"] is True
+    assert verdict["evidence"] == []
+
+
 @pytest.mark.parametrize("number", [270, pytest.param(5_000, marks=pytest.mark.slow)])
 def test_damaged_files_end_in_verdicts_or_one_line(tmp_path: Path, number: int) -> None:
     said = [Verdict(transcript_id=f"t{i}", harm="h", grader="g", grader_version="1", present=i == 0) for i in range(3)]
