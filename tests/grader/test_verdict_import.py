@@ -13,6 +13,7 @@ from readers_mutations import Seed, made_seeds, mutants
 
 from grader import InputError, Verdict, read_verdicts, write_verdicts
 from grader.scale import ScoreScale, parse_scale
+from grader.verdict_frame import typed
 
 TEN = ScoreScale(low=1, high=10, threshold=7)
 
@@ -255,12 +256,12 @@ def test_no_scale_is_none() -> None:
 # ---- Damage ----------------------------------------------------------------------------------------------------------
 
 
-def test_half_a_pair_in_a_cell_costs_no_verdict(tmp_path: Path) -> None:
-    row = {"transcript_id": "t", "harm": "h", "grader": "g", "present": True, "evidence": "\ud800 half a pair"}
-    (tmp_path / "v.jsonl").write_text(json.dumps(row) + "\n")
-    (verdict,) = read_verdicts(tmp_path / "v.jsonl").to_dict("records")
-    assert verdict["present"] is True
-    assert verdict["evidence"] == []
+def test_half_a_pair_in_a_cell_costs_no_verdict() -> None:
+    row = {"transcript_id": "t", "harm": "h", "grader": "g", "present": True, "outcome": "scored"}
+    cells = pd.Series(["\ud800 half a pair", '[{"quote": "a whole one"}]'], dtype=object)
+    frame = typed(pd.DataFrame([row, row | {"transcript_id": "u"}]).assign(evidence=cells))
+    assert frame["present"].tolist() == [True, True]
+    assert frame["evidence"].tolist() == [[], [{"quote": "a whole one"}]]
 
 
 @pytest.mark.parametrize("number", [270, pytest.param(5_000, marks=pytest.mark.slow)])
