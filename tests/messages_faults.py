@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -57,6 +58,10 @@ TRANSPORT = ("hang", "cut_body", "garbled_body", "reset")
 FAULTS: tuple[str, ...] = (*ERRORS, *REPLIES, *TRANSPORT)
 
 
+# Drawn anew for every record, in every run.
+_CODE = re.compile("The code of this record is ([0-9a-zA-Z]+)")
+
+
 def spoil(fault: str, message: Json) -> Json:
     """The message as it looks when `fault` (one of `REPLIES`) has struck."""
     text, stop_reason = REPLIES[fault]
@@ -72,15 +77,18 @@ def spoil(fault: str, message: Json) -> Json:
 def faulty_share(share: float, *, kinds: Sequence[str] = FAULTS, seed: int = 0, tries: int | None = None) -> FaultPlan:
     """Let `share` of all requests fail, kind by kind with equal chances.
 
-    The draw depends on the request's text, its attempt and `seed`, not on the order of arrival, so that runs with
-    many connections are alike. With `tries`, only the first so many attempts at a request can fail.
+    The draw depends on the request's text, its attempt and `seed`, not on the order of arrival nor on the code that
+    each record is marked with, so that all runs are alike. With `tries`, only the first so many attempts at a
+    request can fail.
     """
 
     def plan(body: Json, attempt: int) -> str | None:
         if tries is not None and attempt >= tries:
             return None
-        text = json.dumps([seed, attempt, body], sort_keys=True).encode()
-        draw = int.from_bytes(hashlib.sha256(text).digest()[:8]) / 2**64
+        text = json.dumps([seed, attempt, body], sort_keys=True)
+        for code in set(_CODE.findall(text)):
+            text = text.replace(code, "")
+        draw = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) / 2**64
         return kinds[int(draw / share * len(kinds))] if draw < share else None
 
     return plan
