@@ -12,23 +12,20 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
-from grader.cells import unshielded, write_csv
+from grader.cells import write_csv
 from grader.errors import InputError
 from grader.files import partial_path, replace_whole, unwritable
-from grader.parquet import read_parquet_frame
-from grader.readers.scout_results import is_scan
 from grader.scale import ScoreScale
 from grader.verdict import Verdict
 from grader.verdict_frame import JSON_COLUMNS, VERDICT_COLUMNS, typed
 from grader.verdict_schema import COLUMN, VERSION
-from grader.verdict_table import REQUIRED, known_version, refuse_doubles, with_outcomes
+from grader.verdict_sides import holds_shards, read_shards
+from grader.verdict_tables import TABLES, read_one, with_harms
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TABLES = (".parquet", ".jsonl", ".csv", ".tsv")
 _BATCH = 4096
-_GAPS = ["", "NA", "N/A", "nan", "NaN", "null", "NULL", "None", "none", "<NA>"]
 
 
 def read_verdicts(
@@ -55,49 +52,9 @@ def read_verdicts(
         Missing columns, values outside their range, two verdicts for one transcript, harm, grader
         and repeat.
     """
-    if not str(path).endswith(TABLES):
-        from grader.verdict_sides import holds_shards, read_shards  # made of what stands here
-
-        if holds_shards(path):
-            return _with_harms(read_shards(path), take, Path(path))
-    path = Path(path)
-    if path.suffix not in TABLES or (path.suffix == ".parquet" and path.is_file() and is_scan(path)):
-        from grader.verdict_import import read_held
-
-        return read_held(path, scale=scale, take=take)
-    return _with_harms(_read_verdict_table(path, scale), take, path)
-
-
-def _has(frame: pd.DataFrame) -> str:
-    """The columns that are there instead, for whoever has to rename them."""
-    return f"it has {', '.join(map(str, frame.columns[:12]))}{', ...' if len(frame.columns) > 12 else ''}"
-
-
-def _read_verdict_table(path: Path, scale: ScoreScale | None) -> pd.DataFrame:
-    frame = known_version(read_table(path), path)
-    if missing := [c for c in REQUIRED if c not in frame]:
-        needs = f"a table of verdicts needs {', '.join(REQUIRED)}, and present or score"
-        raise InputError(f"{needs}; missing {', '.join(missing)}; {_has(frame)}", file=path)
-    if "present" not in frame and "score" not in frame:
-        raise InputError(f"a table of verdicts needs 'present' or 'score'; {_has(frame)}", file=path)
-    if frame.empty:
-        raise InputError("holds no verdicts", file=path)
-    try:
-        frame = typed(with_outcomes(frame, path, scale))
-    except (UnicodeError, OverflowError) as error:  # text and numbers are looked at only now
-        raise InputError(f"a damaged value ({error})", file=path) from None
-    refuse_doubles(frame, path)
-    return frame
-
-
-def _with_harms(frame: pd.DataFrame, take: Mapping[str, str] | None, path: Path) -> pd.DataFrame:
-    if not take:
-        return frame
-    if missing := sorted(set(take) - set(frame["harm"])):
-        known = ", ".join(sorted(frame["harm"].unique()))
-        raise InputError(f"holds no score {missing[0]!r}; there is {known}", file=path)
-    frame = frame[frame["harm"].isin(list(take))]
-    return frame.assign(harm=frame["harm"].map(dict(take)).astype(object)).reset_index(drop=True)
+    if not str(path).endswith(TABLES) and holds_shards(path):
+        return with_harms(read_shards(path), take, Path(path))
+    return read_one(path, scale=scale, take=take)
 
 
 def write_verdicts(verdicts: pd.DataFrame | Iterable[Verdict], path: str | Path) -> None:
@@ -246,46 +203,3 @@ def _arrow_schema() -> pa.Schema:
         COLUMN: pa.int64(),
     }
     return pa.schema([(name, special.get(name, pa.string())) for name in (*VERDICT_COLUMNS, COLUMN)])
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a ``.parquet``, ``.jsonl``, ``.csv`` or ``.tsv`` table; InputError when it cannot be read."""
-    if not path.is_file():
-        raise InputError("no such file", file=path)
-    try:
-        match path.suffix:
-            case ".parquet":
-                return read_parquet_frame(path)
-            case ".jsonl":
-                return pd.DataFrame(_json_lines(path))
-            case ".csv" | ".tsv":
-                return _read_csv(path, "," if path.suffix == ".csv" else "\t")
-    except (ValueError, OSError, OverflowError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"cannot be read as {path.suffix[1:]}: {reason}", file=path) from error
-    raise InputError(f"tables are read from .parquet, .jsonl, .csv or .tsv, not {path.suffix!r}", file=path)
-
-
-def _read_csv(path: Path, separator: str) -> pd.DataFrame:
-    """Our own text columns word for word (``00`` is no number, ``NA`` no gap); `score` is made a number later."""
-    header = pd.read_csv(path, sep=separator, nrows=0).columns
-    text = [c for c in header if c in VERDICT_COLUMNS and c not in ("present", "repeat", "epoch")]
-    gaps = {c: [""] if c in text and c != "score" else _GAPS for c in header}
-    kinds = dict.fromkeys(text, str)
-    return unshielded(pd.read_csv(path, sep=separator, dtype=kinds, na_values=gaps, keep_default_na=False))
-
-
-def _json_lines(path: Path) -> list[dict[str, Any]]:
-    rows = []
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise InputError(f"not JSON: {error}", file=path, record=f"line {number}") from error
-            if not isinstance(row, dict):
-                raise InputError("not a JSON object", file=path, record=f"line {number}")
-            rows.append(row)
-    return rows

@@ -12,10 +12,10 @@ from grader.errors import InputError
 from grader.readers.scout_results import is_scan
 from grader.shards import outputs_in, sha256_of
 from grader.storage import beneath, fetched, is_remote, list_below
-from grader.verdict_files import TABLES, read_verdicts
+from grader.verdict_checks import known_version, refuse_doubles, with_outcomes
 from grader.verdict_frame import VERDICT_COLUMNS, parsed_column
 from grader.verdict_schema import COLUMN
-from grader.verdict_table import known_version, refuse_doubles, with_outcomes
+from grader.verdict_tables import TABLES, read_one
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -55,7 +55,7 @@ def verdict_shards(source: str | Path | Iterable[str | Path], facts: Sequence[st
 
 def read_shards(source: str | Path | Iterable[str | Path]) -> pd.DataFrame:
     """All rows of all shards (`verdict_shards`), with their quotes and explanations, as `read_verdicts` has them."""
-    return pd.concat([read_verdicts(path) for path in _checked(source)], ignore_index=True)
+    return pd.concat([read_one(path) for path in _checked(source)], ignore_index=True)
 
 
 def _checked(source: str | Path | Iterable[str | Path]) -> Iterator[Path]:
@@ -105,14 +105,14 @@ def read_sides(path: str | Path, facts: Sequence[str] = ()) -> pd.DataFrame:
     """
     path = Path(path)
     if path.suffix != ".parquet" or not path.is_file() or is_scan(path):
-        return read_verdicts(path)
+        return read_one(path)
     try:
         frame = _columns(path, tuple(dict.fromkeys((*_SAID, "episode", *facts))))
     except (ValueError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"cannot be read as parquet: {reason}", file=path) from error
     if frame is None:
-        return read_verdicts(path)
+        return read_one(path)
     if frame.empty:
         raise InputError("holds no verdicts", file=path)
     for column, default in _DEFAULTS.items():

@@ -15,10 +15,10 @@ from grader.errors import InputError
 from grader.files import written_whole
 from grader.parquet import read_parquet_frame
 from labels.allocation import allocate
+from labels.rounds import DESIGN_COLUMNS, combine_rounds
 from labels.strata import candidate_strata
 
 _GAPS = ["", "NA", "NaN", "nan", "None", "null", "<NA>"]
-DESIGN_COLUMNS = ("transcript_id", "harm", "stratum", "inclusion_probability", "round", "drawn")
 
 
 def draw_sample(
@@ -132,7 +132,7 @@ def read_design(path: Path | str) -> pd.DataFrame:
     -------
     DataFrame
         As `draw_sample` made it: one row per candidate and harm, several rounds joined by
-        `labels.campaign.combine_rounds`. Other columns stay.
+        `labels.rounds.combine_rounds`. Other columns stay.
 
     Raises
     ------
@@ -143,8 +143,6 @@ def read_design(path: Path | str) -> pd.DataFrame:
     item = [column for column in ("transcript_id", "harm") if column in frame]
     if not frame.duplicated(item).any():
         return frame
-    from labels.campaign import combine_rounds
-
     others = [column for column in frame if column not in DESIGN_COLUMNS]
     try:
         return combine_rounds(frame).merge(frame[[*item, "round", *others]], how="left", on=[*item, "round"])

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from labels.allocation import allocate
-from labels.designs import DESIGN_COLUMNS
+from labels.rounds import DESIGN_COLUMNS
 from labels.strata import candidate_strata
 
 _Kept = tuple[NDArray[np.uint64], NDArray[np.object_]]

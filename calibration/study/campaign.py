@@ -22,9 +22,10 @@ from calibration.study.work import progress_of_raters, progress_of_strata, rater
 from grader.errors import InputError
 from grader.scores import grader_scores
 from grader.verdict_frame import typed
-from labels.campaign import Consensus, adjudication_queue, combine_rounds, consensus
+from labels.campaign import Consensus, adjudication_queue, consensus
 from labels.labelset import LabelSet
 from labels.raters import rater_report
+from labels.rounds import combine_rounds
 
 # Whose verdicts make the strata where nobody graded.
 NOBODY = "nobody"

@@ -13,7 +13,7 @@ import pandas as pd
 
 from grader.errors import InputError
 from grader.readers import read_transcripts
-from labels.designs import DESIGN_COLUMNS
+from labels.rounds import DESIGN_COLUMNS
 from labels.tables import read_labels
 
 Part = Literal["transcripts", "verdicts", "labels", "design"]

@@ -17,8 +17,9 @@ from grader.metadata import metadata_frame
 from grader.progress import Track, untracked
 from grader.rubrics import load_rubrics
 from grader.scores import grader_scores
-from grader.verdict_files import read_table, read_verdicts
+from grader.verdict_files import read_verdicts
 from grader.verdict_sides import holds_shards
+from grader.verdict_tables import read_table
 from labels.designs import draw_sample, read_design, read_rounds, write_design
 from labels.label_studio import label_config, write_tasks
 from labels.label_studio.folder import CONFIG, DESIGN, SHARD_DESIGN, TASKS

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labels.campaign import adjudication_queue, assign_raters, combine_rounds, consensus, pilot_rates
+from labels.campaign import adjudication_queue, assign_raters, consensus, pilot_rates
 from labels.designs import draw_sample
 from labels.labelset import LabelSet
+from labels.rounds import combine_rounds
 
 HARMS = ["fraud"]
 

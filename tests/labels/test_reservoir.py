@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from grader.errors import InputError
-from labels.designs import DESIGN_COLUMNS, draw_sample, read_design, read_draws, write_design, write_design_parts
+from labels.designs import draw_sample, read_design, read_draws, write_design, write_design_parts
 from labels.reservoir import Reservoir, sample_shards
+from labels.rounds import DESIGN_COLUMNS
 
 KEY = "0123456789abcdef"
 
