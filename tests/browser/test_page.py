@@ -105,6 +105,23 @@ def test_quotes_are_marked_where_they_stand(open_page, demo_page):
     assert len(flagged) == 12
 
 
+def test_a_transcript_without_marks_shows_its_messages_and_nothing_else(open_page, demo_page):
+    path, _, shown = demo_page
+    plain = [item for item in shown.items if not any(v.get("evidence") or v.get("segments") for v in item["verdicts"])][
+        :3
+    ]
+    page = open_page(path)
+    for item in plain:
+        page.goto(f"{path.as_uri()}#transcript?id={item['id']}")
+        page.wait_for_selector(f".conversation bdi:text-is('{item['id']}')")
+        assert page.locator(".message").count() == len(item["messages"])
+        bare = (
+            "[...document.querySelector('#conversation').childNodes].map(n => n.nodeType === 3 ? n.data : '').join('')"
+        )
+        assert page.evaluate(bare) == ""
+    assert len(plain) == 3
+
+
 def test_a_quote_behind_characters_that_count_twice_is_marked_exactly(open_page, hostile_page):
     page = open_page(hostile_page, place="#transcripts")
     page.locator("#rows a").first.click()

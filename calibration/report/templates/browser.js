@@ -249,7 +249,7 @@
       step(-1, "previous"), step(1, "next")), el("h2", {}, el("bdi", {}, visible(item.id))), el("p", { class: "facts" },
       ...Object.entries(item.facts).map(([key, value]) => el("span", {}, `${key} ${visible(value)}`)))),
     el("div", { class: "findings" }, ...data.harms.map((harm) => findings(item, told, harm, noted))),
-    told.messages ? legend(marks) : null,
+    (told.messages && legend(marks)) || "",
     told.messages ? el("div", { class: "messages" }, ...told.messages.map((said, k) => message(said, k, marks.get(k) || [])))
       : el("p", { class: "empty" }, none));
     view.scrollTop = 0;
