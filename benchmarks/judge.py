@@ -28,7 +28,7 @@ import anthropic
 
 from benchmarks.children import run
 from benchmarks.loopback import server
-from benchmarks.results import Found, Measured
+from benchmarks.results import Found, Measured, peaks_by_size
 from grader.judge import LLMJudge
 from grader.judge.courier import _in_loop
 from grader.rubrics import load_rubrics
@@ -154,25 +154,23 @@ def speed(n: int, rounds: int, concurrency: int, latency: float, python: str | N
             better="more",
             against=f"a bare loop over AsyncAnthropic {anthropic.__version__}",
             peer=loop,
+            limit=0.9,
         ),
         Measured(what=f"processor time of one request, {how}", value=_processor(first, n), unit="ms"),
-        Measured(what=f"stored replies read again, {how}", value=stored, unit="a second", better="more"),
+        Measured(what=f"stored replies read again, {how}", value=stored, unit="a second", better="more", limit=3_334),
     ]
     if scouts:
         theirs = n / statistics.median(scouts)
         told, peer = f"judge on three harms, {how}", "Inspect Scout's llm_scanner, one question"
-        rows.append(Measured(what=told, value=ours, unit="a second", better="more", against=peer, peer=theirs))
+        rows.append(Measured(what=told, value=ours, unit="a second", better="more", against=peer, peer=theirs, limit=2))
     return rows
 
 
 def memory(sizes: Sequence[int], concurrency: int) -> list[Measured]:
     """Peak memory of `harmrate grade` by the number of transcripts."""
     with server(0.0) as address, tempfile.TemporaryDirectory() as folder:
-        peaks = [(n, peak_memory(address, n, Path(folder), concurrency)) for n in sizes]
-    return [
-        Measured(what=f"peak memory of harmrate grade, {n:,} transcripts", value=megabytes, unit="MB")
-        for n, megabytes in peaks
-    ]
+        peaks = {n: peak_memory(address, n, Path(folder), concurrency) for n in sizes}
+    return peaks_by_size("harmrate grade", peaks)
 
 
 def measured(

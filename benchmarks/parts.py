@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmarks.children import Skipped
-from benchmarks.results import Found, Measured
+from benchmarks.results import Found, Measured, peaks_by_size
 
 # As promised; ten minutes at most; a look at it.
 Size = Literal["full", "short", "quick"]
@@ -183,14 +183,8 @@ def _classifier_memory(size: Size, _: int) -> Found:
     from benchmarks import classifier_memory
 
     found = list(classifier_memory.peaks(of(_unhurried(size), classifier_memory.SIZES, (1_000, 10_000), ())))
-    told = "peak memory of harmrate grade --classifier"
-    rows = [
-        Measured(what=f"{told}, {peak.n:,} transcripts", value=peak.mebibytes * 2**20 / 1e6, unit="MB")
-        for peak in found
-    ]
-    grown = found[-1].mebibytes / found[0].mebibytes
-    what = f"that of {found[-1].n:,} over that of {found[0].n:,}, classifier"
-    return Found(rows=[*rows, Measured(what=what, value=grown, unit="")])
+    megabytes = {peak.n: peak.mebibytes * 2**20 / 1e6 for peak in found}
+    return Found(rows=peaks_by_size("harmrate grade --classifier", megabytes))
 
 
 def _classifier_gpu(_size: Size, _: int) -> Found:

@@ -81,7 +81,7 @@ def measured(python: str, sizes: Sequence[tuple[int, int]]) -> Found:
             versus = "read_eval_log"
             speed, peer = size / ours["seconds"], size / theirs["seconds"]
             rows += [
-                Measured(what=told, value=speed, unit="MB/s", better="more", against=versus, peer=peer),
+                Measured(what=told, value=speed, unit="MB/s", better="more", against=versus, peer=peer, limit=3),
                 Measured(what=f"memory, {told}", value=ours["peak"], unit="MB", against=versus, peer=theirs["peak"]),
             ]
     return Found(rows=rows)

@@ -84,6 +84,27 @@ class Measured:
         return ", ".join(cell for cell in self.cells() if cell)
 
 
+# Memory that is "flat" may still grow by what holds one chunk of the work.
+_FLAT = 1.2
+
+
+def peaks_by_size(command: str, megabytes: Mapping[int, float]) -> list[Measured]:
+    """Peak memory of a command by how many transcripts it took, and by how much it grew; flat is what is promised.
+
+    Examples
+    --------
+    >>> print(peaks_by_size("harmrate grade", {10: 200.0, 1_000: 210.0})[-1])
+    peak memory of harmrate grade, that of 1,000 over that of 10, 1.05, at most 1.2: held
+    """
+    told = f"peak memory of {command}"
+    rows = [Measured(what=f"{told}, {n:,} transcripts", value=peak, unit="MB") for n, peak in megabytes.items()]
+    if len(megabytes) > 1:
+        few, many = min(megabytes), max(megabytes)
+        what = f"{told}, that of {many:,} over that of {few:,}"
+        rows.append(Measured(what=what, value=megabytes[many] / megabytes[few], unit="", limit=_FLAT))
+    return rows
+
+
 def number(value: float) -> str:
     """Three digits, or all of a whole number.
 
