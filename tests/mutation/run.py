@@ -1,8 +1,8 @@
 """``make mutation``: a random sample of mutants of ``calibration/*.py``, and how many of them the tests kill.
 
 mutmut makes the mutants (one operator, constant, argument or text changed) and runs, for each, the tests of
-``tests/calibration`` that call the changed function. Functions that numba compiles are not mutated; doctests do not
-count as tests. A mutant without a test counts as a survivor. The copy that is mutated lies in ``build/mutation``:
+``tests/calibration`` and the examples in docstrings that call the changed function. Functions that numba compiles are
+not mutated. A mutant without a test counts as a survivor. The copy that is mutated lies in ``build/mutation``:
 ``cd build/mutation && mutmut show NAME`` shows a survivor. MUTANTS, MUTATION_SEED and MUTATION_WORKERS are read from
 the environment.
 """
@@ -29,7 +29,9 @@ only_mutate=calibration/*.py
 do_not_mutate=
     calibration/study/*
     calibration/report/*
-pytest_add_cli_args_test_selection=tests/calibration
+pytest_add_cli_args_test_selection=
+    tests/calibration
+    tests/mutation/examples.py
 pytest_add_cli_args=
     -p
     no:cacheprovider
@@ -59,7 +61,7 @@ def prepare() -> None:
 def mutmut(*arguments: str) -> int:
     """Run mutmut in the copy; its exit status."""
     data = os.environ.get("HARMRATE_DATA", str(ROOT.parent / "shared" / "data"))
-    env = os.environ | {"HARMRATE_DATA": data, "OMP_NUM_THREADS": "1"}
+    env = os.environ | {"HARMRATE_DATA": data, "HARMRATE_EXAMPLES": str(ROOT / "calibration"), "OMP_NUM_THREADS": "1"}
     workers = os.environ.get("MUTATION_WORKERS", "1")
     command = [sys.executable, "-m", "mutmut", *arguments]
     return subprocess.run([*command, "--max-children", workers], cwd=WORK, env=env, check=False).returncode
