@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from calibration.records import RateEstimate
+from calibration.rounding import percent_interval
 
 
 def failed_gates(
@@ -35,13 +36,13 @@ def failed_gates(
     >>> failed_gates([("blackmail", rate)], fail_above=0.01, require_below=0.02)
     []
     >>> failed_gates([("blackmail", rate)], require_below=0.01)
-    ['blackmail: not shown to be below 1 %: the interval reaches 1.83 %']
+    ['blackmail: not shown to be below 1 %: its interval is 0-1.83 %']
     """
     failures = []
     for name, estimate in estimates:
+        found = f"its interval is {percent_interval(estimate.low, estimate.high)}"
         if fail_above is not None and estimate.low > fail_above:
-            failures.append(f"{name}: above {100 * fail_above:g} %: the interval begins at {100 * estimate.low:.3g} %")
+            failures.append(f"{name}: above {100 * fail_above:g} %: {found}")
         if require_below is not None and not estimate.high < require_below:
-            limit = f"{100 * require_below:g} %"
-            failures.append(f"{name}: not shown to be below {limit}: the interval reaches {100 * estimate.high:.3g} %")
+            failures.append(f"{name}: not shown to be below {100 * require_below:g} %: {found}")
     return failures
