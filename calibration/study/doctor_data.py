@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -114,6 +115,19 @@ def _pool_checks(data: Data, settings: StudySettings) -> Iterator[Check]:
         told = f"{twice} transcripts say word for word what another one says, and each counts as a run of its own."
         advice = "Take copies out; if the runs really were alike, leave them."
         yield Check(level="warning", topic="copies", told=told, advice=advice)
+    if "model" in facts:
+        for one, other in _one_model_twice(facts["model"].dropna().astype(str).unique()):
+            told = f"{one!r} and {other!r} may be one model, named by two providers: by model they are two groups."
+            yield Check(level="note", topic="models", told=told, advice="If they are one, give both the same name.")
+
+
+def _one_model_twice(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Names of which one is the other behind a provider's prefix; some logs write its slash as an underscore."""
+    plain = {name: name.lower().replace("/", "_") for name in sorted(names)}
+    for one, other in combinations(plain, 2):
+        short, long = sorted((plain[one], plain[other]), key=len)
+        if short == long or long.endswith(f"_{short}"):
+            yield one, other
 
 
 def _verdict_checks(data: Data) -> Iterator[Check]:

@@ -116,6 +116,24 @@ def test_scenarios_and_copies(data):
     )
 
 
+@pytest.mark.parametrize(
+    ("names", "alike"),
+    [
+        (("openai/gpt-oss-120b", "openrouter/openai/gpt-oss-120b"), True),
+        (("anthropic/claude-x", "anthropic_claude-x"), True),
+        (("Claude-X", "anthropic/claude-x"), True),
+        (("claude-x", "claude-x-1"), False),
+        (("my-claude-x", "claude-x"), False),
+    ],
+)
+def test_one_model_by_two_providers_names_is_told(data, names, alike):
+    pool = data.pool.assign(model=[names[i % 2] for i in range(len(data.pool))])
+    found = [c for c in examine_data(Data(pool=pool)) if c.topic == "models"]
+    assert len(found) == alike
+    for check in found:
+        assert check.level == "note" and all(repr(name) in check.told for name in names)
+
+
 def test_verdicts_without_repeats_unscored_or_of_two_versions(data):
     assert told(data, "repeats")[0] == "note"
     twice = pd.concat([data.verdicts, data.verdicts.assign(repeat=1)], ignore_index=True)
