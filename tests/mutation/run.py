@@ -61,7 +61,7 @@ def prepare() -> None:
 def mutmut(*arguments: str) -> int:
     """Run mutmut in the copy; its exit status."""
     data = os.environ.get("HARMRATE_DATA", str(ROOT.parent / "shared" / "data"))
-    env = os.environ | {"HARMRATE_DATA": data, "HARMRATE_EXAMPLES": str(ROOT / "calibration"), "OMP_NUM_THREADS": "1"}
+    env = os.environ | {"HARMRATE_DATA": data, "HARMRATE_EXAMPLES": str(WORK / "calibration"), "OMP_NUM_THREADS": "1"}
     workers = os.environ.get("MUTATION_WORKERS", "1")
     command = [sys.executable, "-m", "mutmut", *arguments]
     return subprocess.run([*command, "--max-children", workers], cwd=WORK, env=env, check=False).returncode
