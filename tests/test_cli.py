@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -205,6 +206,24 @@ def test_train_then_grade_with_the_artifact(campaign):
     ranking = pd.read_csv("model2/ranking.csv")
     assert sorted(ranking["transcript_id"]) == sorted(campaign.truth) and set(ranking["harm"]) == {HARM}
     assert ranking["score"].is_monotonic_decreasing and ranking["score"].between(-2, 2).all()
+
+
+@pytest.mark.slow
+def test_shards_in_object_storage_train_what_one_file_trains(campaign):
+    rows = [(id_, HARM, "ana", y) for id_, y in campaign.truth.items()]
+    pd.DataFrame(rows, columns=["transcript_id", "harm", "rater", "label"]).to_csv("all.csv", index=False)
+    bucket = fsspec.filesystem("memory")
+    lines_ = campaign.transcripts.read_text(encoding="utf-8").splitlines(keepends=True)
+    for number in range(3):
+        bucket.pipe(f"/pool/part-{number}.jsonl", "".join(lines_[number * 80 : (number + 1) * 80]).encode())
+    for source, out in ((campaign.transcripts, "one"), ("memory://pool", "shards")):
+        code, _, err = harmrate("train", source, "--labels", "all.csv", "--out", out)
+        assert code == 0, err
+    told = [json.loads(Path(out, "metadata.json").read_text(encoding="utf-8")) for out in ("one", "shards")]
+    changing = {key for key in told[0] if told[0][key] != told[1][key]}
+    assert changing <= {"files", "sha256"}  # an archive keeps the time at which it was made
+    assert told[0]["harms"] and told[0]["data_sha256"] and told[0]["folds"]
+    bucket.store.clear()
 
 
 def test_train_on_a_judge_is_said_wherever_the_classifier_is_used(campaign):
