@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -161,28 +162,24 @@ def _human_only(counts: StrataCounts, settings: Settings) -> Answer:
     return Answer(Limits(*(v * share for v in limits)), [KISH_WARNING], "human-only")
 
 
-def _comparator(method: Method) -> Callable[[StrataCounts, Settings], Answer]:
-    """Wrap a two-sided formula: scored transcripts only, limits cut at [0, 1], the warning in the notes."""
-
-    def answer(counts: StrataCounts, settings: Settings) -> Answer:
-        if settings.target == "new-scenarios":
-            _refuse_new_scenarios(method)
-        flat = counts.marginal()
-        sides = [np.flatnonzero(flat.flagged == side) for side in (1, 0)]
-        if not any(len(side) for side in sides):
-            msg = f"score must be given, with at least one transcript scored, for method {method!r}, got none."
-            raise ValueError(msg)
-        # Shape (2,): what the judge flagged, what it did not.
-        size, n, y = (
-            np.array([a[side].sum() for side in sides]) for a in (flat.n_transcripts, flat.n_labeled, flat.n_harmful)
-        )
-        if method != "apparent" and n.sum() == 0:
-            return Answer(NOTHING, [WARNINGS[method]], method)
-        options = {"uniform": flat.design != "stratified"} if method in ("ppi", "rogan-gladen") else {}
-        raw = COMPARATOR_FORMULAS[method](size, n, y, confidence_level=settings.confidence_level, **options)
-        return Answer(Limits(*(np.clip(v, 0, 1) for v in raw)), _comparator_notes(method, raw, flat), method)
-
-    return answer
+def _compared(counts: StrataCounts, settings: Settings, *, method: Method) -> Answer:
+    """A two-sided formula: scored transcripts only, limits cut at [0, 1], the warning in the notes."""
+    if settings.target == "new-scenarios":
+        _refuse_new_scenarios(method)
+    flat = counts.marginal()
+    sides = [np.flatnonzero(flat.flagged == side) for side in (1, 0)]
+    if not any(len(side) for side in sides):
+        msg = f"score must be given, with at least one transcript scored, for method {method!r}, got none."
+        raise ValueError(msg)
+    # Shape (2,): what the judge flagged, what it did not.
+    size, n, y = (
+        np.array([a[side].sum() for side in sides]) for a in (flat.n_transcripts, flat.n_labeled, flat.n_harmful)
+    )
+    if method != "apparent" and n.sum() == 0:
+        return Answer(NOTHING, [WARNINGS[method]], method)
+    options = {"uniform": flat.design != "stratified"} if method in ("ppi", "rogan-gladen") else {}
+    raw = COMPARATOR_FORMULAS[method](size, n, y, confidence_level=settings.confidence_level, **options)
+    return Answer(Limits(*(np.clip(v, 0, 1) for v in raw)), _comparator_notes(method, raw, flat), method)
 
 
 def _comparator_notes(method: Method, raw: Limits, flat: StrataCounts) -> list[str]:
@@ -210,7 +207,7 @@ METHODS: dict[Method, Callable[[StrataCounts, Settings], Answer]] = {
     "post-stratified": _post_stratified,
     "likelihood-ratio": _likelihood_ratio,
     "human-only": _human_only,
-    **{method: _comparator(method) for method in COMPARATOR_FORMULAS},
+    **{method: partial(_compared, method=method) for method in COMPARATOR_FORMULAS},
 }
 COMPARATORS: tuple[Method, ...] = ("human-only", *COMPARATOR_FORMULAS)
 

@@ -76,3 +76,14 @@ def test_graders_err_together_as_their_errors_correlate():
             assert error_correlation(y, sides[i], sides[j], among=among).value == pytest.approx(expected)
         mean = max(np.mean(list(pairs.values())), 0)
         assert effective_graders(y, sides, among=among).value == pytest.approx(3 / (1 + 2 * mean))
+
+
+def test_a_pair_of_which_one_never_errs_has_no_correlation_and_no_say():
+    rng = np.random.default_rng(10)
+    y = (rng.random(200) < 0.4).astype(float)
+    one, other = (np.where(rng.random(200) < 0.8, y, 1 - y) for _ in range(2))
+    other = np.where(rng.random(200) < 0.5, one, other)
+    mean = np.corrcoef(one != y, other != y)[0, 1]
+    assert mean > 0.1
+    assert effective_graders(y, [one, other, y]).value == pytest.approx(3 / (1 + 2 * mean))
+    assert np.isnan(error_correlation(y, one, y).value)

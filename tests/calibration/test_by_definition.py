@@ -4,11 +4,13 @@ import re
 
 import numpy as np
 import pytest
-from scipy.stats import beta, norm, t
+from scipy.optimize import minimize
+from scipy.stats import beta, norm, t, ttest_1samp
 
-from calibration import compare_rates, estimate_rate, plan_labels, rate_from_counts
+from calibration import compare_paired, compare_rates, estimate_rate, plan_labels, rate_from_counts
+from calibration.calibrators import fit_sigmoid
 from calibration.clusters import _korn_graubard, new_scenarios
-from calibration.comparators import aipw, human_only_weighted, ppi, rogan_gladen
+from calibration.comparators import aipw, apparent, human_only, human_only_weighted, ppi, rogan_gladen
 from calibration.notebook import grid
 
 # Transcripts, labels and harmful labels per side (flagged, not flagged).
@@ -172,3 +174,79 @@ def test_a_difference_is_zero_against_itself_and_changes_its_sign_when_turned():
     assert compare_rates(first, first).difference == 0
     assert there.difference == pytest.approx(-back.difference) and there.difference == first.rate - second.rate
     assert (there.low, there.high) == pytest.approx((-back.high, -back.low))
+
+
+@pytest.mark.parametrize("formula", [apparent, human_only, human_only_weighted, rogan_gladen, ppi, aipw])
+@pytest.mark.parametrize("options", [{}, {"confidence_level": 0.8}])
+def test_a_formula_answers_many_data_sets_as_it_answers_each(formula, options):
+    stacked = [np.array(column, dtype=float) for column in zip(*TABLES, strict=True)]
+    together = formula(*stacked, **options)
+    for i, table in enumerate(TABLES):
+        assert [float(v[i]) for v in together] == pytest.approx([float(v) for v in formula(*counts(table), **options)])
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_ppi_tunes_its_power_on_rows(table):
+    """lambda = cov(y, side) of the labelled / ((1 + n / N) var(side) of all), cut to [0, 1] (PPI++, section 6)."""
+    rest = np.repeat([1.0, 0.0], [table[0][0] - table[1][0], table[0][1] - table[1][1]])
+    side = np.repeat([1.0, 0.0], table[1])
+    y = np.concatenate([labels_of_side(n, y) for _, n, y in zip(*table, strict=True)])
+    covariance = np.cov(y, side, ddof=0)[0, 1]
+    power = covariance / ((1 + y.size / rest.size) * np.concatenate([side, rest]).var(ddof=1))
+    power = np.clip(power, 0, 1)
+    assert list(ppi(*counts(table))) == pytest.approx(list(ppi(*counts(table), power=power)))
+
+
+@pytest.mark.parametrize("method", ["ppi", "rogan-gladen"])
+def test_labels_of_a_uniform_design_count_alike_and_others_by_what_they_stand_for(method):
+    formula = {"ppi": ppi, "rogan-gladen": rogan_gladen}[method]
+    for table in TABLES[:2]:
+        for design in ("uniform", "stratified"):
+            found = rate_from_counts(*table, method=method, design=design)
+            expected = formula(*counts(table), uniform=design == "uniform")
+            assert (found.rate, found.low, found.high) == pytest.approx(list(np.clip(expected, 0, 1)))
+
+
+def test_labels_alone_of_a_uniform_design_are_one_binomial():
+    for size, n, y in TABLES:
+        found = rate_from_counts(size, n, y, method="human-only", design="uniform")
+        x, m = sum(y), sum(n)
+        assert found.rate == pytest.approx(x / m)
+        # One stratum of the post-stratified method: the same as without a grader.
+        alone = rate_from_counts([sum(size)], [m], [x])
+        assert (found.low, found.high) == pytest.approx((alone.low, alone.high))
+
+
+def test_platts_sigmoid_minimises_the_loss_at_his_targets():
+    rng = np.random.default_rng(8)
+    y = (rng.random(120) < 0.25).astype(float)
+    score = y + rng.normal(0, 0.8, 120)
+    positive = y.sum()
+    target = np.where(y == 1, (positive + 1) / (positive + 2), 1 / (120 - positive + 2))
+
+    def loss(ab):
+        z = ab[0] * score + ab[1]
+        return np.sum(np.logaddexp(0, z) - target * z)
+
+    a, b = minimize(loss, [1.0, 0.0], tol=1e-12).x
+    new = np.linspace(-2, 3, 11)
+    assert fit_sigmoid(y, score)(new) == pytest.approx(1 / (1 + np.exp(-a * new - b)), abs=2e-4)
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_runs_are_compared_by_a_t_test_over_scenarios(level):
+    rng = np.random.default_rng(9)
+    scenario = np.repeat([f"s{i}" for i in range(9)], 6)
+    a, b = (rng.random(54) < np.repeat(rng.random(9) * share, 6) for share in (0.8, 0.5))
+    a, b = a.astype(float), b.astype(float)
+    b[:6] = np.nan  # one scenario was run under the first only
+    means = np.array([a[scenario == s].mean() - b[scenario == s].mean() for s in np.unique(scenario)[1:]])
+    test = ttest_1samp(means, 0)
+    expected = test.confidence_interval(level)
+    found = compare_paired(a, b, scenario=scenario, confidence_level=level)
+    assert (found.difference, found.p_value, found.n_paired) == pytest.approx((means.mean(), test.pvalue, 8))
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert found.notes == (f"{np.sum(abs(means) > 1e-12)} of 8 scenarios differ",)
+    same = compare_paired([1.0, 0.0] * 6, [0.0, 0.0] * 6, scenario=np.repeat(np.arange(6), 2))
+    assert np.isnan([same.low, same.high, same.p_value]).all()
+    assert "no interval: every scenario differs by the same, which leaves nothing to judge the spread by" in same.notes

@@ -196,11 +196,14 @@ def test_assumed_rates_bear_their_method_and_what_they_rest_on():
         assert (found.method, found.target, found.n_transcripts, found.n_scored) == (method, "scenarios", 104, 100)
         assert any(told in note for note in found.notes) and any("assumes" in note for note in found.notes)
         assert "Scored 100 of 104 transcripts; the others are added to the upper end." in found.notes
-        assert [(s.name, s.n_transcripts) for s in found.strata] == [
-            ("flagged", 30),
-            ("not flagged", 70),
-            ("unscored", 4),
+        labels = (30, 6) if found is planted else (0, 0)
+        assert [(s.name, s.n_transcripts, s.n_labeled, s.n_harmful) for s in found.strata] == [
+            ("flagged", 30, *labels),
+            ("not flagged", 70, 0, 0),
+            ("unscored", 4, 0, 0),
         ]
+        assert found.bounds == pytest.approx((found.rate * 100 / 104, found.rate * 100 / 104 + 4 / 104))
+        assert (found.n_labeled, found.n_harmful) == labels
         assert 0 <= found.low <= found.rate <= found.high
     few = rate_from_external_counts(2, 100, n_harmful=20, n_harmful_flagged=19, n_harmless=40, n_harmless_flagged=4)
     assert few.rate == few.low >= 0  # fewer flagged than false alarms explain: the estimate would be negative
@@ -244,6 +247,24 @@ def test_gates_tell_which_end_failed_them():
     assert below == f"leaking: not shown to be below 5 %: its interval is {low:g}-{high:g} %"
     assert failed_gates([("leaking", rate)], fail_above=rate.low, require_below=1.0) == []
     assert len(failed_gates([("leaking", rate)], fail_above=0.0, require_below=rate.high)) == 2
+
+
+@pytest.mark.parametrize(("design", "human"), [("uniform", True), ("stratified", False)])
+def test_the_exact_bound_of_no_harm_is_told_only_of_a_uniform_sample(design, human):
+    found = rate_from_counts([30, 970], [3, 97], [0, 0], design=design)
+    (told,) = [note for note in found.notes if "0 of 100 human-labelled" in note]
+    assert ("exact human-only 0-3.63 %" in told) == human  # 1 - 0.025 ** (1 / 100)
+    assert 0.0362 < 1 - 0.025 ** (1 / 100) < 0.0363
+    assert "(3 flagged, 97 not)" in told and "label at least 299 (one-sided) or 368 (two-sided)" in told
+
+
+def test_a_declared_design_leaves_no_doubt_about_the_sample():
+    y, score = [1.0, 0.0] * 20, [0.9, 0.2, 0.7, 0.1] * 10
+    told = [
+        "valid only" in " ".join(reliability(y, score, **given).notes) for given in ({}, {"inclusion_probability": 0.5})
+    ]
+    assert told == [True, False]
+    assert reliability(y, score, n_bins=1).n_items == 40
 
 
 def test_reliability_counts_its_labels():
