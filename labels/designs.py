@@ -220,11 +220,13 @@ def _checked(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    """A transcript or harm may be called NA; elsewhere that is a gap."""
+    """A transcript or harm may be called NA; elsewhere that is a gap. Probabilities come back to the last bit."""
     names = ("transcript_id", "harm")
     columns = pd.read_csv(path, nrows=0).columns
     gaps = {c: [] if c in names else _GAPS for c in columns}
-    return unshielded(pd.read_csv(path, dtype=dict.fromkeys(names, str), na_values=gaps, keep_default_na=False))
+    kinds = dict.fromkeys(names, str)
+    frame = pd.read_csv(path, dtype=kinds, na_values=gaps, keep_default_na=False, float_precision="round_trip")
+    return unshielded(frame)
 
 
 def write_design(design: pd.DataFrame, path: Path | str) -> None:

@@ -30,7 +30,11 @@ def installed() -> dict[str, str]:
 
 
 def test_licences_are_those_that_the_policy_allows_and_the_page_lists():
-    found = {name: licences.licence(package) for name, package in licences.closure("harmrate", licences.EXTRAS).items()}
+    packages = licences.closure("harmrate", licences.EXTRAS)
+    pinned = pins(ROOT / "constraints.txt")
+    if other := [name for name, package in packages.items() if pinned.get(name, package.version) != package.version]:
+        pytest.skip(f"the page is of the pinned versions, and {other[0]} is another one")
+    found = {name: licences.licence(package) for name, package in packages.items()}
     assert len(found) > 80 and licences.forbidden(found.items()) == []
     page = dict(re.findall(r"^\| (\w[a-z0-9-]*) \| (.+) \|$", (ROOT / "docs/licences.md").read_text(), re.MULTILINE))
     missing = {name: said for name, said in found.items() if name not in page}
