@@ -221,12 +221,15 @@ def _checked(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     """A transcript or harm may be called NA; elsewhere that is a gap. Probabilities come back to the last bit."""
-    names = ("transcript_id", "harm")
+    names, exact = ("transcript_id", "harm"), "inclusion_probability"
     columns = pd.read_csv(path, nrows=0).columns
     gaps = {c: [] if c in names else _GAPS for c in columns}
-    kinds = dict.fromkeys(names, str)
-    frame = pd.read_csv(path, dtype=kinds, na_values=gaps, keep_default_na=False, float_precision="round_trip")
-    return unshielded(frame)
+    kinds = dict.fromkeys((*names, exact), str)
+    frame = unshielded(pd.read_csv(path, dtype=kinds, na_values=gaps, keep_default_na=False))
+    if exact in frame:
+        with suppress(ValueError):  # what is no number is told where probabilities are checked
+            frame[exact] = frame[exact].to_numpy(dtype=object).astype(np.float64)
+    return frame
 
 
 def write_design(design: pd.DataFrame, path: Path | str) -> None:
