@@ -87,3 +87,19 @@ def test_a_pair_of_which_one_never_errs_has_no_correlation_and_no_say():
     assert mean > 0.1
     assert effective_graders(y, [one, other, y]).value == pytest.approx(3 / (1 + 2 * mean))
     assert np.isnan(error_correlation(y, one, y).value)
+
+
+def test_a_panel_is_weighed_by_its_design():
+    """Errors that share a stratum drawn rarely count as often as the pool has them."""
+    rng = np.random.default_rng(11)
+    y = np.zeros(300)
+    rare = np.arange(300) < 60
+    sides = np.stack([rng.random(300) < np.where(rare, 0.5, 0.1) for _ in range(2)]).astype(float)
+    pi = np.where(rare, 0.1, 0.8)
+    errors, weight = sides.astype(bool), 1 / pi
+    mean = np.average(errors, axis=1, weights=weight)
+    joint = np.average(errors[0] & errors[1], weights=weight)
+    expected = (joint - mean.prod()) / np.sqrt((mean * (1 - mean)).prod())
+    assert error_correlation(y, *sides, inclusion_probability=pi).value == pytest.approx(expected)
+    found = effective_graders(y, sides, inclusion_probability=pi, confidence_level=0.8)
+    assert found.value == pytest.approx(2 / (1 + max(expected, 0))) and found.confidence_level == 0.8

@@ -141,3 +141,24 @@ def test_newcombe_ignores_a_correlation_below_its_continuity():
     low, high = newcombe_paired(a, b, c, d)
     assert low == pytest.approx(p - q - np.hypot(p - p_low, q_high - q))
     assert high == pytest.approx(p - q + np.hypot(p_high - p, q - q_low))
+
+
+def test_labels_of_unequal_probability_inside_a_stratum_are_weighted_by_what_they_stand_for(pool):
+    """Hajek's mean at Kish's size: a label drawn with .1 stands for ten transcripts, one drawn with .5 for two."""
+    rng = np.random.default_rng(6)
+    y, _ = pool
+    truth = np.nan_to_num(y)
+    pi = rng.uniform(0.1, 0.9, y.size)
+    drawn = rng.random(y.size) < pi
+    labels = np.where(drawn, truth, NAN)
+    weight = 1 / pi[drawn]
+    counts = count_strata(labels, inclusion_probability=pi)
+    assert counts.names == ("all",) and counts.unequal and counts.design == "stratified"
+    kish = weight.sum() ** 2 / (weight**2).sum()
+    assert counts.n_labeled[0] == pytest.approx(kish)
+    assert counts.n_harmful[0] == pytest.approx(kish * np.average(truth[drawn], weights=weight))
+    assert (counts.labels, counts.harmful) == (drawn.sum(), truth[drawn].sum())
+    assert counts.harmless == drawn.sum() - truth[drawn].sum()
+    assert estimate_rate(labels, inclusion_probability=pi).rate == pytest.approx(
+        np.average(truth[drawn], weights=weight)
+    )

@@ -173,6 +173,13 @@ def test_a_plan_is_of_one_piece():
     assert share["uniform"] == pytest.approx(0.0561, abs=0.02)
 
 
+def test_disagreement_is_planned_where_two_graders_can_disagree():
+    one = plan_labels(0.03, width=0.04)
+    two = plan_labels(0.03, width=0.04, classifier=(0.8, 0.9))
+    assert not any(plan.design.startswith("disagree") for plan in one.designs)
+    assert any(plan.design.startswith("disagree") for plan in two.designs)
+
+
 @pytest.mark.parametrize(("design", "human"), [("uniform", True), ("stratified", False)])
 def test_the_exact_bound_of_no_harm_is_told_only_of_a_uniform_sample(design, human):
     found = rate_from_counts([30, 970], [3, 97], [0, 0], design=design)
