@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 from grader.errors import InputError
@@ -25,6 +25,7 @@ from grader.readers.petri import parse_petri
 from grader.readers.react import parse_privacylens, parse_rjudge
 from grader.readers.records import STDIN, Record, iter_records, open_binary
 from grader.readers.replies import parse_replies
+from grader.readers.seen import SeenIds
 from grader.readers.sources import iter_files
 from grader.readers.swe_agent import parse_swe_agent
 from grader.readers.tables import read_csv, read_parquet
@@ -94,17 +95,33 @@ def read_transcripts(*paths: str | Path, format: str | Reader = "auto") -> Itera
     ['a']
     """
     read = _reader(format)
-    places: dict[str, str] = {}
+    seen, n = SeenIds(), 0
     for file in iter_files(paths):
         for number, transcript in enumerate(_read_anywhere(file, read), 1):
-            place = f"{file}: transcript {number}"
-            if transcript.id in places:
-                reason = f"id {transcript.id!r} is already that of {places[transcript.id]}"
+            place = seen.place(transcript.id)
+            if place is None and seen.may_hold(transcript.id):
+                place = _place_among(paths, read, transcript.id, first=n)
+            if place is not None:
+                reason = f"id {transcript.id!r} is already that of {place}"
                 raise InputError(reason, file=file, record=f"transcript {number}")
-            places[transcript.id] = place
+            seen.add(transcript.id, f"{file}: transcript {number}")
+            n += 1
             yield transcript
-    if not places:
+    if not seen:
         raise InputError("no transcript in " + ", ".join(map(str, paths)))
+
+
+def _place_among(paths: tuple[str | Path, ...], read: Reader, id_: str, *, first: int) -> str | None:
+    """Where among the first so many transcripts one has this id, read again; None where the hashes only look alike."""
+    left = first
+    for file in iter_files(paths):
+        if file == STDIN:  # cannot be read again
+            return "one of standard input"
+        for number, transcript in enumerate(islice(_read_anywhere(file, read), left), 1):
+            if transcript.id == id_:
+                return f"{file}: transcript {number}"
+            left -= 1
+    return None
 
 
 def read_copy(path: Path, name: str, *, format: str | Reader = "auto") -> Iterator[Transcript]:
