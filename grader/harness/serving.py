@@ -15,6 +15,9 @@ from grader.harness.service_client import TOKEN
 from grader.verdict import Grader
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+# Seconds that a resting connection is kept. Longer than clients keep theirs (httpx: 5), else one that waited as a 429
+# told it may ask again just when its connection is closed, and take that for a lost request.
+KEEP_ALIVE = 75
 
 
 def serve(graders: Sequence[Grader], *, host: str = "127.0.0.1", port: int = 8765, **limits: int) -> None:
@@ -41,7 +44,10 @@ def serve(graders: Sequence[Grader], *, host: str = "127.0.0.1", port: int = 876
         raise InputError(f"others can reach {host}: set a token in {TOKEN}, or listen at 127.0.0.1")
     warm_up(graders)
     app = make_app(graders, token=token, hosts=None if token else LOOPBACK_NAMES, **limits)
-    server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, access_log=False, server_header=False))
+    config = uvicorn.Config(
+        app, host=host, port=port, access_log=False, server_header=False, timeout_keep_alive=KEEP_ALIVE
+    )
+    server = uvicorn.Server(config)
     _run(server, host, port)
 
 

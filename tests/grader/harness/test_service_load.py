@@ -7,6 +7,7 @@ is the long run.
 from __future__ import annotations
 
 import asyncio
+import http.client
 import logging
 import os
 import re
@@ -17,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -119,13 +120,13 @@ class Load:
                 then[1].send_signal(signal.SIGTERM)
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def _run(work: Coroutine[Any, Any, None]) -> None:
     """In a thread of its own: another test's browser may hold this one's event loop."""
     with ThreadPoolExecutor(1) as pool:
         pool.submit(asyncio.run, work).result()
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_two_hundred_connections_lose_nothing_and_memory_is_bounded(tmp_path: Path) -> None:
     with serving(tmp_path) as (service, url):
         load = Load(url)
@@ -152,3 +153,18 @@ def test_sigterm_under_load_answers_all_that_is_in_work(tmp_path: Path) -> None:
         assert service.wait(20) == 0
     assert load.told["200"] > 100 and 0 < load.told["gone"] <= CONNECTIONS
     assert set((tmp_path / "graded").read_text().split()) == load.answered
+
+
+def test_a_connection_that_rested_as_long_as_clients_let_it_is_used_again(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path) as (service, url),
+        closing(http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)) as connection,
+    ):
+        for rest in (6, 0):
+            connection.request("GET", "/healthz")
+            answer = connection.getresponse()
+            assert answer.status == 200 and answer.read()
+            time.sleep(rest)
+        # A resting connection does not keep the service from ending.
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(10) == 0
