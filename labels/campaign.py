@@ -1,4 +1,4 @@
-"""A labelling campaign: rounds combined, raters assigned, a consensus, and what is left to adjudicate."""
+"""A labelling campaign: what pilot rounds tell, raters assigned, a consensus, and what is left to adjudicate."""
 
 from __future__ import annotations
 

@@ -19,13 +19,14 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 
 def examples() -> dict[str, tuple[str, str]]:
-    """Module and docstring by file and line."""
+    """Module and docstring by file, name and line."""
     found = {}
     for path in sorted(SOURCES.glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             text = ast.get_docstring(node) if isinstance(node, DOCUMENTED) else None
             if text and ">>>" in text:
-                found[f"{path.stem}-{getattr(node, 'name', '')}"] = (f"calibration.{path.stem}", text)
+                name = f"{path.stem}-{getattr(node, 'name', '')}-{getattr(node, 'lineno', 0)}"
+                found[name] = (f"calibration.{path.stem}", text)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from functools import partial
 
@@ -65,3 +66,10 @@ def test_hashes_that_look_alike_end_nothing(tmp_path, forgetful, monkeypatch):
     monkeypatch.setattr(seen, "_digest", lambda id_: np.uint64(0))
     folder = files(tmp_path, "abc", "defgh")
     assert [t.id for t in read_transcripts(folder)] == list("abcdefgh")
+
+
+def test_standard_input_cannot_be_read_again_and_is_named(forgetful, monkeypatch):
+    chats = [json.dumps({"id": id_, "messages": [{"role": "user", "content": "Hi"}]}) for id_ in "abcdefa"]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("\n".join(chats).encode())))
+    with pytest.raises(InputError, match=r"id 'a' is already that of (one of standard input|.*transcript 1)"):
+        list(read_transcripts("-"))
