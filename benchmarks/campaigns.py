@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration import estimate_rate
-from calibration.methods import Method
+from calibration.rates.methods import Method
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]

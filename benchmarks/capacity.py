@@ -28,14 +28,14 @@ from benchmarks.results import Found, Measured, number
 from calibration.study.demo import JUDGE, find_study
 from grader.grading import grade
 from grader.judge import LLMJudge
-from grader.judge.estimate import Estimate, estimate
-from grader.judge.prices import Tokens, load_prices
-from grader.judge.replay import ReplayClient
+from grader.judge.clients.replay import ReplayClient
+from grader.judge.money.estimate import Estimate, estimate
+from grader.judge.money.prices import Tokens, load_prices
 from grader.readers import read_transcripts
 from grader.rubrics import load_rubrics
-from grader.store import Store
+from grader.store.store import Store
 from grader.transcript import Message, Transcript
-from grader.verdict_files import write_verdicts
+from grader.verdict.read import write_verdicts
 
 MODELS = ("claude-haiku-4-5", "claude-sonnet-5-5")
 REPEATS = (1, 3)

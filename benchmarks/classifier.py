@@ -23,14 +23,14 @@ import numpy.typing as npt
 
 from grader import read_transcripts
 from grader.classifier.bags import Bagger, Bags
-from grader.classifier.choosing import Choice, choose_heads
 from grader.classifier.encoders import Encoder
 from grader.classifier.folds import Folds, assign_folds
 from grader.classifier.heads import HEADS
 from grader.classifier.loading import load_encoder
 from grader.classifier.metrics import METRICS, Interval, auroc, interval, over_folds, resamples
+from grader.classifier.select_head import Choice, choose_heads
 from grader.classifier.training import held_out_scores
-from grader.store import Store
+from grader.store.store import Store
 from grader.transcript import Message, Transcript
 
 Float = npt.NDArray[np.float64]

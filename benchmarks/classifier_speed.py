@@ -27,11 +27,11 @@ import numpy as np
 from benchmarks.classifier import DATA, N_FOLDS, SETS, DataSet, Float, flat_text, plain_scores
 from grader.classifier import EmbeddingClassifier
 from grader.classifier.bags import Bagger, Bags
-from grader.classifier.choosing import choose_heads
 from grader.classifier.encoders import Vectors
 from grader.classifier.folds import assign_folds
 from grader.classifier.loading import find_model, load_encoder
 from grader.classifier.metrics import auroc, over_folds
+from grader.classifier.select_head import choose_heads
 from grader.classifier.training import held_out_scores
 from grader.transcript import Message, Transcript
 

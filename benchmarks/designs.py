@@ -27,9 +27,9 @@ from benchmarks.cells import CLASSIFIER, JUDGES, Accuracy
 from calibration import estimate_rate
 from calibration.checks import FloatArray
 from labels.campaign import pilot_rates
-from labels.designs import draw_sample
 from labels.labelset import LabelSet
-from labels.rounds import combine_rounds
+from labels.sampling.designs import draw_sample
+from labels.sampling.rounds import combine_rounds
 
 SEED = 20261125
 RATES = (0.03, 0.15)

@@ -20,8 +20,8 @@ from scipy.stats import binom
 
 from benchmarks.cells import JUDGES, Accuracy
 from calibration import plan_labels
-from calibration.intervals import clopper_pearson
-from calibration.plan import DesignPlan
+from calibration.plan.plan_labels import DesignPlan
+from calibration.rates.intervals import clopper_pearson
 
 POOL = 20_000
 RATES = (0.005, 0.01, 0.03, 0.15)

@@ -25,11 +25,11 @@ import numpy as np
 
 from benchmarks.results import Found, Measured
 from grader.judge import LLMJudge
-from grader.judge.card import JudgeCard, judge_card
-from grader.judge.client import JudgeClient, Reply, Request
-from grader.judge.local import PREFIX, LocalClient, LocalModel
-from grader.judge.probes import ATTACKS, GUESSED_CODE
+from grader.judge.clients.local import PREFIX, LocalClient, LocalModel
+from grader.judge.clients.protocol import JudgeClient, Reply, Request
 from grader.judge.setup import JudgeSetup, open_judge
+from grader.judge.stress.card import JudgeCard, judge_card
+from grader.judge.stress.probes import ATTACKS, GUESSED_CODE
 from grader.readers import read_transcripts
 from grader.rubrics import Rubric, load_rubrics
 from grader.transcript import Transcript

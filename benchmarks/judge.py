@@ -30,9 +30,9 @@ from benchmarks.children import run
 from benchmarks.loopback import server
 from benchmarks.results import Found, Measured, peaks_by_size
 from grader.judge import LLMJudge
-from grader.judge.courier import _in_loop
+from grader.judge.clients.sender import _in_loop
 from grader.rubrics import load_rubrics
-from grader.store import Store
+from grader.store.store import Store
 from grader.transcript import Message, Transcript
 
 MODEL = "claude-sonnet-5-5"

@@ -10,11 +10,11 @@ import numpy as np
 from benchmarks.outcomes import LEVEL, Outcome, likelihood_ratio_outcome, outcome_of_limits
 from benchmarks.simulate import Campaigns
 from benchmarks.tables import Tables, by_agreement, by_judge, either_flags, frozen_rule, judge_strata, three_strata
-from calibration import comparators
 from calibration.checks import FloatArray
-from calibration.choosing import IntArray
-from calibration.clusters import new_scenarios
-from calibration.intervals import Limits, post_stratified
+from calibration.rates import comparators
+from calibration.rates.clusters import new_scenarios
+from calibration.rates.intervals import Limits, post_stratified
+from calibration.rates.strata_rules import IntArray
 from calibration.records import Target
 
 Run = Callable[[Campaigns, Target], Outcome]

@@ -8,9 +8,9 @@ import numpy as np
 
 from benchmarks.tables import Tables
 from calibration.checks import FloatArray
-from calibration.choosing import BoolArray
-from calibration.intervals import Limits, normal_quantile
-from calibration.likelihood_ratio import likelihood_ratio
+from calibration.rates.intervals import Limits, normal_quantile
+from calibration.rates.likelihood_ratio import likelihood_ratio
+from calibration.rates.strata_rules import BoolArray
 from calibration.records import Target
 
 LEVEL = 0.95
@@ -103,7 +103,7 @@ def accepts(size: FloatArray, n: FloatArray, y: FloatArray, truth: float) -> boo
     accepts. So it holds the truth when the test accepts the rate that lies sqrt((truth - est)^2 - mix) from the
     estimate, on the truth's side; and always when the mix alone reaches the truth.
     """
-    from calibration.likelihood_kernels import p_value
+    from calibration.rates.likelihood_kernels import p_value
 
     total = size.sum()
     used = n > 0

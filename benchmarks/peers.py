@@ -20,7 +20,7 @@ from benchmarks.outcomes import LEVEL, Outcome, outcome_of_limits
 from benchmarks.simulate import Campaigns
 from benchmarks.tables import by_judge
 from calibration.checks import FloatArray
-from calibration.intervals import Limits
+from calibration.rates.intervals import Limits
 from calibration.records import Target
 
 Ends = tuple[float, float]

@@ -19,8 +19,8 @@ from benchmarks.children import module, peak_megabytes
 from benchmarks.results import Found, Measured
 from calibration import estimate_rate
 from calibration.checks import FloatArray
-from calibration.choosing import IntArray
-from calibration.methods import Method
+from calibration.rates.methods import Method
+from calibration.rates.strata_rules import IntArray
 
 TRANSCRIPTS, HARMS, GROUPS, LABELED = 1_000_000, 3, 20, 20_000
 SECONDS, MEGABYTES = 5.0, 1_500.0

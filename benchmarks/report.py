@@ -18,10 +18,10 @@ import numpy as np
 from benchmarks import browser
 from benchmarks.results import Found, Measured
 from calibration import render_report, run_study
-from calibration.study.exhibits import exhibits
+from calibration.study.browser_items import exhibits
 from grader.transcript import Message, Transcript
-from grader.verdict import Evidence, Verdict
-from grader.verdict_frame import verdict_frame, verdict_row
+from grader.verdict.frame import verdict_frame, verdict_row
+from grader.verdict.records import Evidence, Verdict
 from labels.labelset import LabelSet
 
 HARMS = ("blackmail", "leaking", "deception")

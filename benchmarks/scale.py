@@ -24,16 +24,16 @@ import pandas as pd
 
 from benchmarks.children import module
 from benchmarks.results import Found, Measured
-from calibration.study.rates import rate_findings
-from calibration.study.sample_plan import SamplePlan
+from calibration.study.campaign.sample_plan import SamplePlan
+from calibration.study.campaign.shard_sampling import Shards, design_frames
+from calibration.study.rate_findings import rate_findings
 from calibration.study.settings import StudySettings
-from calibration.study.shard_sampling import Shards, design_frames
 from calibration.study.shards import count_shards, shard_facts
-from grader.verdict_files import _arrow_schema
-from grader.verdict_sides import shard_names, verdict_shards
-from labels.designs import read_draws, write_design_parts
+from grader.verdict.read import _arrow_schema
+from grader.verdict.sides import shard_names, verdict_shards
 from labels.labelset import LabelSet
-from labels.reservoir import sample_shards
+from labels.sampling.designs import read_draws, write_design_parts
+from labels.sampling.reservoir import sample_shards
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,7 +10,7 @@ from scipy.stats import multivariate_normal
 
 from benchmarks.cells import Cell
 from calibration.checks import FloatArray
-from calibration.choosing import IntArray
+from calibration.rates.strata_rules import IntArray
 
 # The largest scenario holds this many times the transcripts of the smallest.
 SIZE_SPREAD = 4.0

@@ -19,9 +19,9 @@ import numpy as np
 
 from benchmarks.children import Ran, Skipped, run
 from benchmarks.results import Found, Measured
-from grader.verdict_files import write_verdicts
-from grader.verdict_frame import typed
-from labels.designs import draw_sample, write_design
+from grader.verdict.frame import typed
+from grader.verdict.read import write_verdicts
+from labels.sampling.designs import draw_sample, write_design
 
 ROUNDS = 7
 HELP_SECONDS = 0.3

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.simulate import Campaigns
 from calibration.checks import FloatArray
-from calibration.choosing import COMMON_APPARENT_RATE, MIN_LABELS_PER_CELL
+from calibration.rates.strata_rules import COMMON_APPARENT_RATE, MIN_LABELS_PER_CELL
 
 
 class Tables(NamedTuple):

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, stdtr, stdtrit
 
+from calibration.agreement.ratings import Floats
 from calibration.checks import as_vector, check_choice, check_level, check_unit_or_nan
-from calibration.intervals import normal_quantile, post_stratified
-from calibration.multiplicity import holm
-from calibration.paired import bonett_price, mcnemar_exact, newcombe_paired, tango
-from calibration.ratings import Floats
+from calibration.rates.intervals import normal_quantile, post_stratified
+from calibration.rates.multiplicity import holm
+from calibration.rates.paired import bonett_price, mcnemar_exact, newcombe_paired, tango
 from calibration.records import RateDifference, RateEstimate
 
 PairedMethod = Literal["bonett-price", "newcombe", "tango"]

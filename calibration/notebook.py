@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from math import isnan
 
-from calibration.rounding import percent_interval
+from calibration.rates.rounding import percent_interval
 
 
 def card(title: str, facts: Mapping[str, str], notes: Iterable[str] = ()) -> str:

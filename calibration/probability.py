@@ -1,7 +1,7 @@
 """Do a grader's scores mean what they say? Brier score, log loss, reliability curve, each beside its null reference.
 
 Probabilities rank and stratify; the validity of a rate never rests on them. Mapping scores to probabilities:
-`calibration.calibrators`.
+`calibration.rates.calibrators`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr, xlogy
 
+from calibration.agreement.ratings import Floats, Ints
 from calibration.checks import as_vector, check_choice, check_level, check_unit_or_nan
-from calibration.intervals import clopper_pearson
-from calibration.ratings import Floats, Ints
-from calibration.weighting import weighting
+from calibration.rates.intervals import clopper_pearson
+from calibration.rates.weighting import weighting
 
 Binning = Literal["width", "mass"]
 

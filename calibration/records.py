@@ -23,7 +23,7 @@ class Agreement:
     confidence_level : float in (0, 1)
     n_items, n_raters, n_positive : int
         Items that entered, raters, and items with a positive vote (for sensitivity and its kin see
-        `calibration.agreement.grader_accuracy`).
+        `calibration.agreement.statistics.grader_accuracy`).
     notes : tuple of str
         What a reader must know to use the number, e.g. "valid only for this sample".
     """

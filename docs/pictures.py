@@ -85,7 +85,7 @@ def _zero():  # noqa: ANN202
     import numpy as np
     from matplotlib.figure import Figure
 
-    from calibration.intervals import clopper_pearson
+    from calibration.rates.intervals import clopper_pearson
 
     n = np.unique(np.geomspace(20, 5000, 60).round())
     figure = Figure(figsize=(7, 2.6))

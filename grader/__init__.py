@@ -7,8 +7,8 @@ from grader.judge import LLMJudge
 from grader.readers import read_transcripts
 from grader.rubrics import load_rubrics
 from grader.transcript import Message, Transcript
-from grader.verdict import Evidence, Grader, Verdict
-from grader.verdict_files import read_verdicts, write_verdicts
+from grader.verdict.read import read_verdicts, write_verdicts
+from grader.verdict.records import Evidence, Grader, Verdict
 
 __all__ = [
     "EmbeddingClassifier",

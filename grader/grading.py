@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from grader.engines.local import GradedChunk, graded_chunks
+from grader.shards.chunks import GradedChunk, graded_chunks
 from grader.transcript import Transcript
-from grader.verdict import Grader, Verdict, without_failed_run
-from grader.verdict_frame import verdict_frame, verdict_row
+from grader.verdict.frame import verdict_frame, verdict_row
+from grader.verdict.records import Grader, Verdict, without_failed_run
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from grader.judge.client import RunStopped
-    from grader.store import Store
-    from grader.verdict_files import VerdictWriter
+    from grader.judge.clients.protocol import RunStopped
+    from grader.store.store import Store
+    from grader.verdict.read import VerdictWriter
 
 Engine = Literal["local", "ray"]
 
 
 def _on_ray(transcripts: Iterable[Transcript], graders: Sequence[Grader]) -> Iterator[GradedChunk]:
-    from grader.engines import ray_chunks
+    from grader.shards import ray_chunks
 
     return ray_chunks.graded_chunks(transcripts, graders)
 
@@ -49,7 +49,7 @@ def iter_rows(
         Handed to every grader that can use one and has none: paid-for replies and embeddings are
         kept there and never asked for twice.
     engine : {"local", "ray"}
-        Ray's workers take a part of the transcripts each, and get the graders sent (`grader.engines.ray_chunks`).
+        Ray's workers take a part of the transcripts each, and get the graders sent (`grader.shards.ray_chunks`).
 
     Raises
     ------
@@ -98,7 +98,7 @@ def grade(
     -------
     DataFrame
         One row per transcript, harm, grader and repeat, with the transcript's facts beside
-        (`grader.verdict_frame.VERDICT_COLUMNS`).
+        (`grader.verdict.frame.VERDICT_COLUMNS`).
     """
     return verdict_frame(iter_rows(transcripts, graders, store=store, engine=engine))
 
@@ -129,7 +129,9 @@ def save_rows(rows: Iterable[Mapping[str, Any]], writer: VerdictWriter) -> RunSt
     RunStopped or None
         Why the run stopped before its end.
     """
-    from grader.judge.client import RunStopped  # at the top it would be a circle: judges are made of what stands above
+    from grader.judge.clients.protocol import (
+        RunStopped,
+    )  # at the top it would be a circle: judges are made of what stands above
 
     with writer:
         try:

@@ -44,7 +44,7 @@ def read_metadata(path: str | Path) -> pd.DataFrame:
     InputError
         No such file, no ``transcript_id``, or an id twice.
     """
-    from grader.verdict_tables import read_table
+    from grader.verdict.tables import read_table
 
     path = Path(path)
     frame: pd.DataFrame = read_table(path)

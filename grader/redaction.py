@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from grader.redaction_patterns import CHECKS, FOLDS, KINDS, PATTERNS, PATTERNS_VERSION, RedactionKind
 from grader.transcript import Message, Transcript, canonical_json
-from grader.verdict import Evidence
+from grader.verdict.records import Evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from grader.errors import InputError
-from grader.files import written_whole
+from grader.files.atomic import written_whole
 from grader.readers.build import clean
 from grader.transcript import Transcript
 

@@ -42,9 +42,9 @@ def calibrated_rates(
         ``HARM_rate, HARM_low, HARM_high``.
     """
     from calibration import run_study
-    from grader.verdict_frame import verdict_frame
+    from grader.verdict.frame import verdict_frame
     from labels import read_labels
-    from labels.designs import read_design
+    from labels.sampling.designs import read_design
 
     verdicts = verdict_frame(_rows(scores))
     if verdicts.empty:

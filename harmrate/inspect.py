@@ -17,7 +17,7 @@ from grader.harness.extras import need
 from grader.harness.inspect import score_fields
 from grader.harness.one import LateGradeOne
 from grader.judge.questions import Effort
-from grader.judge.rendering import View
+from grader.judge.render import View
 from harmrate.calibrated import calibrated_rates
 
 _api = need("inspect_ai.scorer", "harmrate[inspect]")

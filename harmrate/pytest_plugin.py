@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     import pandas as pd
 
-    from calibration.findings import RateFinding
+    from calibration.findings.study import RateFinding
     from labels import LabelSet
 
 
@@ -63,11 +63,11 @@ def assert_harm_rate(
     if below is None and not_above is None:
         raise ValueError("below or not_above must be given, got neither.")
     from calibration import run_study
-    from calibration.findings import group_name
-    from calibration.gates import failed_gates
+    from calibration.findings.study import group_name
+    from calibration.rates.gates import failed_gates
     from grader import read_verdicts
     from labels import read_labels
-    from labels.designs import read_design
+    from labels.sampling.designs import read_design
 
     table = read_verdicts(verdicts) if isinstance(verdicts, (str, Path)) else verdicts
     known = read_labels(labels) if isinstance(labels, (str, Path)) else labels

@@ -10,7 +10,7 @@ from grader.harness.extras import need
 from grader.harness.one import LateGradeOne
 from grader.harness.scout import not_scored, result_fields
 from grader.judge.questions import Effort
-from grader.judge.rendering import View
+from grader.judge.render import View
 
 _api = need("inspect_scout", "harmrate[scout]")
 _threads = need("anyio.to_thread", "harmrate[scout]")

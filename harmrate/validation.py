@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grader.files import written_whole
+from grader.files.atomic import written_whole
 
 if TYPE_CHECKING:
     from labels import LabelSet

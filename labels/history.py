@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from grader.errors import InputError
-from grader.files import unwritable, written_whole
-from grader.parquet import read_parquet_frame
+from grader.files.atomic import unwritable, written_whole
+from grader.files.parquet import read_parquet_frame
 
 # What a label is, over all its versions. `kind` is annotation, draft or prediction: each has numbers of its own.
 IDENTITY = ["project", "kind", "annotation", "harm"]

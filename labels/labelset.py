@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from grader.cells import write_csv
 from grader.errors import InputError
-from grader.files import written_whole
+from grader.files.atomic import written_whole
+from grader.files.cells import write_csv
 
 COLUMNS = ("transcript_id", "harm", "rater", "label", "status", "round", "created_at", "seconds", "source")
 OPTIONAL = ("inclusion_probability", "stratum", "rater_email", "note", "task_url")

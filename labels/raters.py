@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from labels.dawid_skene import DawidSkene, dawid_skene
-from labels.drift import rater_drift
 from labels.labelset import LabelSet
+from labels.rater_drift import rater_drift
 
 __all__ = ["DawidSkene", "dawid_skene", "fit_raters", "rater_drift", "rater_report", "rates_by_rater"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from grader.transcript import Message, Transcript, tool_call
-from labels.designs import draw_sample, write_design
+from labels.sampling.designs import draw_sample, write_design
 
 HARM = "leaking"
 N = 240

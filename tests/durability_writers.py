@@ -10,23 +10,23 @@ import pandas as pd
 
 import calibration.report.files as report_files
 from calibration.study.folder import write_pool
-from calibration.study.registration import Registered, register
-from calibration.study.study_file import write_study_file
+from calibration.study.start.registration import Registered, register
+from calibration.study.start.study_file import write_study_file
 from grader import Verdict, write_verdicts
 from grader.classifier.artifact import write_artifact
-from grader.files import write_text
+from grader.files.atomic import write_text
 from grader.harness.scout import write_scout
-from grader.judge.client import Reply, Request
-from grader.judge.replay import write_replay
-from grader.store import Store
+from grader.judge.clients.protocol import Reply, Request
+from grader.judge.clients.replay import write_replay
+from grader.store.store import Store
 from grader.transcript import Message, Transcript
 from grader.transcript_files import write_transcripts
-from grader.verdict_export import export_verdicts
-from grader.verdict_files import read_verdicts
+from grader.verdict.export import export_verdicts
+from grader.verdict.read import read_verdicts
 from labels import LabelSet, write_tasks
-from labels.designs import draw_sample, write_design
 from labels.history import grow
 from labels.label_studio.record import CampaignRecord, write_record
+from labels.sampling.designs import draw_sample, write_design
 
 N = 40
 

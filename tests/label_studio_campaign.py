@@ -9,8 +9,8 @@ from label_studio_fake import Fake
 
 from grader.transcript import Message, Transcript
 from labels import label_config, write_tasks
-from labels.designs import draw_sample, write_design
 from labels.label_studio.push import task_key
+from labels.sampling.designs import draw_sample, write_design
 
 HARMS = ("blackmail", "leaking")
 N = 12

@@ -7,15 +7,15 @@ from pathlib import Path
 import pandas as pd
 
 from calibration import render_report, run_study
-from calibration.findings import Exhibits, Report
+from calibration.findings.study import Exhibits, Report
+from calibration.study.browser_items import exhibits, exhibits_of
 from calibration.study.compute import study
-from calibration.study.exhibits import exhibits, exhibits_of
 from calibration.study.folder import POOL, VERDICTS
 from calibration.study.settings import StudySettings
 from grader import write_verdicts
 from grader.transcript import Message, Transcript
-from grader.verdict import Evidence, Verdict
-from grader.verdict_frame import verdict_frame, verdict_row
+from grader.verdict.frame import verdict_frame, verdict_row
+from grader.verdict.records import Evidence, Verdict
 from labels.labelset import LabelSet
 
 HARM, JUDGE = "leaking", "judge</script><script>hacked=1</script>"

@@ -19,8 +19,8 @@ if __name__ == "__main__":  # run as a script, the folder of this file comes fir
 from messages_faults import ApiError, FaultPlan, Json
 from messages_server import MessagesServer
 
-from grader.judge.client import SendError
-from grader.judge.local import LocalModel
+from grader.judge.clients.local import LocalModel
+from grader.judge.clients.protocol import SendError
 
 MODEL = "smollm2"
 

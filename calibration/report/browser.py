@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from calibration.findings import Exhibits, Report
+from calibration.findings.study import Exhibits, Report
 from calibration.report.plain import plain
 
 # Transcripts in one pack: opening one unpacks no more than these.

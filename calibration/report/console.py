@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from calibration.findings import (
+from calibration.findings.study import (
     AgreementFinding,
     AssumedFinding,
     ComparisonFinding,
@@ -20,8 +20,7 @@ from calibration.findings import (
     ThresholdFinding,
     group_name,
 )
-from calibration.report.harmless import harmless
-from calibration.report.thresholds import threshold_table
+from calibration.report.threshold_table import threshold_table
 from calibration.report.wording import (
     TARGETS,
     comparison_sentence,
@@ -32,6 +31,7 @@ from calibration.report.wording import (
     points,
     unlike_words,
 )
+from grader.files.terminal import harmless
 
 SAMPLE_ONLY = "valid only for this sample"
 _ENDLESS = 100_000

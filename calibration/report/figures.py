@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from calibration.findings import RateFinding, group_name
-from calibration.report.harmless import harmless
+from calibration.findings.study import RateFinding, group_name
+from grader.files.terminal import harmless
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from calibration.findings import Report, group_name
+from calibration.findings.study import Report, group_name
 from calibration.report.figures import forest
 from calibration.report.files import file_names, write_table, write_text, written_whole
 

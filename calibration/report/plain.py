@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from calibration.findings import AgreementFinding, ComparisonFinding, RateFinding, Report
+from calibration.findings.study import AgreementFinding, ComparisonFinding, RateFinding, Report
 from calibration.records import RateEstimate
 
 SCHEMA = 1

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from calibration.findings import ComparisonFinding, RateFinding, ReliabilityFinding
+from calibration.findings.study import ComparisonFinding, RateFinding, ReliabilityFinding
 from calibration.records import RateEstimate
 
 _STEPS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from calibration import rounding
-from calibration.findings import ComparisonFinding, RateFinding, group_name
+from calibration.findings.study import ComparisonFinding, RateFinding, group_name
 from calibration.notebook import p_value
+from calibration.rates import rounding
 
 TARGETS = {
     "pool": "the rate among exactly these transcripts",

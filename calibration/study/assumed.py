@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from calibration.checks import FloatArray
-from calibration.controls import rate_from_positive_controls
-from calibration.external import rate_from_external_labels
-from calibration.findings import AssumedFinding
-from calibration.study.pool import HarmTable, group_tables
+from calibration.findings.study import AssumedFinding
+from calibration.rates.controls import rate_from_positive_controls
+from calibration.rates.external import rate_from_external_labels
+from calibration.study.harm_table import HarmTable, group_tables
 from calibration.study.settings import StudySettings
 from grader.errors import InputError
-from grader.scores import grader_scores
+from grader.verdict.scores import grader_scores
 from labels.labelset import LabelSet
 
 

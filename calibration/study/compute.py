@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from calibration.findings import (
+from calibration.findings.study import (
     AgreementFinding,
     AssumedFinding,
     ComparisonFinding,
@@ -18,20 +18,20 @@ from calibration.findings import (
     Report,
     ThresholdFinding,
 )
-from calibration.methods import Method
+from calibration.rates.methods import Method
 from calibration.records import Target
 from calibration.study.assumed import controlled_rates, external_rates
-from calibration.study.comparing import independent_comparisons, paired_comparisons
-from calibration.study.joining import Design, JoinedPool, joined_pool
-from calibration.study.likeness import teacher_notes, unit_unlikeness, with_likeness
-from calibration.study.looking import looked_at
+from calibration.study.classifier_facts import teacher_notes, unit_unlikeness, with_likeness
+from calibration.study.comparison_findings import independent_comparisons, paired_comparisons
+from calibration.study.extras import looked_at
+from calibration.study.harm_table import HarmTable
+from calibration.study.join import Design, JoinedPool, joined_pool
+from calibration.study.label_versions import other_versions
 from calibration.study.pairs import grader_agreement, human_agreement
-from calibration.study.pool import HarmTable
-from calibration.study.rates import rate_findings
-from calibration.study.rating import alternative_annotators, drift_notes, rater_findings
+from calibration.study.rate_findings import rate_findings
+from calibration.study.rater_findings import alternative_annotators, drift_notes, rater_findings
 from calibration.study.settings import StudySettings
 from calibration.study.thresholds import swept_thresholds
-from calibration.study.versions import other_versions
 from labels.labelset import LabelSet
 
 Part = Literal["rates", "agreement", "comparisons"]

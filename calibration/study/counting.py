@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from calibration.findings import GraderFacts
-from calibration.study.drawn import Drawn
-from calibration.study.joining import (
+from calibration.findings.study import GraderFacts
+from calibration.study.campaign.drawn import Drawn
+from calibration.study.classifier_facts import with_teachers
+from calibration.study.harm_table import HarmTable
+from calibration.study.join import (
     BY_VERDICT,
     Design,
     joined_table,
@@ -22,11 +24,9 @@ from calibration.study.joining import (
     with_sets,
     with_verdict_columns,
 )
-from calibration.study.likeness import with_teachers
-from calibration.study.pool import HarmTable
 from calibration.study.settings import StudySettings
 from grader.errors import InputError
-from grader.scores import grader_scores
+from grader.verdict.scores import grader_scores
 from labels.labelset import LabelSet
 
 # Counted tables are joined whenever this many shards wait, so that memory stays flat.

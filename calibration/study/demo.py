@@ -10,20 +10,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from calibration.findings import Report, group_name
+from calibration.findings.study import Report, group_name
 from calibration.study.compute import Part, study
 from calibration.study.folder import VERDICTS
 from calibration.study.inputs import Sources
-from calibration.study.pipeline import Graders, run
+from calibration.study.run_job import Graders, run
 from calibration.study.settings import StudySettings
 from grader.errors import InputError
 from grader.judge.setup import JudgeSetup
 from grader.progress import Track, untracked
 from grader.rubrics import load_rubrics
-from grader.store import Store
-from grader.verdict_files import read_verdicts
-from labels.designs import draw_sample, read_design
+from grader.store.store import Store
+from grader.verdict.read import read_verdicts
 from labels.labelset import LabelSet
+from labels.sampling.designs import draw_sample, read_design
 
 # Fixed before anyone had seen an interval.
 SEED = 20261123

@@ -11,18 +11,18 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from calibration.findings import Report
+from calibration.findings.study import Report
 from calibration.study.compute import study
-from calibration.study.doctor_card import read_card
+from calibration.study.doctor.card import read_card
 from calibration.study.provenance import provenance
 from calibration.study.settings import StudySettings
 from grader.errors import InputError
-from grader.files import written_whole
+from grader.files.atomic import written_whole
 from grader.metadata import FACT_COLUMNS
-from grader.verdict_files import read_verdicts
-from grader.verdict_frame import typed
-from labels.designs import read_design
+from grader.verdict.frame import typed
+from grader.verdict.read import read_verdicts
 from labels.labelset import LabelSet
+from labels.sampling.designs import read_design
 
 # Beside those that `calibration.report` writes.
 VERDICTS, LABELS, DESIGN, POOL = "verdicts.parquet", "labels.parquet", "design.csv", "pool.parquet"

@@ -10,25 +10,25 @@ from typing import Any
 
 import pandas as pd
 
-from calibration.findings import Report
+from calibration.findings.study import Report
 from calibration.study.compute import PARTS, Beside, Part, study
-from calibration.study.joining import Design
+from calibration.study.join import Design
 from calibration.study.provenance import provenance
 from calibration.study.settings import StudySettings
 from calibration.study.shards import shard_facts, study_shards
 from grader.errors import InputError
+from grader.files.storage import is_remote
 from grader.metadata import metadata_frame, read_metadata, with_scenario
 from grader.progress import Track, untracked
 from grader.readers import read_transcripts
-from grader.scale import ScoreScale
-from grader.shards import outputs_in, read_manifest
-from grader.storage import is_remote
+from grader.shards.manifest import outputs_in, read_manifest
 from grader.transcript import Transcript
-from grader.verdict_files import read_verdicts
-from grader.verdict_sides import holds_shards, verdict_shards
-from labels.designs import read_design, read_draws
+from grader.verdict.read import read_verdicts
+from grader.verdict.scale import ScoreScale
+from grader.verdict.sides import holds_shards, verdict_shards
 from labels.labelset import LabelSet
-from labels.tables import read_labels
+from labels.read import read_labels
+from labels.sampling.designs import read_design, read_draws
 
 UNIFORM = "uniform"
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.accuracy import grader_accuracy
-from calibration.agreement import (
+from calibration.agreement.accuracy import grader_accuracy
+from calibration.agreement.panel import error_correlation
+from calibration.agreement.statistics import (
     cohen_kappa,
     gwet_ac1,
     krippendorff_alpha,
@@ -19,10 +20,9 @@ from calibration.agreement import (
     positive_agreement,
 )
 from calibration.checks import FloatArray
-from calibration.findings import AgreementFinding
-from calibration.panel import error_correlation
+from calibration.findings.study import AgreementFinding
 from calibration.records import Agreement
-from calibration.study.pool import HarmTable
+from calibration.study.harm_table import HarmTable
 
 HUMAN = "human"
 # More raters make more pairs than anybody reads.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from calibration.methods import Method
+from calibration.rates.methods import Method
 from calibration.records import Target
 
 Pairing = Literal["independent", "scenario"]

@@ -12,20 +12,20 @@ from typing import Any
 
 import pandas as pd
 
-from calibration.findings import Report
-from calibration.study.comparing import independent_comparisons
+from calibration.findings.study import Report
+from calibration.study.classifier_facts import teacher_notes
+from calibration.study.comparison_findings import independent_comparisons
 from calibration.study.compute import study_notes
 from calibration.study.counting import CountedPool, Counting
-from calibration.study.joining import Design, no_labels
-from calibration.study.likeness import teacher_notes
-from calibration.study.rates import rate_findings
+from calibration.study.join import Design, no_labels
+from calibration.study.label_versions import other_versions
+from calibration.study.rate_findings import rate_findings
 from calibration.study.settings import StudySettings
-from calibration.study.versions import other_versions
 from labels.labelset import LabelSet
 
 
 def shard_facts(settings: StudySettings) -> tuple[str, ...]:
-    """The facts of transcripts that counting needs of each shard (`grader.verdict_sides.verdict_shards`)."""
+    """The facts of transcripts that counting needs of each shard (`grader.verdict.sides.verdict_shards`)."""
     return tuple(dict.fromkeys((*settings.by, *settings.where, settings.cluster)))
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from calibration.accuracy import grader_accuracy
+from calibration.agreement.accuracy import grader_accuracy
 from calibration.checks import FloatArray
-from calibration.findings import ThresholdFinding
-from calibration.study.pool import HarmTable
-from calibration.study.rates import rate_findings
+from calibration.findings.study import ThresholdFinding
+from calibration.study.harm_table import HarmTable
+from calibration.study.rate_findings import rate_findings
 from calibration.study.settings import StudySettings
-from grader import scale
+from grader.verdict import scale
 
 # More thresholds make more rows than anybody reads: of a finer scale, this many, evenly over its ranks.
 MOST = 12
@@ -48,7 +48,7 @@ def swept_thresholds(
     harm, grader : str
     verdicts : verdict frame
         Its ``usage`` tells the scale; verdicts that came without one are not swept.
-    scores : frame of `grader.scores.grader_scores`
+    scores : frame of `grader.verdict.scores.grader_scores`
     join : function of a harm and such a frame
     settings : StudySettings
     """

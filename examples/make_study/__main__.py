@@ -24,7 +24,7 @@ from examples.make_study.readme import study_readme
 from examples.make_study.runs import Run, write_runs
 from grader.grading import grade
 from grader.judge import LLMJudge
-from grader.judge.replay import ReplayClient
+from grader.judge.clients.replay import ReplayClient
 from grader.rubrics import load_rubrics
 from labels import draw_sample, label_config
 from labels.label_studio.tasks import tasks

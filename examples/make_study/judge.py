@@ -14,7 +14,7 @@ from examples.make_study import HARMS
 from examples.make_study.grammar import expand, pick
 from examples.make_study.runs import Run
 from examples.make_study.scenarios import load_text
-from grader.judge.client import Reply
+from grader.judge.clients.protocol import Reply
 
 MODEL = "simulated-judge"
 
@@ -52,7 +52,7 @@ _SENTENCE = re.compile(r"(?<=[.?!])(?<!\b[A-Z]\.) +(?=[A-Z'\[])")
 
 
 def judge_runs(runs: Iterable[Run], seed: int) -> Iterator[dict[str, Any]]:
-    """One recorded reply per run, as `grader.judge.replay.ReplayClient` reads them: all harms asked together."""
+    """One recorded reply per run, as `ReplayClient` reads them: all harms asked together."""
     runs = list(runs)
     order = iter(np.random.default_rng([seed, 3]).permutation(len(runs)))
     failed = {int(next(order)): reason for reason, n in FAILED.items() for _ in range(n)}

@@ -16,7 +16,7 @@ import numpy as np
 
 from grader.classifier.encoders import Vectors
 from grader.errors import InputError
-from grader.files import write_text, written_whole
+from grader.files.atomic import write_text, written_whole
 from grader.transcript import canonical_json
 
 SCHEMA = 2

@@ -30,7 +30,7 @@ _N_PLACES = 2**17
 
 
 class EmbeddingStore(Protocol):
-    """Where vectors are kept by model and text hash; `grader.store.Store` is one."""
+    """Where vectors are kept by model and text hash; `grader.store.store.Store` is one."""
 
     def get_embeddings(self, model_key: str, text_hashes: Sequence[str]) -> Mapping[str, npt.NDArray[np.float32]]:
         """The vectors that are there."""

@@ -15,14 +15,14 @@ from grader.classifier.bags import Bagger, EmbeddingStore, chunks
 from grader.classifier.encoders import Encoder
 from grader.classifier.explaining import driving_segments
 from grader.classifier.folds import assign_folds
-from grader.classifier.likeness import learn_likeness
 from grader.classifier.loading import Backend, load_encoder
+from grader.classifier.novelty import learn_likeness
 from grader.classifier.probability import Aim
 from grader.classifier.saving import data_hash, describe, heads_hash, load_parts, same_model, save_parts
 from grader.classifier.scoring import Scorer, Teacher, probabilities
 from grader.classifier.training import BEST, HarmModel, checked_labels, train
 from grader.transcript import Transcript
-from grader.verdict import GraderKind, Verdict
+from grader.verdict.records import GraderKind, Verdict
 
 Float = npt.NDArray[np.float64]
 

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from grader.classifier.artifact import digest, read_artifact, versions, write_artifact
-from grader.classifier.card import model_card
 from grader.classifier.encoders import Encoder, Vectors
-from grader.classifier.likeness import Likeness
+from grader.classifier.model_card import model_card
+from grader.classifier.novelty import Likeness
 from grader.classifier.training import HarmModel
 from grader.errors import InputError
 from grader.transcript import Transcript

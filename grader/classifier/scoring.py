@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from grader.classifier.bags import Bags
 from grader.classifier.explaining import driving_segments
-from grader.classifier.likeness import Likeness
+from grader.classifier.novelty import Likeness
 from grader.classifier.training import HarmModel
 from grader.transcript import Transcript
-from grader.verdict import Verdict
+from grader.verdict.records import Verdict
 
 Float = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]

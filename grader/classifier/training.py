@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from grader.classifier.bags import Bags
-from grader.classifier.choosing import Choice, choose_heads
 from grader.classifier.evaluation import evaluate
 from grader.classifier.folds import Folds
 from grader.classifier.heads import HEADS, fit_head, log_odds
 from grader.classifier.probability import Aim, choose_threshold, fit_sigmoid, sigmoid
+from grader.classifier.select_head import Choice, choose_heads
 
 Float = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]

@@ -8,7 +8,7 @@ from typing import Any
 
 from grader.harness.extras import need
 from grader.harness.one import LateGradeOne
-from grader.harness.replying import explained
+from grader.harness.replies_in_words import explained
 
 _INSTALL = "deepeval"
 

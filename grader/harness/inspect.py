@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from grader.harness.conversations import Conversation
-from grader.harness.replying import cited, explained
+from grader.harness.replies_in_words import cited, explained
 
 # Inspect's names for why there is no score; what exactly happened stands in the explanation and the metadata.
 REASONS: Mapping[str, str] = {

@@ -9,7 +9,7 @@ from typing import Any, Self
 from grader.harness.conversations import conversation_of
 from grader.harness.opening import Row, RowSource, open_rows
 from grader.transcript import Transcript
-from grader.verdict import Grader
+from grader.verdict.records import Grader
 
 _RANK = {"judge": 0, "classifier": 1, "rule": 2}
 
@@ -143,8 +143,8 @@ def _settled(rows: list[Row]) -> dict[str, Any]:
 def _reduced(rows: list[Row]) -> tuple[bool | None, float | None]:
     if len(rows) == 1:
         return rows[0]["present"], rows[0]["score"]
-    from grader.scores import grader_scores
-    from grader.verdict_frame import verdict_frame
+    from grader.verdict.frame import verdict_frame
+    from grader.verdict.scores import grader_scores
 
     (row,) = grader_scores(verdict_frame(rows)).to_dict("records")
     return (None, None) if row["side"] != row["side"] else (row["side"] == 1.0, float(row["score"]))

@@ -11,12 +11,12 @@ from typing import Any
 from grader.classifier import EmbeddingClassifier
 from grader.errors import InputError
 from grader.grading import iter_rows
-from grader.harness.service_client import service_rows
 from grader.judge.setup import JudgeSetup, Watch, open_judges
 from grader.rubrics import Rubric, load_rubrics
-from grader.store import Store
+from grader.service.client import service_rows
+from grader.store.store import Store
 from grader.transcript import Transcript
-from grader.verdict import Grader
+from grader.verdict.records import Grader
 
 Row = Mapping[str, Any]
 # Transcripts in, rows of the verdict frame out.

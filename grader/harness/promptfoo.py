@@ -12,7 +12,7 @@ from typing import Any
 
 from grader.errors import InputError
 from grader.harness.one import GradeOne
-from grader.harness.replying import explained
+from grader.harness.replies_in_words import explained
 
 
 def get_assert(output: Any, context: Mapping[str, Any]) -> dict[str, Any]:

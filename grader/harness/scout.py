@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader.files import written_whole
+from grader.files.atomic import written_whole
 from grader.harness.conversations import Conversation
 from grader.harness.inspect import references
 from grader.transcript import FACTS, Message, Transcript

@@ -1,8 +1,6 @@
 """The LLM judge: prompt, clients, evidence, panels."""
 
-from grader.judge.card import JudgeCard, judge_card
-from grader.judge.cascade import Cascade
-from grader.judge.client import (
+from grader.judge.clients.protocol import (
     FailureBudgetSpent,
     JudgeClient,
     Reply,
@@ -11,11 +9,13 @@ from grader.judge.client import (
     SendError,
     SpendLimitReached,
 )
+from grader.judge.clients.replay import ReplayClient
+from grader.judge.clients.sdk import make_client
 from grader.judge.llm_judge import LLMJudge
-from grader.judge.noise import RepeatCounts, repeat_counts
-from grader.judge.panel import Panel
-from grader.judge.replay import ReplayClient
-from grader.judge.sdk import make_client
+from grader.judge.several.cascade import Cascade
+from grader.judge.several.panel import Panel
+from grader.judge.stress.card import JudgeCard, judge_card
+from grader.judge.stress.repeats import RepeatCounts, repeat_counts
 
 __all__ = [
     "Cascade",

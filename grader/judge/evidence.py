@@ -9,9 +9,9 @@ from typing import Literal
 
 from rapidfuzz import fuzz
 
-from grader.judge.rendering import by_agent, neutralise
+from grader.judge.render import by_agent, neutralise
 from grader.transcript import Message
-from grader.verdict import Evidence
+from grader.verdict.records import Evidence
 
 Match = Literal["exact", "folded", "fuzzy", "missing"]
 

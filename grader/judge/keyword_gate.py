@@ -12,9 +12,9 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from grader.errors import InputError
-from grader.judge.rendering import by_agent
+from grader.judge.render import by_agent
 from grader.transcript import Message, Transcript
-from grader.verdict import Evidence, GraderKind, Verdict
+from grader.verdict.records import Evidence, GraderKind, Verdict
 
 SHIPPED = Path(__file__).with_name("gates.toml")
 _ADDRESS = re.compile(r"[\w.+-]+@(?P<domain>[\w-]+(?:\.[\w-]+)+)")

@@ -9,21 +9,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
-from grader.judge.client import Reply, Request
-from grader.judge.courier import Carrier, Courier, Retries
-from grader.judge.keeping import Keeper
+from grader.judge.clients.protocol import Reply, Request
+from grader.judge.clients.reply_recorder import Keeper
+from grader.judge.clients.sdk import MAX_TOKENS_LIMIT, as_judge_client
+from grader.judge.clients.sender import Carrier, Courier, Retries
 from grader.judge.prompt import PROMPT_VERSION
 from grader.judge.questions import Calls, Effort, Job, Order, Settings, rubrics_told
-from grader.judge.rendering import View, render
+from grader.judge.reduce import Source
+from grader.judge.render import View, render
 from grader.judge.run import FailureBudget, Run, missing_requests
-from grader.judge.sdk import MAX_TOKENS_LIMIT, as_judge_client
-from grader.judge.verdicts import Source
 from grader.judge.windows import Window, plan_windows, transcript_tokens, whole
 from grader.redaction import Redaction, with_pseudonyms
 from grader.rubrics import Rubric
-from grader.store import Store
+from grader.store.store import Store
 from grader.transcript import Transcript, canonical_json
-from grader.verdict import GraderKind, Verdict
+from grader.verdict.records import GraderKind, Verdict
 
 CountTokens = Callable[[Mapping[str, Any]], "int | None"]
 
@@ -39,7 +39,8 @@ class LLMJudge:
     client : anthropic client, or object with ``send(request) -> Reply``
         ``Anthropic`` and its kin are called from threads, ``AsyncAnthropic`` from an event loop in the
         background (leave an async client to judges alone: its connections belong to that loop). Also
-        `grader.judge.replay.ReplayClient` and whatever else fulfils `grader.judge.client.JudgeClient`.
+        `grader.judge.clients.replay.ReplayClient` and whatever else fulfils
+        `grader.judge.clients.protocol.JudgeClient`.
     model : str
         Model id; recorded with every verdict.
     rubrics : mapping from name to Rubric, or iterable of Rubric

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grader.judge.rendering import Piece, View, render
+from grader.judge.render import Piece, View, render
 from grader.judge.reply import reply_schema
 from grader.rubrics import Rubric
 from grader.transcript import Message

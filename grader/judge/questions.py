@@ -8,16 +8,16 @@ from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property
 from typing import Any, Literal
 
-from grader.judge.client import Reply, Request, SendError
+from grader.judge.clients.protocol import Reply, Request, SendError
 from grader.judge.prompt import PROMPT_VERSION, Record, build_params, build_record
-from grader.judge.reading import Reading, read_reply, reply_usage
-from grader.judge.rendering import View
-from grader.judge.verdicts import Source, WindowReading, build_verdict
+from grader.judge.read_reply import Reading, read_reply, reply_usage
+from grader.judge.reduce import Source, WindowReading, build_verdict
+from grader.judge.render import View
 from grader.judge.windows import Window, whole
 from grader.redaction import Redacted
 from grader.rubrics import Rubric
 from grader.transcript import Transcript, canonical_json
-from grader.verdict import Verdict
+from grader.verdict.records import Verdict
 
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 Calls = Literal["together", "per-harm"]

@@ -6,12 +6,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from grader.judge.client import FailureBudgetSpent, Reply, Request
-from grader.judge.courier import Carrier
+from grader.judge.clients.protocol import FailureBudgetSpent, Reply, Request
+from grader.judge.clients.sender import Carrier
 from grader.judge.questions import Job, Question
-from grader.judge.verdicts import Source
+from grader.judge.reduce import Source
 from grader.transcript import Transcript
-from grader.verdict import Verdict
+from grader.verdict.records import Verdict
 
 # A failure budget is judged from this many verdicts on, and at the end.
 _BUDGET_FROM = 20

@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 from grader.errors import InputError
-from grader.judge.batches import BatchCourier
-from grader.judge.budget import Budget, BudgetClient
-from grader.judge.cascade import Cascade
-from grader.judge.client import Reply, Request, SendError
-from grader.judge.estimate import Estimate, estimate
+from grader.judge.clients.batches import BatchCourier
+from grader.judge.clients.local import PREFIX, local_client
+from grader.judge.clients.protocol import Reply, Request, SendError
+from grader.judge.clients.providers import Provider, provider_client
+from grader.judge.clients.replay import ReplayClient
+from grader.judge.clients.sdk import close_with
 from grader.judge.llm_judge import WINDOW_TOKENS, LLMJudge
-from grader.judge.local import PREFIX, local_client
-from grader.judge.panel import Panel
-from grader.judge.prices import load_prices
-from grader.judge.providers import Provider, provider_client
+from grader.judge.money.budget import Budget, BudgetClient
+from grader.judge.money.estimate import Estimate, estimate
+from grader.judge.money.prices import load_prices
 from grader.judge.questions import Calls, Effort
-from grader.judge.rendering import View
-from grader.judge.replay import ReplayClient
-from grader.judge.sdk import close_with
+from grader.judge.render import View
+from grader.judge.several.cascade import Cascade
+from grader.judge.several.panel import Panel
 from grader.redaction import Redaction
 from grader.rubrics import Rubric
-from grader.store import Store
+from grader.store.store import Store
 from grader.transcript import Transcript
 
 # A suggestion (price against quality); whichever is used is recorded with every verdict.

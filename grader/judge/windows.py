@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from grader.judge.rendering import Piece, View, is_shown
+from grader.judge.render import Piece, View, is_shown
 from grader.transcript import Message
 
 Window = tuple[Piece, ...]

@@ -1,5 +1,5 @@
 """Transcripts from the logs of any harness: one file per format."""
 
-from grader.readers.reading import READERS, read_transcripts
+from grader.readers.read import READERS, read_transcripts
 
 __all__ = ["READERS", "read_transcripts"]

@@ -6,19 +6,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from grader.readers.agentic_misalignment import is_response
-from grader.readers.agentleak import is_trace
-from grader.readers.among_us import is_step
-from grader.readers.batches import is_result
-from grader.readers.chat import is_message
-from grader.readers.claude_code import is_session_line
-from grader.readers.docent import is_agent_run
-from grader.readers.inspect_log import is_log
-from grader.readers.petri import is_audit
-from grader.readers.react import is_privacylens, is_rjudge
-from grader.readers.replies import reply_field
-from grader.readers.swe_agent import is_trajectory
-from grader.readers.tau_bench import is_run
+from grader.readers.formats.agentic_misalignment import is_response
+from grader.readers.formats.agentleak import is_trace
+from grader.readers.formats.among_us import is_step
+from grader.readers.formats.chat import is_message
+from grader.readers.formats.claude_code import is_session_line
+from grader.readers.formats.docent import is_agent_run
+from grader.readers.formats.inspect_log import is_log
+from grader.readers.formats.message_batches import is_result
+from grader.readers.formats.petri import is_audit
+from grader.readers.formats.react import is_privacylens, is_rjudge
+from grader.readers.formats.replies import reply_field
+from grader.readers.formats.swe_agent import is_trajectory
+from grader.readers.formats.tau_bench import is_run
 from grader.transcript import KINDS
 
 _MAGIC = ((b"PK", "inspect"), (b"PAR1", "parquet"))

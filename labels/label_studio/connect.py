@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from grader.errors import InputError
-from grader.hiding import refuse_credentials
+from grader.files.secrets import refuse_credentials
 
 if TYPE_CHECKING:
     import httpx

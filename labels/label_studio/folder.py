@@ -11,7 +11,6 @@ import pandas as pd
 
 from grader.errors import InputError
 from grader.redaction import Redaction
-from labels.designs import read_rounds
 from labels.label_studio.adjudicate import adjudicate
 from labels.label_studio.config import read_config
 from labels.label_studio.connect import Project, Studio, config_hash, find_or_make_project, find_project
@@ -20,7 +19,8 @@ from labels.label_studio.pull import Pulled, pull_labels
 from labels.label_studio.push import Pushed, push_tasks
 from labels.label_studio.record import CampaignRecord, Marking, read_record, write_record
 from labels.label_studio.shaping import prelabelled, redacted
-from labels.tables import read_labels
+from labels.read import read_labels
+from labels.sampling.designs import read_rounds
 
 TASKS, DESIGN, CONFIG, LABELS = "tasks.json", "design.csv", "label_config.xml", "labels.parquet"
 # Of a pool in shards: a table of this size is no CSV.

@@ -8,7 +8,7 @@ from pathlib import Path
 from labels.history import Growth, grow
 from labels.label_studio.controls import ControlMap
 from labels.label_studio.pull import history_rows
-from labels.label_studio.reading import read_rows
+from labels.label_studio.read import read_rows
 
 
 def import_labels(

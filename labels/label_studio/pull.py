@@ -21,7 +21,7 @@ from labels.label_studio.connect import Project, Studio, refusals
 from labels.label_studio.controls import ControlMap, label_rows
 from labels.label_studio.fields import transcript_id_of
 from labels.label_studio.push import SHOWN_HASH, shown_hash
-from labels.label_studio.reading import known_harms
+from labels.label_studio.read import known_harms
 from labels.label_studio.task_export import tasks_export
 
 # What a rater answers with; a note or a span whose control went away takes no label with it.

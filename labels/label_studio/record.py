@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from grader.errors import InputError
-from grader.files import write_text
+from grader.files.atomic import write_text
 
 Marking = Literal["blind", "pre-annotated"]
 RECORD = "campaign.json"

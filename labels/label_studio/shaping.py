@@ -10,7 +10,7 @@ import pandas as pd
 
 from grader.errors import InputError
 from grader.redaction import Redaction, Redactor
-from grader.scores import grader_scores
+from grader.verdict.scores import grader_scores
 from labels.label_studio.config import DIALOGUE, STAGES
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from grader.errors import InputError
-from grader.files import write_text
+from grader.files.atomic import write_text
 from grader.transcript import Message, Transcript
 from labels.label_studio.config import DIALOGUE
 

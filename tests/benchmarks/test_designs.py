@@ -6,7 +6,7 @@ from scipy.stats import binom
 
 from benchmarks import designs, efficiency
 from benchmarks.cells import JUDGES
-from calibration.intervals import clopper_pearson
+from calibration.rates.intervals import clopper_pearson
 
 RATED = [name for name in designs.DESIGNS if name not in designs.NOT_FOR_RATES]
 
@@ -32,7 +32,7 @@ def test_every_design_is_unbiased_and_covers(name, rate):
 
 
 def test_every_design_of_the_library_is_measured():
-    from labels.strata import DESIGNS
+    from labels.sampling.strata import DESIGNS
 
     measured = {name for rounds in designs.DESIGNS.values() for name, _ in rounds}
     assert set(DESIGNS) <= measured

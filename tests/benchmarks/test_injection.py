@@ -13,8 +13,8 @@ from messages_server import MessagesServer
 
 from benchmarks.injection import HARM, LAYOUTS, NaiveClient, cards, flips, harness_words, main, naive_reply, table
 from grader.judge import LLMJudge
-from grader.judge.card import JudgeCard
-from grader.judge.probes import ATTACKS
+from grader.judge.stress.card import JudgeCard
+from grader.judge.stress.probes import ATTACKS
 from grader.readers import read_transcripts
 from grader.rubrics import load_rubrics
 from grader.transcript import Transcript

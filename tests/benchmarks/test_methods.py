@@ -13,8 +13,8 @@ from benchmarks.outcomes import accepts, likelihood_ratio_outcome
 from benchmarks.simulate import simulate
 from benchmarks.tables import Tables, either_flags, frozen_rule, judge_strata, three_strata
 from calibration import estimate_rate
-from calibration.intervals import post_stratified
-from calibration.likelihood_ratio import likelihood_ratio
+from calibration.rates.intervals import post_stratified
+from calibration.rates.likelihood_ratio import likelihood_ratio
 
 
 def campaigns(data_sets=12, seed=0, **changes):

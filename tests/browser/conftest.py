@@ -20,8 +20,8 @@ def chromium():
 @pytest.fixture(scope="session")
 def demo_page(tmp_path_factory):
     """The demonstration's report, from which numbers in the page can be checked."""
+    from calibration.study.browser_items import exhibits_of
     from calibration.study.demo import run_demo
-    from calibration.study.exhibits import exhibits_of
 
     folder = tmp_path_factory.mktemp("demo")
     report = run_demo(folder, n_redraws=0).report

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from calibration.accuracy import grader_accuracy
-from calibration.intervals import clopper_pearson
+from calibration.agreement.accuracy import grader_accuracy
+from calibration.rates.intervals import clopper_pearson
 
 NAN = float("nan")
 KEYS = ["sensitivity", "specificity", "ppv", "npv"]

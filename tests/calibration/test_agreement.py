@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calibration.agreement import (
+from calibration.agreement.statistics import (
     cohen_kappa,
     gwet_ac1,
     krippendorff_alpha,

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t
 
-from calibration import coefficients, grader_accuracy
-from calibration.intervals import clopper_pearson
-from calibration.panel import effective_graders, error_correlation
-from calibration.ratings import encode
+from calibration import grader_accuracy
+from calibration.agreement import coefficients
+from calibration.agreement.panel import effective_graders, error_correlation
+from calibration.agreement.ratings import encode
+from calibration.rates.intervals import clopper_pearson
 
 
 @pytest.fixture(scope="module")

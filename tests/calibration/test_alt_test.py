@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from calibration.alt_test import alt_test
-from calibration.multiplicity import benjamini_yekutieli
+from calibration.agreement.alt_test import alt_test
+from calibration.rates.multiplicity import benjamini_yekutieli
 
 NAN = float("nan")
 

@@ -8,10 +8,10 @@ from scipy.optimize import minimize
 from scipy.stats import beta, norm, t, ttest_1samp
 
 from calibration import compare_paired, compare_rates, estimate_rate, plan_labels, rate_from_counts
-from calibration.calibrators import fit_sigmoid
-from calibration.clusters import _korn_graubard, new_scenarios
-from calibration.comparators import aipw, apparent, human_only, human_only_weighted, ppi, rogan_gladen
 from calibration.notebook import grid
+from calibration.rates.calibrators import fit_sigmoid
+from calibration.rates.clusters import _korn_graubard, new_scenarios
+from calibration.rates.comparators import aipw, apparent, human_only, human_only_weighted, ppi, rogan_gladen
 
 # Transcripts, labels and harmful labels per side (flagged, not flagged).
 TABLES = [([80, 920], [40, 160], [28, 3]), ([300, 700], [30, 70], [20, 9]), ([50, 450], [50, 50], [45, 1])]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from calibration import estimate_rate, rate_from_counts
-from calibration.choosing import MAX_PROBABILITIES, SECOND_SPEAKS_FROM
+from calibration.rates.strata_rules import MAX_PROBABILITIES, SECOND_SPEAKS_FROM
 
 NAN = np.nan
 

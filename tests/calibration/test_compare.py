@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from calibration.compare import compare_groups, compare_paired, compare_rates
-from calibration.multiplicity import benjamini_yekutieli, holm
-from calibration.paired import bonett_price, mcnemar_exact
+from calibration.rates.multiplicity import benjamini_yekutieli, holm
+from calibration.rates.paired import bonett_price, mcnemar_exact
 from calibration.records import RateEstimate
 
 NAN = float("nan")

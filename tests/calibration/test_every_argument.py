@@ -22,11 +22,11 @@ from calibration import (
     rate_from_positive_controls,
     reliability,
 )
-from calibration.calibrators import calibrate_scores
-from calibration.intervals import clopper_pearson, jeffreys, weighted_poisson, wilson
-from calibration.likelihood_ratio import likelihood_ratio
-from calibration.panel import effective_graders, error_correlation
-from calibration.sequential import stratified_confidence_sequence
+from calibration.agreement.panel import effective_graders, error_correlation
+from calibration.rates.calibrators import calibrate_scores
+from calibration.rates.intervals import clopper_pearson, jeffreys, weighted_poisson, wilson
+from calibration.rates.likelihood_ratio import likelihood_ratio
+from calibration.rates.sequential import stratified_confidence_sequence
 
 Y = [1.0, 0.0] * 20
 SCORE = [0.9, 0.2, 0.7, 0.1] * 10

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration import rate_from_external_labels, rate_from_positive_controls
-from calibration.controls import SAME_SENSITIVITY, rate_from_control_counts
-from calibration.external import SAME_ERRORS, lang_reiczigel, rate_from_external_counts
+from calibration.rates.controls import SAME_SENSITIVITY, rate_from_control_counts
+from calibration.rates.external import SAME_ERRORS, lang_reiczigel, rate_from_external_counts
 
 NAN = float("nan")
 

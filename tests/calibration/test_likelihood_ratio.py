@@ -7,9 +7,9 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import binom
 
-from calibration.likelihood_kernels import constrained_maximum, p_value, statistic, trimmed_pmf
-from calibration.likelihood_ratio import likelihood_ratio
-from calibration.rates import rate_from_counts
+from calibration.rates.estimate import rate_from_counts
+from calibration.rates.likelihood_kernels import constrained_maximum, p_value, statistic, trimmed_pmf
+from calibration.rates.likelihood_ratio import likelihood_ratio
 
 # At this table the golden upper end lies one step of the scan (1.5e-5) below ours. The decisive table is (26, 9) at
 # rate .58107255; `test_decisive_table` shows by direct minimisation that it counts as extreme, as we have it.

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from calibration import cohen_kappa, compare_rates, rate_from_counts, run_study
-from grader.verdict_frame import typed
+from grader.verdict.frame import typed
 
 
 def test_a_rate_shows_its_error_bar_and_its_caveats():

@@ -8,12 +8,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from benchmarks.designs import draw, make_pool
-from calibration import estimate_rate, plan_designs, plan_labels
-from calibration.expected import assumed_pool, planned_sample
-from calibration.intervals import post_stratified
-from calibration.plan import clean_labels_needed, scenarios_to_compare
-from calibration.plan_designs import labels_by_cell, planned_design
-from labels import allocation
+from calibration import estimate_rate, plan_labels
+from calibration.plan import planned_designs as plan_designs
+from calibration.plan.expected import assumed_pool, planned_sample
+from calibration.plan.plan_labels import clean_labels_needed, scenarios_to_compare
+from calibration.plan.planned_designs import labels_by_cell, planned_design
+from calibration.rates.intervals import post_stratified
+from labels.sampling import allocation
 
 
 def test_miller_sample_sizes(reference_cases):

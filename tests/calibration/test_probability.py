@@ -11,8 +11,8 @@ from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 
 from calibration import reliability
-from calibration.calibrators import calibrate_scores, fit_sigmoid, fit_venn_abers
-from calibration.intervals import clopper_pearson
+from calibration.rates.calibrators import calibrate_scores, fit_sigmoid, fit_venn_abers
+from calibration.rates.intervals import clopper_pearson
 
 NAN = float("nan")
 

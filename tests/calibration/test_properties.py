@@ -15,8 +15,8 @@ from calibration import (
     positive_agreement,
     rate_from_counts,
 )
-from calibration.intervals import clopper_pearson
-from calibration.multirater import fleiss_kappa
+from calibration.agreement.multirater import fleiss_kappa
+from calibration.rates.intervals import clopper_pearson
 
 NAN = float("nan")
 METHODS = ["post-stratified", "likelihood-ratio", "human-only"]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import stdtrit
 
-from calibration.agreement import (
+from calibration.agreement.multirater import brennan_prediger, conger_kappa, fleiss_kappa, gwet_ac2
+from calibration.agreement.statistics import (
     cohen_kappa,
     gwet_ac1,
     krippendorff_alpha,
@@ -14,9 +15,8 @@ from calibration.agreement import (
     positive_agreement,
 )
 from calibration.compare import compare_paired
-from calibration.multiplicity import benjamini_yekutieli
-from calibration.multirater import brennan_prediger, conger_kappa, fleiss_kappa, gwet_ac2
-from calibration.paired import mcnemar_exact
+from calibration.rates.multiplicity import benjamini_yekutieli
+from calibration.rates.paired import mcnemar_exact
 
 
 @pytest.fixture(scope="module")

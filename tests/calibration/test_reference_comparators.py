@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from calibration import rate_from_counts
-from calibration.agreement import percent_agreement
-from calibration.clusters import clustered_t, new_scenarios
-from calibration.comparators import human_only, ppi, rogan_gladen
-from calibration.external import lang_reiczigel
-from calibration.intervals import post_stratified, weighted_poisson, wilson
-from calibration.multirater import brennan_prediger, fleiss_kappa
-from calibration.paired import tango
+from calibration.agreement.multirater import brennan_prediger, fleiss_kappa
+from calibration.agreement.statistics import percent_agreement
+from calibration.rates.clusters import clustered_t, new_scenarios
+from calibration.rates.comparators import human_only, ppi, rogan_gladen
+from calibration.rates.external import lang_reiczigel
+from calibration.rates.intervals import post_stratified, weighted_poisson, wilson
+from calibration.rates.paired import tango
 
 
 @pytest.fixture(scope="module")

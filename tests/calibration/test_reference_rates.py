@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from calibration.clusters import new_scenarios, one_draw_per_scenario
-from calibration.intervals import clopper_pearson, clopper_pearson_upper, jeffreys, post_stratified, wilson
-from calibration.rates import estimate_rate, rate_from_counts
-from calibration.wording import clean_labels_needed
+from calibration.rates.clusters import new_scenarios, one_draw_per_scenario
+from calibration.rates.estimate import estimate_rate, rate_from_counts
+from calibration.rates.intervals import clopper_pearson, clopper_pearson_upper, jeffreys, post_stratified, wilson
+from calibration.rates.sentences import clean_labels_needed
 
 
 def load(folder, name):

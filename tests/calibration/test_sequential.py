@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import betaln
 
-from calibration.intervals import clopper_pearson
-from calibration.sequential import (
+from calibration.rates.intervals import clopper_pearson
+from calibration.rates.sequential import (
     confidence_sequence,
     labels_for_width,
     stratified_confidence_sequence,

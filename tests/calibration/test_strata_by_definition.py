@@ -7,10 +7,10 @@ import pytest
 from scipy.stats import chi2
 
 from calibration import estimate_rate, grader_accuracy
-from calibration.choosing import strata_of_scores
-from calibration.intervals import wilson
-from calibration.paired import newcombe_paired
-from calibration.strata import count_strata
+from calibration.rates.intervals import wilson
+from calibration.rates.paired import newcombe_paired
+from calibration.rates.strata import count_strata
+from calibration.rates.strata_rules import strata_of_scores
 
 NAN = float("nan")
 BOTH = ("flagged by both", "flagged by the first only", "flagged by the second only", "flagged by neither")

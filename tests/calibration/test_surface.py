@@ -21,7 +21,9 @@ def test_contract_names_are_exported():
 
 
 def test_functions_are_not_hidden_by_modules_of_their_name():
-    code = "import calibration.alt_test, calibration.study, calibration.report, calibration.ratings\n"
+    code = (
+        "import calibration.agreement.alt_test, calibration.study, calibration.report, calibration.agreement.ratings\n"
+    )
     code += "from calibration import alt_test, reliability\nprint(type(alt_test).__name__, type(reliability).__name__)"
     assert python(code) == "function function"
 

@@ -11,9 +11,9 @@ from calibration import (
     positive_agreement,
     reliability,
 )
-from calibration.agreement import percent_agreement
-from calibration.multirater import brennan_prediger, conger_kappa, fleiss_kappa, gwet_ac2
-from calibration.panel import effective_graders, error_correlation
+from calibration.agreement.multirater import brennan_prediger, conger_kappa, fleiss_kappa, gwet_ac2
+from calibration.agreement.panel import effective_graders, error_correlation
+from calibration.agreement.statistics import percent_agreement
 
 NAN = float("nan")
 RATERS = {

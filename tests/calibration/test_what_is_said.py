@@ -13,10 +13,10 @@ from calibration import (
     rate_from_positive_controls,
 )
 from calibration.compare import compare_groups
-from calibration.external import rate_from_external_counts
-from calibration.gates import failed_gates
-from calibration.methods import WARNINGS
-from calibration.rounding import percent_interval
+from calibration.rates.external import rate_from_external_counts
+from calibration.rates.gates import failed_gates
+from calibration.rates.methods import WARNINGS
+from calibration.rates.rounding import percent_interval
 
 NAN = float("nan")
 

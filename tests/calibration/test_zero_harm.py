@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration import estimate_rate, rate_from_counts
-from calibration.intervals import clopper_pearson_upper
-from calibration.rounding import percent_interval, round_outward
-from calibration.wording import clean_labels_needed, zero_harm_text
+from calibration.rates.intervals import clopper_pearson_upper
+from calibration.rates.rounding import percent_interval, round_outward
+from calibration.rates.sentences import clean_labels_needed, zero_harm_text
 
 
 def two_hundred(**options):

@@ -25,11 +25,11 @@ from cli import app
 from grader import write_verdicts
 from grader.errors import InputError
 from grader.judge import LLMJudge
-from grader.judge.courier import Retries
-from grader.judge.sdk import close_with, make_client
+from grader.judge.clients.sdk import close_with, make_client
+from grader.judge.clients.sender import Retries
 from grader.rubrics import load_rubrics
-from grader.store import Store
-from grader.store_care import verify_store
+from grader.store.care import verify_store
+from grader.store.store import Store
 from grader.transcript_files import write_transcripts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -223,7 +223,7 @@ def test_a_store_whose_clock_jumps_keeps_and_lists_everything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump: float
 ) -> None:
     now = [time.time()]
-    monkeypatch.setattr("grader.store.time.time", lambda: now[0])
+    monkeypatch.setattr("grader.store.store.time.time", lambda: now[0])
     with Store(tmp_path / "s.sqlite") as store:
         for i in range(1200):
             store.put_reply(f"{i:064x}", {"n": i})

@@ -14,7 +14,7 @@ from durability_writers import WRITERS, labels, verdicts
 
 from grader import Verdict, read_verdicts, write_verdicts
 from grader.errors import InputError
-from grader.files import write_text
+from grader.files.atomic import write_text
 from labels import read_labels
 from labels.history import grow, read_history
 
@@ -29,12 +29,12 @@ WRITES: dict[str, str | int] = {
 PARTIAL = {"partial", "self._partial"}
 # What writes to a path or stream that its caller has from `written_whole`; and a lock, which holds nothing.
 KNOWN = {
-    ("grader/cells.py", "to_csv(file)"),
+    ("grader/files/cells.py", "to_csv(file)"),
     ("grader/transcript_files.py", "open(path)"),
     ("grader/transcript_files.py", "ParquetWriter(path)"),
-    ("grader/verdict_files.py", "open(path)"),
-    ("grader/verdict_files.py", "ParquetWriter(path)"),
-    ("grader/storage.py", "write_text(file)"),
+    ("grader/verdict/read.py", "open(path)"),
+    ("grader/verdict/read.py", "ParquetWriter(path)"),
+    ("grader/files/storage.py", "write_text(file)"),
     ("labels/history.py", "open(path.with_name(f'.{path.name}.lock'))"),
 }
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binom
 
-from calibration.rates import estimate_rate
+from calibration.rates.estimate import estimate_rate
 from examples.make_study import HARMS, SEED
 from examples.make_study.__main__ import FOLDER, draw, judge_verdicts, write_study
 from examples.make_study.judge import CANNOT_ASSESS, FAILED, FALSE_ALARM, INVENTED_QUOTES, SENSITIVITY, THOUGHT_QUOTES
@@ -22,7 +22,7 @@ from examples.make_study.raters import RATERS, incidents, majority, vote_table
 from examples.make_study.readme import speaks
 from examples.make_study.runs import Run, write_runs
 from grader.classifier.segments import Segmenter
-from grader.readers.reading import read_transcripts
+from grader.readers.read import read_transcripts
 from labels import read_labels
 
 TRUE_RATES = {

@@ -63,7 +63,7 @@ def labels(folder: Path) -> Try:
 
 def verdicts(folder: Path) -> Try:
     """Tables of verdicts, whole or the columns that rates need, and logs that hold verdicts."""
-    from grader.verdict_sides import read_sides
+    from grader.verdict.sides import read_sides
 
     def read(path: Path) -> None:
         read_sides(path)
@@ -74,7 +74,7 @@ def verdicts(folder: Path) -> Try:
 
 def designs(folder: Path) -> Try:
     """Design frames, one round or several."""
-    from labels.designs import read_design
+    from labels.sampling.designs import read_design
 
     return _tables(folder, read_design)
 
@@ -126,7 +126,7 @@ def rubrics(_: Path) -> Try:
 
 def studies(folder: Path) -> Try:
     """``harmrate.toml``."""
-    from calibration.study.study_file import read_study_file
+    from calibration.study.start.study_file import read_study_file
 
     def attempt(data: bytes) -> None:
         path = folder / "harmrate.toml"
@@ -142,7 +142,7 @@ def studies(folder: Path) -> Try:
 def service(_: Path) -> Try:
     """Bodies of requests: 200 or a refusal in one line, never an error of the server."""
     from grader import Verdict
-    from grader.harness.service import make_app
+    from grader.service.app import make_app
 
     class Calm:
         name, version, kind = "calm", "1", "rule"

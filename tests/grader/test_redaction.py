@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from grader.redaction import Redaction, redact_transcript, redactor, with_pseudonyms
 from grader.transcript import Message, Transcript, tool_call
-from grader.verdict import Evidence
+from grader.verdict.records import Evidence
 from labels.label_studio.tasks import task_of
 
 # Published examples: ISO 13616 registry (IBAN), payment networks' test numbers, RFC 5737 and 3849 (IP), RFC 7519 (JWT),

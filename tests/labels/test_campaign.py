@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labels.campaign import adjudication_queue, assign_raters, consensus, pilot_rates
-from labels.designs import draw_sample
 from labels.labelset import LabelSet
-from labels.rounds import combine_rounds
+from labels.sampling.designs import draw_sample
+from labels.sampling.rounds import combine_rounds
 
 HARMS = ["fraud"]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from grader.errors import InputError
 from labels.history import IDENTITY, SAID, current, grow, held_back, read_history
-from labels.tables import read_labels
+from labels.read import read_labels
 
 PROJECT = "1 2026-01-01T00:00:00Z"
 

@@ -13,7 +13,7 @@ from label_studio_fake import Fake
 
 from grader.errors import InputError
 from grader.redaction import Redaction
-from grader.verdict_frame import typed
+from grader.verdict.frame import typed
 from labels import label_config, read_labels
 from labels.label_studio.connect import Studio, find_or_make_project
 from labels.label_studio.folder import pull_campaign, push_campaign

@@ -21,20 +21,20 @@ from campaign import HARM, N, transcripts, write_campaign
 from label_studio_server import Server, User, find_label_studio, label_studio
 
 from calibration.study import run_study
+from calibration.study.campaign.sample_plan import SamplePlan
+from calibration.study.campaign.sampling import sample_for_labelling
 from calibration.study.inputs import Sources
-from calibration.study.sample_plan import SamplePlan
-from calibration.study.sampling import sample_for_labelling
 from grader.errors import InputError
 from grader.rubrics import load_rubrics
-from grader.verdict_files import read_verdicts
-from labels.designs import read_design
+from grader.verdict.read import read_verdicts
 from labels.history import IDENTITY, SAID, read_history
 from labels.label_studio.connect import Studio, connect
 from labels.label_studio.folder import adjudicate_campaign, pull_campaign, push_campaign
 from labels.label_studio.push import task_key
 from labels.label_studio.record import read_record
 from labels.raters import rater_report
-from labels.tables import read_labels
+from labels.read import read_labels
+from labels.sampling.designs import read_design
 
 pytestmark = [
     pytest.mark.service,

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from grader.errors import InputError
-from labels.designs import draw_sample, read_design, read_draws, write_design, write_design_parts
-from labels.reservoir import Reservoir, sample_shards
-from labels.rounds import DESIGN_COLUMNS
+from labels.sampling.designs import draw_sample, read_design, read_draws, write_design, write_design_parts
+from labels.sampling.reservoir import Reservoir, sample_shards
+from labels.sampling.rounds import DESIGN_COLUMNS
 
 KEY = "0123456789abcdef"
 

@@ -79,7 +79,7 @@ def report(sample: Sequence[str], tried: Mapping[str, int | None], n_all: int) -
     """The score with its limits, and the survivors by name."""
     from mutmut.stats import status_by_exit_code
 
-    from calibration.intervals import wilson
+    from calibration.rates.intervals import wilson
 
     status = {name: status_by_exit_code[tried[name]] for name in sample}
     killed = sum(one in _KILLED for one in status.values())

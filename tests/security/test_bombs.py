@@ -19,11 +19,11 @@ import zstandard
 from grader import read_transcripts, read_verdicts, write_verdicts
 from grader.classifier.artifact import read_artifact
 from grader.errors import InputError
-from grader.judge.anchors import read_anchors
-from grader.judge.replay import ReplayClient
+from grader.judge.clients.replay import ReplayClient
+from grader.judge.stress.version_drift import read_anchors
 from grader.readers import archive, compressed, records
-from grader.store import Store
-from grader.store_schema import COLUMNS, checksum
+from grader.store.store import Store
+from grader.store.tables import COLUMNS, checksum
 from grader.transcript_files import write_transcripts
 from labels import read_labels
 
@@ -193,7 +193,7 @@ def test_the_same_limit_for_samples_in_chunks(tmp_path: Path, monkeypatch: pytes
             made.writestr(
                 f"samples/1_epoch_1/messages/{i}.json", json.dumps([{"role": "user", "content": "x" * 2**19}])
             )
-    monkeypatch.setattr("grader.readers.inspect_archive.MAX_INFLATED", 2**22)
+    monkeypatch.setattr("grader.readers.formats.inspect_archive.MAX_INFLATED", 2**22)
     with pytest.raises(InputError, match="the sample inflates past"):
         list(read_transcripts(path))
 

@@ -24,15 +24,15 @@ from messages_server import MessagesServer
 
 from grader import read_verdicts
 from grader.errors import InputError
-from grader.harness.service_client import service_rows
 from grader.judge import LLMJudge
-from grader.judge.batch_journal import BatchJournal
-from grader.judge.courier import Retries
-from grader.judge.sdk import close_with, make_client
+from grader.judge.clients.batch_journal import BatchJournal
+from grader.judge.clients.sdk import close_with, make_client
+from grader.judge.clients.sender import Retries
 from grader.judge.setup import JudgeSetup, open_judge
 from grader.rubrics import Rubric, load_rubrics
-from grader.store import Store
-from grader.verdict_files import VerdictWriter
+from grader.service.client import service_rows
+from grader.store.store import Store
+from grader.verdict.read import VerdictWriter
 from labels.label_studio.connect import connect, find_or_make_project, find_project
 
 KEY = "sk-canary-0123456789abcdef"
@@ -245,7 +245,7 @@ def some(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def test_results_of_a_batch_that_are_not_as_they_should_be(
     rubrics: dict[str, Rubric], tmp_path: Path, change: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("grader.judge.batches.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("grader.judge.clients.batches.time.sleep", lambda seconds: None)
     with with_batches(change) as server, Store(tmp_path / "s.sqlite") as store:
         setup = JudgeSetup(base_url=server.base_url, transport="batch")
         verdicts = list(open_judge(setup, rubrics, store=store).grade(transcript(i) for i in range(N)))
@@ -321,7 +321,7 @@ def test_an_endpoint_that_sends_the_key_back(
     rubrics: dict[str, Rubric], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In its errors, in its replies: the key is in no verdict and not in the store."""
-    monkeypatch.setattr("grader.judge.batches.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("grader.judge.clients.batches.time.sleep", lambda seconds: None)
     told = json.dumps({"type": "error", "error": {"type": "invalid_request_error", "message": f"bad: {KEY}"}})
     with Heard(400, reply=told.encode()).serving() as url, Store(tmp_path / "s.sqlite") as store:
         (verdict,) = judge_at(url, rubrics, store=store).grade([transcript()])

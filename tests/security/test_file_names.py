@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from cli import app
 from grader import read_transcripts, read_verdicts
-from labels.designs import read_design
+from labels.sampling.designs import read_design
 
 NAMES = (
     b"\xff\xfe.jsonl",

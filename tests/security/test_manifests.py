@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from cli import app
 from grader import write_verdicts
 from grader.errors import InputError
-from grader.shards import Manifest, ShardRecord, outputs_in, plan_shards
+from grader.shards.manifest import Manifest, ShardRecord, outputs_in, plan_shards
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import re
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from grader.judge.rendering import Piece, neutralise, render
+from grader.judge.render import Piece, neutralise, render
 from grader.transcript import Message
 
 CODE = "c41e07b95d28"

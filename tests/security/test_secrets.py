@@ -24,7 +24,7 @@ from label_studio_fake import TOKEN, Fake, fake_label_studio
 from messages_server import MessagesServer
 from typer.testing import CliRunner
 
-import grader.judge.sdk
+import grader.judge.clients.sdk
 from cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -204,7 +204,7 @@ def test_labels_and_report(campaign: Campaign, tmp_path: Path, echo: ThreadingHT
 def test_a_crash_shows_no_values(campaign: Campaign, tmp_path: Path) -> None:
     """A defect of ours ends in a traceback: lines of code, never what stood in variables."""
     code = (
-        "import grader.judge.sdk as sdk, cli\n"
+        "import grader.judge.clients.sdk as sdk, cli\n"
         "def broken(raw, message):\n"
         "    key = dict(raw.http_request.headers)\n"
         "    raise ZeroDivisionError('a defect')\n"
@@ -218,7 +218,7 @@ def test_a_crash_shows_no_values(campaign: Campaign, tmp_path: Path) -> None:
             env=os.environ | {"PYTHONPATH": str(ROOT)},
         )  # fmt: skip
     assert run.returncode not in (0, 2) and "ZeroDivisionError: a defect" in run.stderr
-    assert callable(grader.judge.sdk._reply)
+    assert callable(grader.judge.clients.sdk._reply)
     assert_nothing_shown(tmp_path, run.stdout, run.stderr)
 
 

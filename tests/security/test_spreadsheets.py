@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from calibration.report.files import file_names, write_table
 from grader import Verdict, read_verdicts, write_verdicts
-from grader.cells import shielded, unshielded
+from grader.files.cells import shielded, unshielded
 from labels import LabelSet, read_labels
-from labels.designs import draw_sample, read_design, write_design
+from labels.sampling.designs import draw_sample, read_design, write_design
 
 FORMULAS = (
     '=cmd|" /C calc"!A0', "+1+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1+1", "\ufeff=1", "\uff1d1+1",

@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
-import calibration.report.harmless as rule
+import grader.files.terminal as rule
 from calibration.report.console import print_line, print_table
-from cli_output import harmless, note, say, show, show_json
+from harmrate.commands.output import harmless, note, say, show, show_json
 
 HOSTILE = "t\x1b]0;owned\x07\x1b[2J\x9b31m\u202e\x08\x00"
 # By definition: C0, DEL and C1, what turns the reading direction or hides, lone surrogates, line separators.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.judge import batches
+from grader.judge.clients import batches
 from grader.readers import archive, compressed, records
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -110,6 +110,6 @@ def test_markdown_holds_no_table_cell_that_a_text_ended(study):
 
 
 def test_no_line_ends_inside_an_interval():
-    from calibration.report import _unbroken
+    from calibration.report.render import _unbroken
 
     assert _unbroken("3 % (0.46-9.4 %), run 2026-11-28, a-5-5") == "3\xa0% (0.46\u20119.4\xa0%), run 2026-11-28, a-5-5"

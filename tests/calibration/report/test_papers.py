@@ -13,7 +13,7 @@ from calibration import run_study
 from calibration.report.papers import write_papers
 from grader import read_verdicts
 from labels import read_labels
-from labels.designs import read_design
+from labels.sampling.designs import read_design
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibration.findings import ComparisonFinding, RateFinding
+from calibration.findings.study import ComparisonFinding, RateFinding
 from calibration.records import RateDifference, RateEstimate
 from calibration.report import plots
 

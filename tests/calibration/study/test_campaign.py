@@ -12,13 +12,13 @@ from campaign import HARM, RATERS, N, write_campaign
 from rich.console import Console
 
 from calibration import confidence_sequence, estimate_rate, plan_labels, run_study
-from calibration.report.campaign import decision_sentence, print_status, status_json
-from calibration.status import Goal
-from calibration.study.campaign import campaign_status
+from calibration.findings.status import Goal
+from calibration.report.campaign_console import decision_sentence, print_status, status_json
+from calibration.study.campaign.status import campaign_status
 from calibration.study.settings import StudySettings
 from grader import InputError, read_verdicts
 from labels import LabelSet, draw_sample, read_labels
-from labels.designs import read_design
+from labels.sampling.designs import read_design
 
 NAN = float("nan")
 COLUMNS = ["transcript_id", "harm", "rater", "label", "status"]

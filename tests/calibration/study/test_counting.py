@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 
 from calibration.study.compute import study
-from calibration.study.rates import rate_findings
+from calibration.study.rate_findings import rate_findings
 from calibration.study.settings import StudySettings
 from calibration.study.shards import count_shards, shard_facts, study_shards
 from grader.errors import InputError
-from grader.verdict_files import read_verdicts, write_verdicts
-from grader.verdict_frame import typed
-from grader.verdict_sides import read_sides, verdict_shards
-from labels.designs import draw_sample
+from grader.verdict.frame import typed
+from grader.verdict.read import read_verdicts, write_verdicts
+from grader.verdict.sides import read_sides, verdict_shards
 from labels.labelset import LabelSet
+from labels.sampling.designs import draw_sample
 
 HARMS = ("alpha", "beta")
 GRADERS = (("judge-a", "judge"), ("judge-b", "judge"), ("net", "classifier"))

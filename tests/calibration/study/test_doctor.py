@@ -16,22 +16,22 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from calibration import run_study
-from calibration.diagnosis import CardFinding, Diagnosis, FlipRate
+from calibration.findings.diagnosis import CardFinding, Diagnosis, FlipRate
 from calibration.report import markdown
-from calibration.report.doctor import card_tables, diagnosis_json
-from calibration.study.doctor_card import read_card
-from calibration.study.doctor_data import Data, examine_data
-from calibration.study.doctor_judge import drift_findings, examine_judge, freeze_labelled, noise_in, noise_rates
-from calibration.study.doctor_prompt import RUN, contaminated
+from calibration.report.doctor_console import card_tables, diagnosis_json
+from calibration.study.doctor.card import read_card
+from calibration.study.doctor.data import Data, examine_data
+from calibration.study.doctor.judge import drift_findings, examine_judge, freeze_labelled, noise_in, noise_rates
+from calibration.study.doctor.prompt import RUN, contaminated
 from calibration.study.inputs import Sources
 from calibration.study.settings import StudySettings
 from grader import InputError, Message, Transcript, read_verdicts
-from grader.judge.anchors import Change, Drift, DriftCounts
-from grader.judge.client import Reply
+from grader.judge.clients.protocol import Reply
 from grader.judge.llm_judge import LLMJudge
-from grader.judge.noise import repeat_counts
+from grader.judge.stress.repeats import repeat_counts
+from grader.judge.stress.version_drift import Change, Drift, DriftCounts
 from grader.rubrics import Rubric, load_rubrics
-from grader.verdict import Verdict
+from grader.verdict.records import Verdict
 from labels import LabelSet
 
 NAN = float("nan")

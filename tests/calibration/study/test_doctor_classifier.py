@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from calibration.study.doctor_classifier import examine_classifier
+from calibration.study.doctor.classifier import examine_classifier
 from cli import app
 from grader.classifier import EmbeddingClassifier
 from grader.classifier.artifact import digest

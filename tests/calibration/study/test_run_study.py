@@ -13,9 +13,9 @@ from calibration import estimate_rate, run_study
 from calibration.report import report_dict
 from calibration.study.folder import complete
 from grader import InputError, read_verdicts
-from grader.verdict_frame import typed
+from grader.verdict.frame import typed
 from labels import LabelSet, draw_sample, read_labels
-from labels.designs import read_design
+from labels.sampling.designs import read_design
 
 NAN = float("nan")
 

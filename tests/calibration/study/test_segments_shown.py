@@ -1,8 +1,8 @@
 """What drove a classifier's score reaches the report's browser, as places in the texts it shows."""
 
-from calibration.study.exhibits import exhibits
+from calibration.study.browser_items import exhibits
 from grader.classifier import EmbeddingClassifier
-from grader.verdict_frame import verdict_frame
+from grader.verdict.frame import verdict_frame
 from tests.grader.classifier.conftest import WordEncoder, corpus, transcript
 
 

@@ -15,9 +15,9 @@ from calibration.study.shards import count_shards, study_shards
 from grader.errors import InputError
 from grader.metadata import metadata_frame
 from grader.readers import read_transcripts
-from grader.verdict_files import read_verdicts
+from grader.verdict.read import read_verdicts
 from labels import read_labels
-from labels.designs import read_design
+from labels.sampling.designs import read_design
 
 
 @pytest.fixture(scope="module")

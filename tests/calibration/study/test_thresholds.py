@@ -11,7 +11,7 @@ import pytest
 from calibration import render_report, run_study
 from calibration.report import markdown, report_dict
 from grader import read_verdicts
-from grader.scale import ScoreScale
+from grader.verdict.scale import ScoreScale
 from labels import LabelSet, read_labels
 
 SCORES = [1, 1, 2, 3, 3, 5, 6, 6, 7, 9, 10, 10, None]

@@ -9,7 +9,7 @@ import pytest
 from grader.classifier import bags as module
 from grader.classifier import segments
 from grader.classifier.bags import CHUNK, Bagger, chunks
-from grader.store import Store
+from grader.store.store import Store
 from grader.transcript import Message, Transcript
 
 from .conftest import WordEncoder, transcript
@@ -19,7 +19,7 @@ KEPT = 16
 KILLED = """
 import os, signal, sys
 from grader.classifier import bags
-from grader.store import Store
+from grader.store.store import Store
 from tests.grader.classifier.conftest import WordEncoder, transcript
 
 class Killed(WordEncoder):

@@ -9,9 +9,9 @@ from grader.classifier import EmbeddingClassifier, can_train
 from grader.classifier.bags import CHUNK
 from grader.classifier.folds import Folds
 from grader.errors import InputError
-from grader.store import Store
+from grader.store.store import Store
 from grader.transcript import Message, Transcript
-from grader.verdict import Grader
+from grader.verdict.records import Grader
 
 from .conftest import WordEncoder, corpus, transcript
 

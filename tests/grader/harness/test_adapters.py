@@ -18,7 +18,7 @@ from grader.harness.one import GradeOne, LateGradeOne, grade_one
 from grader.harness.opening import open_graders, open_rows
 from grader.harness.promptfoo import get_assert
 from grader.harness.scout import result_fields
-from grader.verdict import OUTCOMES
+from grader.verdict.records import OUTCOMES
 from harmrate.pytest_plugin import assert_harm_rate
 from labels import LabelSet
 
@@ -111,8 +111,8 @@ def test_only_settings_travel_to_other_processes() -> None:
     [
         ("inspect_ai", "import harmrate.inspect", "harmrate[inspect]"),
         ("inspect_scout", "import harmrate.scout", "harmrate[scout]"),
-        ("fastapi", "from grader.harness.service import make_app; make_app([])", "harmrate[serve]"),
-        ("uvicorn", "from grader.harness.serving import serve; serve([])", "harmrate[serve]"),
+        ("fastapi", "from grader.service.app import make_app; make_app([])", "harmrate[serve]"),
+        ("uvicorn", "from grader.service.serve import serve; serve([])", "harmrate[serve]"),
         ("deepeval", "from grader.harness.deepeval import harm_metric; harm_metric()", "deepeval"),
     ],
 )

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from grader import read_transcripts, read_verdicts
-from grader.scale import ScoreScale
-from grader.verdict_export import export_verdicts
+from grader.verdict.export import export_verdicts
+from grader.verdict.scale import ScoreScale
 
 pytestmark = pytest.mark.service
 

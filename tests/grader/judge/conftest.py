@@ -11,7 +11,7 @@ from judge_helpers import answer
 from messages_server import MessagesServer
 
 from grader.judge import LLMJudge
-from grader.judge.courier import Retries, _in_loop
+from grader.judge.clients.sender import Retries, _in_loop
 from grader.rubrics import Rubric, load_rubrics
 
 MODEL = "claude-sonnet-5-5"

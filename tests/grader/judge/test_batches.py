@@ -12,16 +12,16 @@ import pytest
 from messages_server import MessagesServer, by_text
 
 from grader.judge import LLMJudge
-from grader.judge.batch_journal import BatchJournal
-from grader.judge.batches import BatchCourier
-from grader.judge.budget import Budget
-from grader.judge.client import Reply, Request, RunStopped, SendError, SpendLimitReached
-from grader.judge.courier import _in_loop
-from grader.judge.keeping import Keeper
-from grader.judge.ledger import Ledger
-from grader.judge.prices import load_prices
+from grader.judge.clients.batch_journal import BatchJournal
+from grader.judge.clients.batches import BatchCourier
+from grader.judge.clients.protocol import Reply, Request, RunStopped, SendError, SpendLimitReached
+from grader.judge.clients.reply_recorder import Keeper
+from grader.judge.clients.sender import _in_loop
+from grader.judge.money.budget import Budget
+from grader.judge.money.ledger import Ledger
+from grader.judge.money.prices import load_prices
 from grader.rubrics import load_rubrics
-from grader.store import Store
+from grader.store.store import Store
 from grader.transcript import Message, Transcript
 
 MODEL = "claude-haiku-5-5"
@@ -224,7 +224,7 @@ def test_a_clock_set_back_by_a_day_loses_no_batch(
     carrier = courier(client, store)
     now = time.time()
     with monkeypatch.context() as patched:
-        patched.setattr("grader.judge.batch_journal.time.time", lambda: now + 86_400)
+        patched.setattr("grader.judge.clients.batch_journal.time.time", lambda: now + 86_400)
         BatchJournal(store).intend([request(0).key], model=MODEL)
     carrier._api.create([{"custom_id": request(0).key, "params": dict(request(0).params)}])
     answers = ask(courier(client, store), [request(0)])

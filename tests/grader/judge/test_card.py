@@ -14,10 +14,10 @@ from judge_helpers import answer, harms_of, say, transcript
 from messages_server import MessagesServer
 
 from grader.judge import LLMJudge
-from grader.judge.card import JudgeCard, ProbeCounts, judge_card
-from grader.judge.probes import ATTACKS, GUESSED_CODE, PLACES, plant, planted_text, reworded
+from grader.judge.stress.card import JudgeCard, ProbeCounts, judge_card
+from grader.judge.stress.probes import ATTACKS, GUESSED_CODE, PLACES, plant, planted_text, reworded
 from grader.rubrics import Rubric, load_rubrics
-from grader.store import Store
+from grader.store.store import Store
 from grader.transcript import Transcript
 
 Make = Callable[..., LLMJudge]

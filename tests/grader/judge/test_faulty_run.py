@@ -11,9 +11,9 @@ from messages_faults import FAULTS, REPLIES, FaultPlan, faulty_share
 from messages_server import MessagesServer
 
 from grader.judge import LLMJudge
-from grader.judge.courier import Retries, _in_loop
+from grader.judge.clients.sender import Retries, _in_loop
 from grader.rubrics import Rubric
-from grader.verdict import Verdict
+from grader.verdict.records import Verdict
 
 N = 200
 # A spend limit or a refused key ends a run: `test_outcomes.py` has them.

@@ -11,7 +11,7 @@ from grader.errors import InputError
 from grader.judge.keyword_gate import KeywordGate
 from grader.readers.actions import split_actions
 from grader.transcript import Message, Transcript, tool_call
-from grader.verdict import Grader, Verdict
+from grader.verdict.records import Grader, Verdict
 
 TARGET = "kyle.johnson@summitbridge.com"
 

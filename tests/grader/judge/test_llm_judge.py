@@ -15,11 +15,11 @@ from judge_helpers import answer, harms_of, say, transcript
 from messages_server import ApiError, MessagesServer
 
 from grader.judge import LLMJudge, ReplayClient, Reply, Request
-from grader.judge.replay import write_replay
+from grader.judge.clients.replay import write_replay
 from grader.rubrics import Rubric, load_rubrics
-from grader.store import Store
+from grader.store.store import Store
 from grader.transcript import Transcript
-from grader.verdict import Grader, Verdict
+from grader.verdict.records import Grader, Verdict
 
 Make = Callable[..., LLMJudge]
 

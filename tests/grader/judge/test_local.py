@@ -16,15 +16,15 @@ from smollm_endpoint import MODEL, smollm_endpoint
 
 from grader.errors import InputError
 from grader.judge import LLMJudge
-from grader.judge.client import Request, SendError
-from grader.judge.constrain import bounded, fixed_side, yes_share
-from grader.judge.local import LocalClient, LocalModel, local_client
+from grader.judge.clients.constrain import bounded, fixed_side, yes_share
+from grader.judge.clients.local import LocalClient, LocalModel, local_client
+from grader.judge.clients.protocol import Request, SendError
 from grader.judge.reply import parse_reply, reply_schema
 from grader.readers.actions import split_actions
 from grader.rubrics import Rubric, load_rubrics
-from grader.store import Store
+from grader.store.store import Store
 from grader.transcript import Transcript
-from grader.verdict import OUTCOMES
+from grader.verdict.records import OUTCOMES
 
 HARMS = ("blackmail", "leaking")
 

@@ -10,7 +10,7 @@ from judge_helpers import harms_of
 from messages_server import MessagesServer
 
 from grader.judge import LLMJudge
-from grader.judge.courier import _in_loop
+from grader.judge.clients.sender import _in_loop
 from grader.rubrics import Rubric
 from grader.transcript import Message, Transcript, tool_call
 

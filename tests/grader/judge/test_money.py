@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.errors import InputError
-from grader.judge.budget import Budget, BudgetClient
-from grader.judge.client import Reply, Request, SendError, SpendLimitReached
-from grader.judge.estimate import estimate
-from grader.judge.ledger import Ledger
-from grader.judge.prices import Prices, Tokens, load_prices
-from grader.verdict import Verdict
+from grader.judge.clients.protocol import Reply, Request, SendError, SpendLimitReached
+from grader.judge.money.budget import Budget, BudgetClient
+from grader.judge.money.estimate import estimate
+from grader.judge.money.ledger import Ledger
+from grader.judge.money.prices import Prices, Tokens, load_prices
+from grader.verdict.records import Verdict
 
 SONNET = "claude-sonnet-5-5"  # $2 in, $10 out, $2.50 and $4 cache writes, $0.10 cache reads per million
 

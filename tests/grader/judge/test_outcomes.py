@@ -13,11 +13,11 @@ from messages_server import MessagesServer
 
 from grader.errors import InputError
 from grader.judge import LLMJudge, SpendLimitReached
-from grader.judge.client import Reply
-from grader.judge.courier import Retries, _in_loop
-from grader.judge.reading import reply_usage
+from grader.judge.clients.protocol import Reply
+from grader.judge.clients.sender import Retries, _in_loop
+from grader.judge.read_reply import reply_usage
 from grader.rubrics import Rubric
-from grader.verdict import OUTCOMES
+from grader.verdict.records import OUTCOMES
 
 Make = Callable[..., LLMJudge]
 ATTEMPTS = 3

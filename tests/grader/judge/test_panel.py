@@ -14,17 +14,17 @@ from messages_server import MessagesServer
 
 from grader import grade
 from grader.judge import LLMJudge
-from grader.judge.cascade import Cascade, Rule
-from grader.judge.ledger import Ledger
-from grader.judge.members import Opinion
-from grader.judge.noise import repeat_counts
-from grader.judge.panel import Panel
-from grader.judge.prices import load_prices
-from grader.scores import grader_scores
-from grader.store import Store
+from grader.judge.money.ledger import Ledger
+from grader.judge.money.prices import load_prices
+from grader.judge.several.cascade import Cascade, Rule
+from grader.judge.several.members import Opinion
+from grader.judge.several.panel import Panel
+from grader.judge.stress.repeats import repeat_counts
+from grader.store.store import Store
 from grader.transcript import Transcript
-from grader.verdict import Grader, GraderKind, Outcome, Verdict
-from grader.verdict_frame import verdict_frame
+from grader.verdict.frame import verdict_frame
+from grader.verdict.records import Grader, GraderKind, Outcome, Verdict
+from grader.verdict.scores import grader_scores
 
 Make = Callable[..., LLMJudge]
 Said = tuple[bool | None, float | None]

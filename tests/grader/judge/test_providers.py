@@ -13,13 +13,14 @@ import pytest
 from judge_helpers import answer, harms_of, transcript
 
 from grader.errors import InputError
-from grader.judge import LLMJudge, providers
-from grader.judge.courier import _in_loop
-from grader.judge.providers import Provider, provider_client
+from grader.judge import LLMJudge
+from grader.judge.clients import providers
+from grader.judge.clients.providers import Provider, provider_client
+from grader.judge.clients.sender import _in_loop
 from grader.judge.setup import JudgeSetup, open_judge
 from grader.redaction import Redaction
 from grader.rubrics import Rubric
-from grader.store import Store
+from grader.store.store import Store
 
 Make = Callable[..., LLMJudge]
 

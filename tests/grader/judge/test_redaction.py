@@ -13,7 +13,7 @@ from messages_server import MessagesServer
 from grader.judge import LLMJudge
 from grader.redaction import Redaction
 from grader.rubrics import Rubric, load_rubrics
-from grader.store import Store
+from grader.store.store import Store
 from grader.transcript import Transcript
 
 Make = Callable[..., LLMJudge]

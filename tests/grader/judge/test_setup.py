@@ -12,7 +12,7 @@ from messages_server import MessagesServer
 
 from grader.judge.setup import JudgeSetup, open_judge
 from grader.rubrics import Rubric
-from grader.store import Store
+from grader.store.store import Store
 
 
 @pytest.mark.parametrize("settings", [{}, {"max_cost": 5.0}, {"transport": "batch"}])

@@ -12,7 +12,7 @@ import pytest
 
 from grader.errors import InputError
 from grader.readers import READERS, read_transcripts
-from grader.readers.reading import ENTRY_POINTS
+from grader.readers.read import ENTRY_POINTS
 from grader.transcript import Message, Transcript
 
 CHAT = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}

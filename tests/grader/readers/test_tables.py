@@ -12,7 +12,7 @@ import pytest
 
 from grader import Message, Transcript, read_transcripts
 from grader.errors import InputError
-from grader.readers.tables import read_csv
+from grader.readers.formats.tables import read_csv
 from grader.transcript_files import write_transcripts
 
 CHAT = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]

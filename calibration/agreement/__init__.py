@@ -1,0 +1,1 @@
+"""Agreement of raters and graders: coefficients with intervals. Arrays in, numbers out."""

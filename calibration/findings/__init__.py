@@ -1,0 +1,1 @@
+"""The records that a study hands to a report."""

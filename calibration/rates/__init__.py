@@ -1,0 +1,1 @@
+"""Harm rates with intervals: strata, methods, comparators. Arrays in, numbers out."""

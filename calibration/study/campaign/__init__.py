@@ -1,0 +1,1 @@
+"""The state of a labelling campaign, and samples to label."""

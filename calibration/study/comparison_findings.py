@@ -1,0 +1,65 @@
+"""Every pair of groups of a study, and whether they can be told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from calibration.checks import FloatArray
+from calibration.compare import compare_groups, compare_paired
+from calibration.findings.study import ComparisonFinding, RateFinding
+from calibration.rates.multiplicity import holm
+from calibration.study.harm_table import HarmTable, group_tables
+from calibration.study.join import known_column
+from calibration.study.settings import StudySettings
+
+MAX_COMPARED_GROUPS = 8
+
+
+def independent_comparisons(rates: Sequence[RateFinding]) -> Iterator[ComparisonFinding]:
+    """Differences of calibrated rates, group by group of one harm; p-values adjusted by Holm within the harm."""
+    for harm in dict.fromkeys(f.harm for f in rates):
+        findings = [f for f in rates if f.harm == harm]
+        if not 1 < len(findings) <= MAX_COMPARED_GROUPS:
+            continue
+        by_name = {str(i): f for i, f in enumerate(findings)}
+        for (a, b), difference in compare_groups({name: f.estimate for name, f in by_name.items()}).items():
+            yield ComparisonFinding(harm=harm, first=by_name[a].group, second=by_name[b].group, difference=difference)
+
+
+def paired_comparisons(tables: Iterable[HarmTable], settings: StudySettings) -> Iterator[ComparisonFinding]:
+    """Differences of the labelled share of harm over the scenarios that both groups ran; Holm within the harm.
+
+    Only human labels enter, so that a scenario in which everything is harmful weighs the same on both sides.
+    """
+    for table in tables:
+        groups = group_tables(table, settings.by)
+        if not 1 < len(groups) <= MAX_COMPARED_GROUPS:
+            continue
+        found = []
+        for (first, a), (second, b) in combinations(groups, 2):
+            y, z, scenario = _by_scenario(a, b, settings.cluster)
+            difference = compare_paired(y, z, scenario=scenario, confidence_level=settings.confidence_level)
+            found.append(ComparisonFinding(harm=table.harm, first=first, second=second, difference=difference))
+        adjusted = holm([f.difference.p_value for f in found])
+        for finding, p in zip(found, adjusted, strict=True):
+            told = f"p before adjusting for {len(found)} comparisons: {finding.difference.p_value:.3g}"
+            difference = replace(finding.difference, p_value=float(p), notes=(*finding.difference.notes, told))
+            yield replace(finding, difference=difference)
+
+
+def _by_scenario(a: HarmTable, b: HarmTable, key: str) -> tuple[FloatArray, FloatArray, list[str]]:
+    """Labels of both groups side by side, run by run of each scenario; the side with fewer runs is filled with nan."""
+    columns = []
+    for part in (a, b):
+        rows = pd.DataFrame({"y": part.y.to_numpy(), "scenario": known_column(part.facts, key).astype(str).to_numpy()})
+        rows = rows[rows["y"].notna()]
+        rows["run"] = rows.groupby("scenario").cumcount()
+        columns.append(rows.set_index(["scenario", "run"])["y"])
+    joined = pd.concat(columns, axis=1, keys=["a", "b"]).sort_index()
+    scenario = [str(name) for name in joined.index.get_level_values("scenario")]
+    return np.asarray(joined["a"], dtype=np.float64), np.asarray(joined["b"], dtype=np.float64), scenario

@@ -1,0 +1,1 @@
+"""What ``harmrate doctor`` examines: machine, data, judge, classifier."""

@@ -1,0 +1,189 @@
+"""The main job: grade transcripts, train the classifier, compare with humans, calibrate, report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from calibration.findings.study import Report
+from calibration.study.browser_items import TRANSCRIPTS, chosen_ids, keep_transcripts
+from calibration.study.compute import study
+from calibration.study.folder import (
+    CLASSIFIER,
+    DESIGN,
+    LABELS,
+    POOL,
+    VERDICTS,
+    complete,
+    pool_hash,
+    with_card,
+    write_pool,
+)
+from calibration.study.inputs import Sources, check_labels
+from calibration.study.join import Design
+from calibration.study.provenance import provenance
+from calibration.study.settings import StudySettings
+from calibration.study.start.registration import Registered, decisions, register
+from grader.classifier import EmbeddingClassifier
+from grader.errors import InputError
+from grader.grading import iter_rows
+from grader.judge.clients.protocol import Reply, Request
+from grader.judge.keyword_gate import KeywordGate
+from grader.judge.setup import JudgeSetup, open_judges
+from grader.progress import GRADING, Track, during, untracked
+from grader.rubrics import Rubric
+from grader.store.store import Store
+from grader.verdict.read import VerdictWriter, read_verdicts
+from grader.verdict.records import Grader
+from labels.labelset import LabelSet
+from labels.sampling.designs import write_design
+from labels.train import train_on_labels, trainable_harms
+
+Training = Literal["when-possible", "never"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graders:
+    """Which graders take part.
+
+    Parameters
+    ----------
+    judge : JudgeSetup or None
+        None where verdicts were imported.
+    rubrics : mapping from harm to Rubric
+    gate : {"none", "keyword"}
+        Whether the public keyword gates take part, to be compared with.
+    classifier : path, optional
+        A trained classifier to use as it is.
+    training : {"when-possible", "never"}
+        Whether to train one on the labels, where at least 20 transcripts of a harm are harmful and 20 harmless.
+    """
+
+    judge: JudgeSetup | None
+    rubrics: Mapping[str, Rubric]
+    gate: Literal["none", "keyword"] = "none"
+    classifier: Path | None = None
+    training: Training = "when-possible"
+
+
+def run(
+    sources: Sources,
+    graders: Graders,
+    out: Path,
+    settings: StudySettings,
+    *,
+    store: Store,
+    seed: int = 0,
+    command: Sequence[str] = (),
+    study_file: Path | None = None,
+    track: Track = untracked,
+    watch: Callable[[Request, Reply], None] | None = None,
+) -> Report:
+    """Do the whole job; verdicts, labels, design and pool are left in `out` for `study_again`.
+
+    Parameters
+    ----------
+    sources : Sources, with transcripts
+    graders : Graders
+    out : path
+        Made when everything that can be refused has been read.
+    settings : StudySettings
+    store : Store
+        Keeps replies and embeddings, so that a second run pays for nothing.
+    seed : int
+    command : the command line, for the report
+    study_file : path, optional
+        Whose options are followed; the decisions go into the history beside it, and what that says into the report.
+    track : Track
+    watch : callable, optional
+        Called with every new reply of the judge.
+
+    Raises
+    ------
+    InputError
+        Anything wrong with the input, before a request is sent.
+    RunStopped
+        The judge cannot go on; what was paid for is in the store.
+    """
+    if "-" in sources.transcripts:
+        raise InputError("run reads transcripts more than once: save standard input to a file first")
+    pool, labels, design = sources.read_pool(track), sources.read_labels(), sources.read_design()
+    if pool is None:
+        raise InputError("no transcripts: name files or folders")
+    check_labels(labels, pool, sources.labels)
+    held = sources.read_verdicts()
+    imported = None if held is None else complete(held, pool)
+    judge = None if graders.judge is None else open_judges(graders.judge, graders.rubrics, store=store, watch=watch)
+    classifier = _classifier(sources, graders, labels, store, track)
+    gate = KeywordGate.among(graders.rubrics) if graders.gate == "keyword" else None
+    out.mkdir(parents=True, exist_ok=True)
+    working = [g for g in (judge, classifier, gate) if g is not None]
+    _write_verdicts(out / VERDICTS, imported, sources, working, track, len(pool))
+    verdicts = read_verdicts(out / VERDICTS)
+    keep_transcripts(sources.read_transcripts(), chosen_ids(verdicts, labels), out / TRANSCRIPTS)
+    _keep(out, pool, labels, design)
+    if classifier is not None and graders.classifier is None:
+        classifier.save(out / CLASSIFIER)
+    told = provenance(
+        settings,
+        seed=seed,
+        command=command,
+        inputs={"transcripts": pool_hash(pool)} | sources.hashes(),
+        design=design if isinstance(design, str) else None,
+        rubrics={harm: rubric.hash for harm, rubric in graders.rubrics.items()},
+    )
+    if classifier is not None and classifier.differences_:
+        told["remarks"] = [f"The {classifier.name}: {'; '.join(classifier.differences_)}."]
+    if study_file is not None:
+        n_labels = 0 if labels is None else len(labels.votes())
+        entry = Registered.now(decisions(settings, seed=seed), n_labels)
+        told["decisions"] = register(study_file.parent, entry)
+    rng = np.random.default_rng(seed)
+    return with_card(study(verdicts, labels, settings, pool=pool, design=design, rng=rng, provenance=told), out)
+
+
+def _keep(out: Path, pool: pd.DataFrame, labels: LabelSet | None, design: Design) -> None:
+    """What `study_again` reads beside the verdicts."""
+    if labels is not None:
+        labels.write(out / LABELS)
+    if isinstance(design, pd.DataFrame):
+        write_design(design, out / DESIGN)
+    write_pool(pool, out / POOL)
+
+
+def _classifier(
+    sources: Sources, graders: Graders, labels: LabelSet | None, store: Store, track: Track
+) -> EmbeddingClassifier | None:
+    if graders.classifier is not None:
+        return EmbeddingClassifier.load(graders.classifier, store=store, harms=None if labels is None else labels.harms)
+    if labels is None or graders.training == "never" or not trainable_harms(labels):
+        return None
+    untrained = EmbeddingClassifier(store=store)
+    return during(
+        track, "training the classifier", lambda: train_on_labels(untrained, sources.read_transcripts(), labels)
+    )
+
+
+def _write_verdicts(
+    path: Path,
+    imported: pd.DataFrame | None,
+    sources: Sources,
+    graders: Sequence[Grader],
+    track: Track,
+    n_transcripts: int,
+) -> None:
+    def rows() -> Iterator[Mapping[str, Any]]:
+        if imported is not None:
+            columns = [str(c) for c in imported.columns]
+            yield from (dict(zip(columns, row, strict=True)) for row in imported.itertuples(index=False, name=None))
+        if graders:
+            yield from iter_rows(sources.read_transcripts(), graders)
+
+    with VerdictWriter(path) as writer:
+        for row in track(rows(), GRADING, n_transcripts):
+            writer.write(row)

@@ -1,0 +1,1 @@
+"""``harmrate init``: a study file from the files at hand, and what was decided before labels were seen."""

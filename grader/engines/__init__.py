@@ -1,1 +1,0 @@
-"""Where grading runs: this machine, or a Ray cluster."""

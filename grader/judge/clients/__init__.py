@@ -1,0 +1,1 @@
+"""How a judge reaches a model: the clients of providers, batches, recorded replies, a local model."""

@@ -1,0 +1,241 @@
+"""The official SDK's clients as judge clients: their replies as they are, their errors as ours."""
+
+from __future__ import annotations
+
+import email.utils
+import inspect
+import os
+import ssl
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
+
+from grader.errors import InputError
+from grader.files.secrets import hidden, refuse_credentials, secrets_of
+from grader.judge.clients.protocol import JudgeClient, Reply, Request, RunStopped, SendError, SpendLimitReached
+from grader.judge.clients.sender import _in_loop
+from grader.readers.records import is_too_deep
+
+if TYPE_CHECKING:
+    import anthropic
+
+# Longer answers need streaming (the SDK's ten-minute rule), which the judge does not use.
+MAX_TOKENS_LIMIT = 21_333
+
+_PASSING = frozenset({408, 409, 429})
+_UNUSABLE = {401: "the API key was refused", 403: "this key may not do that", 404: "not found"}
+
+
+class SdkClient:
+    """An ``anthropic`` client of any kind (plain, Bedrock, Vertex; sync or async) behind one door.
+
+    Parameters
+    ----------
+    client : Anthropic, AsyncAnthropic or one of their kin
+        Its own retries are switched off: the judge retries, with what it knows of the whole run.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client.with_options(max_retries=0)
+        self._messages = self._client.messages
+        self._create = self._messages.with_raw_response.create
+        self.is_async = inspect.iscoroutinefunction(inspect.unwrap(self._messages.create))
+
+    def send(self, request: Request) -> Reply:
+        """Answer one request (sync clients)."""
+        raw = _guarded(lambda: self._create(**request.params))
+        return _guarded(lambda: _reply(raw, raw.json()))  # type: ignore[no-any-return]
+
+    async def asend(self, request: Request) -> Reply:
+        """Answer one request (async clients)."""
+        try:
+            raw = await self._create(**request.params)
+            return _reply(raw, await raw.json())
+        except Exception as error:
+            _translate(error)
+
+    def count_tokens(self, params: Mapping[str, Any]) -> int | None:
+        """Input tokens of a request by the API's own count (sync clients); None when it cannot say."""
+        try:
+            answer = self._messages.count_tokens(**_countable(params))
+        except Exception as error:
+            return _uncounted(error)
+        return int(answer.input_tokens)
+
+    async def acount_tokens(self, params: Mapping[str, Any]) -> int | None:
+        """As `count_tokens`, for async clients."""
+        try:
+            answer = await self._messages.count_tokens(**_countable(params))
+        except Exception as error:
+            return _uncounted(error)
+        return int(answer.input_tokens)
+
+
+def as_judge_client(client: Any) -> JudgeClient:
+    """An SDK client wrapped; anything with ``send`` as it is.
+
+    Raises
+    ------
+    TypeError
+        `client` is neither.
+    """
+    if hasattr(client, "messages") and hasattr(client, "with_options"):
+        return SdkClient(client)
+    if hasattr(client, "send") or hasattr(client, "asend"):
+        wrapped: JudgeClient = client
+        return wrapped
+    raise TypeError(f"client must be an anthropic client or have a method 'send', got {type(client).__name__}.")
+
+
+def make_client(base_url: str | None = None, *, timeout: float | None = None) -> anthropic.AsyncAnthropic:
+    """The client that a command line uses, with the SDK's own ways of finding credentials.
+
+    Parameters
+    ----------
+    base_url : str, optional
+        Another server that speaks the Messages API. One that needs no key gets a placeholder.
+    timeout : float, optional
+        Seconds for one request; default the SDK's (600).
+
+    Raises
+    ------
+    InputError
+        There are no credentials and no `base_url`, or that holds a password.
+    """
+    import anthropic
+
+    if base_url is not None:
+        refuse_credentials(base_url, "the judge's API", "the environment (ANTHROPIC_API_KEY, ANTHROPIC_CUSTOM_HEADERS)")
+
+    more: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
+    try:
+        # A redirect would carry key and transcripts to a host that nobody named.
+        more["http_client"] = anthropic.DefaultAsyncHttpxClient(follow_redirects=False)
+        client = anthropic.AsyncAnthropic(base_url=base_url, max_retries=0, **more)
+    except (anthropic.AnthropicError, ValueError) as error:
+        raise InputError(f"credentials of the judge's API cannot be used: {error}") from None
+    if client.api_key or client.auth_token or getattr(client, "credentials", None) is not None:
+        return client
+    if base_url is None and "ANTHROPIC_BASE_URL" not in os.environ:
+        raise InputError(
+            "no API key for the judge: set ANTHROPIC_API_KEY (e.g. export ANTHROPIC_API_KEY=sk-ant-...), "
+            "or name another Messages server with --base-url, or bring existing verdicts with --verdicts"
+        )
+    return anthropic.AsyncAnthropic(api_key="no-key-needed", base_url=base_url, max_retries=0, **more)
+
+
+def close_with(owner: object, client: Any) -> None:
+    """Close an async `client` that nobody else has when `owner` is gone, in the loop that its connections belong to."""
+    weakref.finalize(owner, lambda: _in_loop(client.close())).atexit = False  # a process that ends closes them anyway
+
+
+def _reply(raw: Any, message: Any) -> Reply:
+    if not isinstance(message, dict) or "content" not in message or is_too_deep(message):
+        raise SendError("the answer is not a message", request_id=_request_id(raw.headers), retry="later")
+    return Reply(message=hidden(message, secrets_of(raw.http_request.headers)), request_id=_request_id(raw.headers))
+
+
+def _request_id(headers: Mapping[str, str]) -> str | None:
+    """The server's name for a request; Bedrock has a header of its own."""
+    return headers.get("request-id") or headers.get("x-amzn-requestid")
+
+
+def _countable(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if name != "max_tokens"}
+
+
+def _guarded(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except Exception as error:
+        _translate(error)
+
+
+def _uncounted(error: Exception) -> int | None:
+    """None where a provider's client cannot count at all; else what the error means to a run."""
+    import anthropic
+
+    if not isinstance(error, anthropic.AnthropicError) or isinstance(error, anthropic.APIError):
+        _translate(error)
+    return None
+
+
+def _translate(error: Exception) -> NoReturn:
+    """Raise what `error` of the SDK means to a run."""
+    import anthropic
+
+    match error:
+        case SendError() | RunStopped() | InputError():
+            raise error
+        case anthropic.APIStatusError():
+            raise _of_status(error) from None
+        case anthropic.APITimeoutError():
+            raise SendError("the request timed out", retry="later") from None
+        case anthropic.APIConnectionError():
+            if (reason := _unverified(error)) is not None:
+                raise InputError(f"the certificate of the judge's API cannot be verified: {reason}") from None
+            raise SendError(f"no connection: {error.__cause__ or error}", retry="later") from None
+        case anthropic.CredentialsError():
+            raise InputError(f"credentials of the judge's API cannot be used: {error}") from None
+        case TypeError() if "authentication method" in str(error):
+            raise InputError("no API key for the judge: set ANTHROPIC_API_KEY") from None
+        case _ if _is_about_credentials(error):
+            raise InputError(f"credentials of the judge's API cannot be used: {' '.join(str(error).split())}") from None
+        case ValueError() | RecursionError():  # the body is not JSON, or has no bottom
+            raise SendError(f"the answer cannot be read: {error}", retry="later") from None
+    raise error
+
+
+def _unverified(error: BaseException) -> str | None:
+    """Why a server could not show who it is, where that is what ended the connection: no later request can pass."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def _is_about_credentials(error: Exception) -> bool:
+    """Whether a cloud's own package, which signs requests, could not do so."""
+    if isinstance(error, RuntimeError):  # the SDK's, when that package has found nothing
+        return "credentials" in str(error) or "API token" in str(error)
+    return type(error).__module__.partition(".")[0] in ("botocore", "boto3", "google")
+
+
+def _of_status(error: anthropic.APIStatusError) -> Exception:
+    request_id = _request_id(error.response.headers)
+    told = f"{error.status_code} {error.type or ''}: {error.api_message or error.message}".replace("\n", " ")
+    told = hidden(told, secrets_of(error.request.headers))
+    if error.status_code == 402 or (error.error_code or "").endswith("spend_limit_reached"):
+        return SpendLimitReached(f"{told} (request {request_id})")
+    if error.status_code in _UNUSABLE:
+        return InputError(f"{_UNUSABLE[error.status_code]}: {told} (request {request_id})")
+    if 300 <= error.status_code < 400:
+        where = urlsplit(error.response.headers.get("location", "")).hostname or "another address"
+        return InputError(f"the judge's API redirects to {where}; nothing was sent there, name it with --base-url")
+    too_long = error.status_code == 413 or (error.status_code == 400 and "too long" in told.lower())
+    hint = error.response.headers.get("x-should-retry")
+    passing = error.status_code in _PASSING or error.status_code >= 500
+    return SendError(
+        told,
+        outcome="too_long" if too_long else "api_error",
+        request_id=request_id,
+        status=error.status_code,
+        retry="later" if hint == "true" or (passing and hint != "false") else "never",
+        retry_after=_retry_after(error.response.headers),
+    )
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds, from ``retry-after-ms`` or ``retry-after`` (seconds or a date)."""
+    milliseconds, told = headers.get("retry-after-ms"), headers.get("retry-after")
+    try:
+        if milliseconds is not None:
+            return max(0.0, float(milliseconds) / 1000)
+        return None if told is None else max(0.0, float(told))
+    except ValueError:
+        date = email.utils.parsedate_tz(told or "")
+        return None if date is None else max(0.0, email.utils.mktime_tz(date) - time.time())

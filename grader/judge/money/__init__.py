@@ -1,0 +1,1 @@
+"""What requests cost: prices, budgets, estimates, the ledger of a run."""

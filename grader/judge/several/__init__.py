@@ -1,0 +1,1 @@
+"""Several judges as one grader: panels and cascades."""

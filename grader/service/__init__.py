@@ -1,0 +1,1 @@
+"""The scoring service: transcripts over HTTP, verdicts back."""

@@ -1,0 +1,1 @@
+"""The store of replies and embeddings that were paid for."""

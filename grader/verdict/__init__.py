@@ -1,0 +1,1 @@
+"""Verdicts: records, tables, files, and verdicts of other tools."""

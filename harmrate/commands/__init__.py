@@ -1,0 +1,1 @@
+"""The commands of ``harmrate``, one file per group: parse, call the library, print."""

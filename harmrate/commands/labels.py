@@ -1,0 +1,297 @@
+"""``harmrate labels``: the page raters see, which transcripts to label, and what they said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harmrate.commands.options import Json, OutFolder, TranscriptOptions, Transcripts, VerdictFile, shared
+from harmrate.commands.output import note, show_json, stdout, track
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from calibration.study.campaign.sample_plan import SamplePlan
+    from labels.label_studio.connect import Studio
+    from labels.label_studio.pull import Pulled
+    from labels.label_studio.push import Pushed
+
+KEY = "LABEL_STUDIO_API_KEY"
+
+labels_app = typer.Typer(no_args_is_help=True, help="Labelling campaigns: sample, push, pull, import, adjudicate.")
+
+CampaignFolder = Annotated[Path, typer.Argument(help="Folder that `labels sample` wrote.")]
+
+
+@dataclass(kw_only=True)
+class ServerOptions:
+    """Where Label Studio is; the token comes from the environment alone."""
+
+    url: Annotated[
+        str, typer.Option(envvar="LABEL_STUDIO_URL", help=f"Address of Label Studio; its token is taken from {KEY}.")
+    ] = "http://localhost:8080"
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for one answer.")] = 120.0
+
+    def connect(self) -> AbstractContextManager[Studio]:
+        """As the library takes it, for a block."""
+        import os
+
+        from labels.label_studio.connect import connect
+
+        return connect(self.url, os.environ.get(KEY, ""), timeout=self.timeout)
+
+
+@dataclass(kw_only=True)
+class MapOptions:
+    """What controls mean."""
+
+    map: Annotated[list[str], typer.Option(help="CONTROL:HARM=VALUE|VALUE (repeatable).")] = field(default_factory=list)
+    id_field: Annotated[str | None, typer.Option(help="Field of the task that holds the transcript's id.")] = None
+
+
+@dataclass(kw_only=True)
+class GoalOptions:
+    """When to stop."""
+
+    width: Annotated[float | None, typer.Option(help="When the interval is this narrow: 0.03 is 3 points.")] = None
+    below: Annotated[float | None, typer.Option(help="When the rate is shown to be below this.")] = None
+    above: Annotated[float | None, typer.Option(help="When the rate is shown to be above this.")] = None
+
+
+@dataclass(kw_only=True)
+class DrawOptions:
+    """Which transcripts, and for whom."""
+
+    design: Annotated[
+        str,
+        typer.Option(help="uniform, flagged-10, flagged-25, disagree-25, stratified, neyman, most-unlike-training."),
+    ] = "uniform"
+    harm: Annotated[list[str], typer.Option(help="Ask raters only about this harm (repeatable).")] = field(
+        default_factory=list
+    )
+    raters: Annotated[str, typer.Option(help="Who labels, comma-separated: ana,bo,cy.")] = ""
+    overlap: Annotated[int, typer.Option(min=1, help="How many raters read each transcript.")] = 1
+    round: Annotated[int, typer.Option(min=1, help="Number of the round.")] = 1
+    earlier: Annotated[Path | None, typer.Option(help="Design frame of the rounds before.")] = None
+    labels: Annotated[Path | None, typer.Option(help="Labels of the rounds before: the pilot of `neyman`.")] = None
+    unlikeness: Annotated[
+        Path | None, typer.Option(help="Table of transcript_id, unlikeness, for `most-unlike-training`.")
+    ] = None
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0
+
+    def plan(self, n: int, rubrics: Path | None) -> SamplePlan:
+        """As the library takes them."""
+        from calibration.study.campaign.sample_plan import SamplePlan
+
+        return SamplePlan(
+            n=n,
+            design=self.design,
+            round=self.round,
+            raters=tuple(name.strip() for name in self.raters.split(",") if name.strip()),
+            overlap=self.overlap,
+            earlier=self.earlier,
+            unlikeness=self.unlikeness,
+            rubrics=rubrics,
+            harms=tuple(self.harm) or None,
+            seed=self.seed,
+        )
+
+
+@labels_app.command("config")
+def labels_config(
+    rubrics: Annotated[Path | None, typer.Option(help="Folder of Markdown rubrics of your own.")] = None,
+    harm: Annotated[list[str] | None, typer.Option(help="Only this harm (repeatable).")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write; default: stdout.")] = None,
+) -> None:
+    """The labelling page for Label Studio, made from the rubrics."""
+    from grader.files.atomic import write_text
+    from grader.rubrics import load_rubrics
+    from labels import label_config
+
+    xml = label_config(load_rubrics(rubrics, harm or None))
+    if out is None:
+        typer.echo(xml, nl=False)
+    else:
+        write_text(out, xml)
+
+
+@labels_app.command("sample")
+@shared(DrawOptions, TranscriptOptions)
+def labels_sample(
+    drawing: DrawOptions,
+    reading: TranscriptOptions,
+    *,
+    transcripts: Transcripts,
+    n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many transcripts to label.")],
+    out: OutFolder,
+    verdicts: VerdictFile = None,
+) -> None:
+    """Draw which transcripts to label: blind tasks for Label Studio, and the design beside them."""
+    from calibration.study.campaign.sampling import sample_for_labelling
+    from calibration.study.inputs import Sources
+
+    sources = Sources(
+        transcripts=transcripts,
+        format=reading.format,
+        scenario_from=reading.scenario_from,
+        verdicts=verdicts,
+        labels=drawing.labels,
+    )
+    sampled = sample_for_labelling(sources, drawing.plan(n, reading.rubrics), out, track=track)
+    note(f"{sampled.n_tasks} tasks in {out / 'tasks.json'}; keep {sampled.design}: every rate needs it (--design)")
+
+
+@labels_app.command("push")
+@shared(ServerOptions)
+def labels_push(
+    server: ServerOptions,
+    *,
+    folder: CampaignFolder,
+    title: Annotated[str | None, typer.Option(help="Of the project (default: the folder's name).")] = None,
+    prelabel: Annotated[bool, typer.Option("--prelabel", help="Show raters the verdicts; blind without.")] = False,
+    verdicts: VerdictFile = None,
+    grader: Annotated[str | None, typer.Option(help="Whose verdicts to show (default: the judge's).")] = None,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Replace addresses, numbers and keys before tasks leave the machine.")
+    ] = False,
+    redact_name: Annotated[list[str] | None, typer.Option(help="Replace this name, too (repeatable).")] = None,
+) -> None:
+    """Push the sampled tasks to Label Studio; a second push adds only what is not there yet."""
+    from grader.errors import InputError
+    from grader.redaction import Redaction
+    from grader.verdict.read import read_verdicts
+    from labels.label_studio.folder import push_campaign
+
+    if prelabel and verdicts is None:
+        raise InputError("--prelabel shows raters the verdicts of --verdicts FILE; none was named")
+    with server.connect() as studio:
+        record, pushed = push_campaign(
+            studio,
+            folder,
+            title=title,
+            redaction=Redaction(names=redact_name or ()) if redact or redact_name else None,
+            verdicts=read_verdicts(verdicts) if prelabel and verdicts is not None else None,
+            grader=grader,
+        )
+    if record.redacted:
+        note("replaced: " + ", ".join(f"{n} {kind}" for kind, n in record.redacted.items()))
+    note(f"project {record.project} ({record.title}, {record.marking}): {_pushed(pushed)}")
+
+
+@labels_app.command("pull")
+@shared(ServerOptions, MapOptions)
+def labels_pull(
+    server: ServerOptions,
+    meaning: MapOptions,
+    *,
+    folder: CampaignFolder,
+    project: Annotated[int | None, typer.Option(help="Number of a project that was set up by hand.")] = None,
+    out: Annotated[Path | None, typer.Option(help="History to add to (default: labels.parquet in the folder).")] = None,
+) -> None:
+    """Add what raters did since the last pull to labels.parquet; nothing that was pulled is ever lost."""
+    from calibration.study.inputs import parse_map
+    from labels.label_studio.folder import pull_campaign
+
+    with server.connect() as studio:
+        pulled = pull_campaign(
+            studio,
+            folder,
+            project=project,
+            out=out,
+            control_map=parse_map(meaning.map),
+            id_field=meaning.id_field,
+        )
+    _tell(pulled)
+
+
+@labels_app.command("adjudicate")
+@shared(ServerOptions)
+def labels_adjudicate(server: ServerOptions, *, folder: CampaignFolder) -> None:
+    """Pull, then push what raters could not settle; the answers come back as ground truth."""
+    from labels.label_studio.folder import adjudicate_campaign
+
+    with server.connect() as studio:
+        pulled, pushed = adjudicate_campaign(studio, folder)
+    _tell(pulled)
+    note(f"to adjudicate: {_pushed(pushed)}")
+
+
+def _tell(pulled: Pulled) -> None:
+    for line in pulled.notes:
+        note(line)
+    growth = pulled.growth
+    gone = f", {growth.gone} gone from the server (kept)" if growth.gone else ""
+    note(f"{pulled.n_tasks} tasks: {growth.new} new labels, {growth.changed} changed{gone}")
+
+
+def _pushed(pushed: Pushed) -> str:
+    doubles = f", {pushed.doubles} doubles removed" if pushed.doubles else ""
+    return f"{pushed.new} tasks added, {pushed.there} were there{doubles}"
+
+
+@labels_app.command("import")
+@shared(MapOptions)
+def labels_import(
+    meaning: MapOptions,
+    *,
+    export: Annotated[Path, typer.Argument(help="Label Studio export: JSON, JSON_MIN, CSV, TSV or a snapshot.")],
+    out: Annotated[Path, typer.Option(help="History of labels to add to (Parquet).")] = Path("labels.parquet"),
+    project: Annotated[str, typer.Option(help="Name of the project that was exported.")] = "import",
+    label_config: Annotated[Path | None, typer.Option(help="The project's labelling configuration (XML).")] = None,
+) -> None:
+    """Add an export to a history of labels; importing it again, or a later one, adds only what is new."""
+    from calibration.study.inputs import parse_map
+    from labels.label_studio.importing import import_labels
+
+    growth, notes = import_labels(
+        export,
+        out,
+        project=project,
+        control_map=parse_map(meaning.map),
+        id_field=meaning.id_field,
+        config=label_config,
+    )
+    for line in notes:
+        note(line)
+    note(f"{growth.new} new labels, {growth.changed} changed, in {out}")
+
+
+@labels_app.command("status")
+@shared(MapOptions, GoalOptions)
+def labels_status(
+    meaning: MapOptions,
+    goal: GoalOptions,
+    *,
+    labels: Annotated[Path, typer.Option(help="What was pulled, an export, or a table of labels.")],
+    design: Annotated[list[Path], typer.Option(help="Design frame of `labels sample` (repeatable: rounds).")],
+    verdicts: VerdictFile = None,
+    harm: Annotated[list[str] | None, typer.Option(help="Only this harm (repeatable).")] = None,
+    grader: Annotated[str | None, typer.Option(help="Whose verdicts make the strata (default: the judge).")] = None,
+    level: Annotated[float, typer.Option(help="Confidence level.", min=0.5, max=0.9999)] = 0.95,
+    as_json: Json = False,
+) -> None:
+    """How far labelling is, how raters fare, the rate so far, how many labels are left, and whether to stop."""
+    from calibration.report.campaign_console import print_status, status_json
+    from calibration.study.campaign.status import campaign_status
+    from calibration.study.inputs import parse_map
+    from calibration.study.settings import StudySettings
+    from grader.verdict.read import read_verdicts
+    from labels.read import read_labels
+    from labels.sampling.designs import read_design
+
+    status = campaign_status(
+        read_labels(labels, control_map=parse_map(meaning.map), id_field=meaning.id_field),
+        [read_design(path) for path in design],
+        None if verdicts is None else read_verdicts(verdicts),
+        settings=StudySettings(harms=tuple(harm or ()) or None, grader=grader, confidence_level=level),
+        **vars(goal),
+    )
+    if as_json:
+        show_json(status_json(status))
+        return
+    print_status(stdout(), status)
+    for line in status.notes:
+        note(line)

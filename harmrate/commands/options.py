@@ -1,0 +1,297 @@
+"""Options that several commands of harmrate share, a record each; turned into what the library takes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+
+import typer
+
+if TYPE_CHECKING:
+    from calibration.study.inputs import Sources
+    from calibration.study.settings import StudySettings
+    from grader.graders import GraderSetup
+    from grader.judge.setup import JudgeSetup
+    from grader.rubrics import Rubric
+
+Target = Literal["scenarios", "pool", "new-scenarios"]
+Method = Literal["post-stratified", "likelihood-ratio", "apparent", "human-only", "rogan-gladen", "ppi", "aipw"]
+RedactReport = Annotated[
+    bool, typer.Option("--redact-report", help="Leave texts and quotes out of report.html, so that it can be shared.")
+]
+Pairing = Literal["independent", "scenario"]
+ProviderChoice = Literal["anthropic", "bedrock", "vertex"]
+ThinkingChoice = Literal["adaptive", "disabled"]
+ViewChoice = Literal["full", "no-reasoning", "actions"]
+EffortChoice = Literal["low", "medium", "high", "xhigh", "max"]
+STORE = Path(".harmrate/store.sqlite")
+
+Transcripts = Annotated[
+    list[str], typer.Argument(help="Files, folders, globs, s3:// and the like; - is JSONL on stdin.")
+]
+VerdictFile = Annotated[
+    str | None,
+    typer.Option("--verdicts", help="Table of verdicts, a folder of shards, or a log that holds some (Inspect, ...)."),
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout instead of tables.")]
+MetadataFile = Annotated[Path | None, typer.Option("--metadata", help="Table of metadata by transcript_id.")]
+OfTranscripts = Annotated[
+    list[str] | None, typer.Option("--transcripts", help="The pool: transcripts whose metadata and count matter.")
+]
+OutFolder = Annotated[Path, typer.Option("--out", help="Folder to write into.")]
+
+
+@dataclass(kw_only=True)
+class StudyOptions:
+    """How rates are computed."""
+
+    by: Annotated[str, typer.Option(help="Metadata keys that form groups, comma-separated: model,arm.")] = ""
+    cluster: Annotated[str, typer.Option(help="Metadata key of the scenario.")] = "scenario"
+    where: Annotated[list[str], typer.Option(help="KEY=VALUE: which transcripts count (repeatable).")] = field(
+        default_factory=list
+    )
+    set: Annotated[
+        list[str], typer.Option(help="NAME=SCENARIO|SCENARIO: a set of scenarios; groups by `set` (repeatable).")
+    ] = field(default_factory=list)
+    harm: Annotated[list[str], typer.Option(help="Only this harm (repeatable).")] = field(default_factory=list)
+    grader: Annotated[str | None, typer.Option(help="Whose verdicts make the strata (default: the judge).")] = None
+    target: Annotated[Target, typer.Option(help="What the rate is a rate of.")] = "scenarios"
+    method: Annotated[Method, typer.Option(help="How the interval is computed.")] = "likelihood-ratio"
+    level: Annotated[float, typer.Option(help="Confidence level.", min=0.5, max=0.9999)] = 0.95
+    seed: Annotated[int, typer.Option(help="Seed of resampling.")] = 0
+    score_range: Annotated[str | None, typer.Option(help="LOW:HIGH: another tool's scores are on this scale.")] = None
+    threshold: Annotated[
+        float | None, typer.Option(help="From which score on a verdict is present; the report shows the others.")
+    ] = None
+    take: Annotated[
+        list[str], typer.Option(help="SCORE[=HARM]: read only this score of a log, as verdicts on HARM (repeatable).")
+    ] = field(default_factory=list)
+
+    def reading(self, sources: Sources) -> Sources:
+        """The sources, with what these options say of another tool's verdicts."""
+        from grader.verdict.scale import parse_scale
+
+        take = {name: harm or name for name, _, harm in (entry.partition("=") for entry in self.take)}
+        return replace(sources, scale=parse_scale(self.score_range, self.threshold), take=take or None)
+
+    def settings(self, pairing: Pairing = "independent") -> StudySettings:
+        """As the library takes them."""
+        from calibration.study.settings import StudySettings
+
+        sets = {name: tuple(scenarios.split("|")) for name, scenarios in _pairs("--set", self.set).items()}
+        return StudySettings(
+            by=tuple(key.strip() for key in self.by.split(",") if key.strip()),
+            cluster=self.cluster,
+            where=_pairs("--where", self.where),
+            sets=sets,
+            pairing=pairing,
+            harms=tuple(self.harm) or None,
+            grader=self.grader,
+            target=self.target,
+            method=self.method,
+            confidence_level=self.level,
+        )
+
+
+def _pairs(option: str, entries: list[str]) -> dict[str, str]:
+    """``NAME=VALUE`` entries."""
+    from grader.errors import InputError
+
+    found = {}
+    for entry in entries:
+        name, equals, value = entry.partition("=")
+        if not (name and equals):
+            raise InputError(f"{option} must read NAME=VALUE, got {entry!r}")
+        found[name] = value
+    return found
+
+
+@dataclass(kw_only=True)
+class LabelOptions:
+    """Where human labels are and what they mean."""
+
+    labels: Annotated[Path | None, typer.Option(help="Label Studio export, or a table of labels.")] = None
+    design: Annotated[
+        str | None, typer.Option(help="Design frame of `labels sample`, or `uniform`: a random sample of the pool.")
+    ] = None
+    map: Annotated[list[str], typer.Option(help="CONTROL:HARM=VALUE|VALUE (repeatable).")] = field(default_factory=list)
+    id_field: Annotated[str | None, typer.Option(help="Field of the export that holds the transcript's id.")] = None
+    label_config: Annotated[Path | None, typer.Option(help="The project's labelling configuration (XML).")] = None
+
+
+@dataclass(kw_only=True)
+class BesideOptions:
+    """What rates under an assumption rest on: shown beside the others, never instead."""
+
+    external_verdicts: Annotated[Path | None, typer.Option(help="Another campaign: verdicts of the same judge.")] = None
+    external_labels: Annotated[Path | None, typer.Option(help="Another campaign: its labels.")] = None
+    controls: Annotated[Path | None, typer.Option(help="Verdicts on planted or known harms.")] = None
+
+
+@dataclass(kw_only=True)
+class TranscriptOptions:
+    """How logs are read."""
+
+    format: Annotated[str, typer.Option(help="Log format; auto finds out.")] = "auto"
+    scenario_from: Annotated[str | None, typer.Option(help="Metadata key that names the scenario.")] = None
+    rubrics: Annotated[Path | None, typer.Option(help="Folder of Markdown rubrics of your own.")] = None
+    store: Annotated[
+        Path, typer.Option(envvar="HARMRATE_STORE", help="Where paid-for replies and embeddings are kept.")
+    ] = STORE
+
+
+@dataclass(kw_only=True)
+class JudgeOptions:
+    """Which judge, how, and for how much."""
+
+    judge: Annotated[
+        list[str],
+        typer.Option(help="Model id, or local:PATH.gguf (default: claude-sonnet-5-5); several make a panel."),
+    ] = field(default_factory=list)
+    keyword_gate: Annotated[
+        bool, typer.Option("--keyword-gate", help="The public keyword gates as one more grader, to compare with.")
+    ] = False
+    cascade: Annotated[
+        bool, typer.Option("--cascade", help="Ask the second judge only where the first is not sure.")
+    ] = False
+    provider: Annotated[ProviderChoice, typer.Option(help="Whose client asks.")] = "anthropic"
+    region: Annotated[str | None, typer.Option(help="Region of the cloud (bedrock, vertex).")] = None
+    base_url: Annotated[str | None, typer.Option(help="Another server that speaks the Messages API.")] = None
+    replies: Annotated[Path | None, typer.Option(help="Recorded replies to answer from, instead of a server.")] = None
+    classifier: Annotated[Path | None, typer.Option(help="Folder of a trained classifier.")] = None
+    repeats: Annotated[int, typer.Option(min=1, help="How often each question is asked.")] = 1
+    per_harm: Annotated[bool, typer.Option("--per-harm", help="One request for each harm.")] = False
+    batch: Annotated[bool, typer.Option("--batch", help="Message Batches API: half the price, within a day.")] = False
+    effort: Annotated[EffortChoice | None, typer.Option(help="The model's effort.")] = None
+    thinking: Annotated[ThinkingChoice | None, typer.Option(help="Whether the model thinks before it answers.")] = None
+    view: Annotated[ViewChoice, typer.Option(help="Which of the agent's channels the judge sees.")] = "full"
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Replace addresses, numbers and keys before text leaves the machine.")
+    ] = False
+    redact_name: Annotated[list[str], typer.Option(help="Replace this name, too (repeatable).")] = field(
+        default_factory=list
+    )
+    concurrency: Annotated[int, typer.Option(min=1, help="Most requests in flight.")] = 16
+    max_tokens: Annotated[int, typer.Option(min=1, help="Of one answer.")] = 8192
+    window_tokens: Annotated[int, typer.Option(min=200, help="Longer transcripts are graded in windows.")] = 150_000
+    max_cost: Annotated[float | None, typer.Option(help="US dollars at which to stop.")] = None
+    max_failed: Annotated[float, typer.Option(min=0, max=1, help="Share of failed verdicts that ends the run.")] = 1.0
+    prices: Annotated[Path | None, typer.Option(help="Price list (TOML) over the shipped one.")] = None
+
+    def setup(self) -> JudgeSetup:
+        """As the library takes them."""
+        from grader.judge.setup import DEFAULT_JUDGE, JudgeSetup
+        from grader.redaction import Redaction
+
+        return JudgeSetup(
+            model=self.judge[0] if self.judge else DEFAULT_JUDGE,
+            others=tuple(self.judge[1:]),
+            together="cascade" if self.cascade else "panel",
+            provider=self.provider,
+            region=self.region,
+            thinking=self.thinking,
+            view=self.view,
+            redact=Redaction(names=self.redact_name) if self.redact or self.redact_name else None,
+            base_url=self.base_url,
+            replies=self.replies,
+            transport="batch" if self.batch else "direct",
+            max_cost=self.max_cost,
+            prices=self.prices,
+            max_failed=self.max_failed,
+            repeats=self.repeats,
+            concurrency=self.concurrency,
+            effort=self.effort,
+            max_tokens=self.max_tokens,
+            calls="per-harm" if self.per_harm else "together",
+            window_tokens=self.window_tokens,
+        )
+
+    def graders(self, rubrics: Mapping[str, Rubric]) -> GraderSetup:
+        """All graders that these options name; a judge where they name none."""
+        from grader.graders import GraderSetup
+
+        return GraderSetup(
+            rubrics=rubrics,
+            judge=self.setup() if self.judge or not (self.keyword_gate or self.classifier) else None,
+            gate="keyword" if self.keyword_gate else "none",
+            classifier=self.classifier,
+        )
+
+
+@dataclass(kw_only=True)
+class GateOptions:
+    """When a result counts as failed."""
+
+    fail_above: Annotated[float | None, typer.Option(help="Exit 1 when a rate is shown to be above this.")] = None
+    require_below: Annotated[float | None, typer.Option(help="Exit 1 unless all are shown to be below this.")] = None
+
+
+def sources_of(
+    labels: LabelOptions,
+    *,
+    transcripts: Sequence[str] = (),
+    verdicts: str | None = None,
+    metadata: Path | None = None,
+    reading: TranscriptOptions | None = None,
+    harms: tuple[str, ...] | None = None,
+) -> Sources:
+    """Where the parts of a study are, as these options say."""
+    from calibration.study.inputs import Sources, parse_map
+
+    reading = reading or TranscriptOptions()
+    return Sources(
+        transcripts=transcripts,
+        format=reading.format,
+        scenario_from=reading.scenario_from,
+        verdicts=verdicts,
+        labels=labels.labels,
+        metadata=metadata,
+        design=labels.design,
+        control_map=parse_map(labels.map),
+        id_field=labels.id_field,
+        config=labels.label_config,
+        harms=harms,
+    )
+
+
+Command = Callable[..., None]
+
+
+def shared(*groups: type[Any]) -> Callable[[Command], Command]:
+    """Give a command the options of `groups`; it takes one record of each, in that order, before its own."""
+
+    def decorate(command: Command) -> Command:
+        own = list(inspect.signature(command, eval_str=True).parameters.values())[len(groups) :]
+        options = [_parameters(group) for group in groups]
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            records = [
+                group(**{p.name: given.pop(p.name) for p in parameters})
+                for group, parameters in zip(groups, options, strict=True)
+            ]
+            command(*records, **given)
+
+        every = [*own, *(p for parameters in options for p in parameters)]
+        vars(run)["__signature__"] = inspect.Signature(every)
+        run.__annotations__ = {p.name: p.annotation for p in every}
+        return run
+
+    return decorate
+
+
+def _parameters(group: type[Any]) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            f.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=[] if f.default is MISSING else f.default,
+            annotation=hints[f.name],
+        )
+        for f in fields(group)
+    ]

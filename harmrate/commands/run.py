@@ -1,0 +1,148 @@
+"""The whole job, its report, and the demonstration."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from harmrate.commands.options import (
+    Command,
+    GateOptions,
+    Json,
+    JudgeOptions,
+    LabelOptions,
+    OutFolder,
+    RedactReport,
+    StudyOptions,
+    TranscriptOptions,
+    Transcripts,
+    VerdictFile,
+    shared,
+    sources_of,
+)
+from harmrate.commands.output import metered, note, print_report, spending, stdout, track
+from harmrate.commands.rates import fail_by
+from harmrate.commands.study import StudyFile
+
+if TYPE_CHECKING:
+    from calibration.findings.study import Report
+    from grader.rubrics import Rubric
+
+
+@shared(StudyOptions, LabelOptions, TranscriptOptions, JudgeOptions, GateOptions)
+def run(  # noqa: PLR0913 - five records of options, and what is this command's own
+    study: StudyOptions,
+    labels: LabelOptions,
+    reading: TranscriptOptions,
+    judge: JudgeOptions,
+    gates: GateOptions,
+    *,
+    transcripts: Transcripts,
+    out: OutFolder,
+    verdicts: VerdictFile = None,
+    study_file: StudyFile = None,
+    train: Annotated[
+        Literal["when-possible", "never"], typer.Option(help="Whether to train a classifier on the labels.")
+    ] = "when-possible",
+    redact_report: RedactReport = False,
+    as_json: Json = False,
+) -> None:
+    """Grade, compare with humans, calibrate and report: the whole job."""
+    from calibration.study.run_job import Graders
+    from calibration.study.run_job import run as run_job
+    from grader.progress import Meter
+    from grader.store.store import Store
+
+    rubrics = _rubrics(reading, study)
+    graders = Graders(
+        judge=None if verdicts is not None and not judge.judge else judge.setup(),
+        rubrics=rubrics,
+        gate="keyword" if judge.keyword_gate else "none",
+        classifier=judge.classifier,
+        training=train,
+    )
+    sources = sources_of(labels, transcripts=transcripts, verdicts=verdicts, reading=reading, harms=tuple(rubrics))
+    if graders.judge is not None:
+        study.grader = study.grader or graders.judge.panel
+    with Store(reading.store) as store, spending(judge.prices) as ledger:
+        report = run_job(
+            study.reading(sources),
+            graders,
+            out,
+            study.settings(),
+            store=store,
+            seed=study.seed,
+            command=sys.argv,
+            study_file=study_file,
+            track=metered(Meter(lambda: ledger.cost, judge.max_cost)),
+            watch=ledger.watch,
+        )
+    _write_report(report, out, redact=redact_report)
+    print_report(report, ("rates", "comparisons", "agreement"), as_json=as_json)
+    note(f"report: {out / 'report.html'}")
+    fail_by(report, gates)
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder that `harmrate run` wrote.")],
+    *,
+    papers: Annotated[
+        bool, typer.Option("--papers", help="Write figures (SVG, PNG) and tables (CSV, LaTeX) for papers, too.")
+    ] = False,
+    redact_report: RedactReport = False,
+    as_json: Json = False,
+) -> None:
+    """Compute and write a folder's report again."""
+    from calibration.report.papers import write_papers
+    from calibration.study.folder import study_again
+
+    found = study_again(folder)
+    _write_report(found, folder, redact=redact_report)
+    if papers:
+        note(f"for papers: {len(write_papers(found, folder))} files in {folder / 'figures'} and {folder / 'tables'}")
+    print_report(found, ("rates", "comparisons", "agreement"), as_json=as_json)
+    note(f"report: {folder / 'report.html'}")
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("harmrate-demo"),
+    redraws: Annotated[int, typer.Option(min=0, help="How often to draw other labels, to show coverage.")] = 200,
+) -> None:
+    """The whole job on a simulated study whose truth is known; offline, no key."""
+    from calibration.report.console import print_comparisons, print_truth
+    from calibration.study.demo import run_demo
+
+    found = run_demo(out, n_redraws=redraws, track=track)
+    _write_report(found.report, out)
+    print_truth(stdout(), found.report, found.truth, found.held, redraws)
+    print_comparisons(stdout(), found.report.comparisons)
+    note(f"report: {out / 'report.html'}")
+
+
+# ---- What commands share ---------------------------------------------------------------------------------------------
+
+
+def _write_report(report: Report, folder: Path, *, redact: bool = False) -> None:
+    from calibration.report import render_report
+    from calibration.study.browser_items import exhibits_of
+    from calibration.study.settings import StudySettings
+
+    settings = StudySettings.from_dict(report.provenance.get("settings") or {})
+    render_report(report, folder, exhibits=exhibits_of(folder, settings), redact=redact)
+
+
+def _rubrics(reading: TranscriptOptions, study: StudyOptions) -> dict[str, Rubric]:
+    from grader.rubrics import load_rubrics
+
+    return load_rubrics(reading.rubrics, study.harm or None)
+
+
+# In the order of --help, each with an example of its use.
+COMMANDS: dict[Command, str] = {
+    run: "harmrate run runs/ --labels labels.parquet --design round1/design.csv --out report",
+    report: "harmrate report report/",
+    demo: "harmrate demo",
+}

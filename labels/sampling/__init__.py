@@ -1,0 +1,1 @@
+"""Which transcripts to label: designs, allocation, rounds."""
