@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import importlib
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -74,19 +74,25 @@ class Module:
     imports: tuple[Import, ...]
 
 
-def modules_of(root: Path) -> dict[str, Module]:
-    """Every module of ours below `root`, by its dotted name."""
-    paths = [*root.glob("*.py"), *(path for package in PACKAGES for path in sorted((root / package).rglob("*.py")))]
-    found = {}
-    for path in paths:
-        place = path.relative_to(root)
-        parts = place.with_suffix("").parts
-        is_package = parts[-1] == "__init__"
-        name = ".".join(parts[:-1] if is_package else parts)
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        package = name if is_package else name.rpartition(".")[0]
-        found[name] = Module(name, place.as_posix(), tree, tuple(_imports(tree, package, "module")))
-    return found
+Modules = dict[str, Module]
+
+
+@functools.cache
+def product() -> Modules:
+    """Every module of ours, by its dotted name."""
+    paths = [*ROOT.glob("*.py"), *(path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")))]
+    modules = (module_of(path.relative_to(ROOT), path.read_text(encoding="utf-8")) for path in paths)
+    return {module.name: module for module in modules}
+
+
+def module_of(place: Path, text: str) -> Module:
+    """The module whose source at `place` is `text`."""
+    parts = place.with_suffix("").parts
+    is_package = parts[-1] == "__init__"
+    name = ".".join(parts[:-1] if is_package else parts)
+    tree = ast.parse(text)
+    package = name if is_package else name.rpartition(".")[0]
+    return Module(name, place.as_posix(), tree, tuple(_imports(tree, package, "module")))
 
 
 def _imports(node: ast.AST, package: str, place: Literal["module", "function", "typing"]) -> Iterator[Import]:
@@ -123,9 +129,8 @@ def part(module: str) -> str:
     return inner if inner in _PARTS.get(first, ()) else first
 
 
-def forbidden_arrows(root: Path) -> list[str]:
+def forbidden_arrows(modules: Modules) -> list[str]:
     """Imports against the arrows, wherever they stand (in functions and under TYPE_CHECKING too)."""
-    modules = modules_of(root)
     wrong = []
     for module in modules.values():
         allowed = ALLOWED[part(module.name)] | {part(module.name)} | (FRONT[1] if module.name == FRONT[0] else set())
@@ -136,14 +141,13 @@ def forbidden_arrows(root: Path) -> list[str]:
     return wrong
 
 
-def import_cycles(root: Path) -> list[str]:
+def import_cycles(modules: Modules) -> list[str]:
     """A cycle of imports at module level, if there is one, as one line of files.
 
     An edge is what a statement names. That `import a.b` runs `a/__init__.py` first is no edge: else every package
     that hands on the names of its modules would be a cycle. A module that imports from the front of its own package
     is one, since there the statement names it.
     """
-    modules = modules_of(root)
     graph = {
         name: {loaded for i in module.imports if i.place != "function" and (loaded := target(i.name, modules))}
         for name, module in modules.items()
@@ -155,23 +159,23 @@ def import_cycles(root: Path) -> list[str]:
     return []
 
 
-def heavy_imports(root: Path) -> list[str]:
+def heavy_imports(modules: Modules) -> list[str]:
     """Heavy packages imported when one of our modules is."""
     return [
         f"{module.path}:{found.line} imports {found.name}"
-        for module in modules_of(root).values()
+        for module in modules.values()
         for found in module.imports
         if found.place == "module" and found.name.partition(".")[0] in HEAVY
     ]
 
 
-def spelled_harms(root: Path) -> list[str]:
+def spelled_harms(modules: Modules) -> list[str]:
     """String literals, docstrings apart, that hold the name of a harm of `grader/rubrics`."""
-    names = sorted(path.stem for path in (root / "grader" / "rubrics").glob("*.md"))
+    names = sorted(path.stem for path in (ROOT / "grader" / "rubrics").glob("*.md"))
     harm = re.compile(r"(?<![a-z])(" + "|".join(names) + r")(?![a-z])", re.IGNORECASE)
     return [
         f"{module.path}:{node.lineno} spells {found.group()!r}"
-        for module in modules_of(root).values()
+        for module in modules.values()
         if module.name not in MAY_SPELL
         for node in _literals(module.tree)
         if (found := harm.search(node.value))
@@ -188,11 +192,11 @@ def _literals(tree: ast.Module) -> Iterator[ast.Constant]:
 
 @pytest.mark.parametrize("check", [forbidden_arrows, import_cycles, heavy_imports, spelled_harms])
 def test_the_house_keeps_its_rules(check) -> None:
-    assert check(ROOT) == []
+    assert check(product()) == []
 
 
 @pytest.mark.parametrize(
-    ("check", "file", "line", "told"),
+    ("check", "file", "line", "named"),
     [
         (forbidden_arrows, "labels/labelset.py", "import calibration", "labels/labelset.py"),
         (
@@ -228,29 +232,21 @@ def test_the_house_keeps_its_rules(check) -> None:
         (spelled_harms, "cli.py", "X = {'leaking': 1}", "cli.py"),
     ],
 )
-def test_a_broken_rule_is_told_with_its_file(tmp_path: Path, check, file: str, line: str, told: str) -> None:
-    for package in PACKAGES:
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for path in ROOT.glob("*.py"):
-        shutil.copy(path, tmp_path)
-    with (tmp_path / file).open("a") as broken:
-        broken.write(f"\n{line}\n")
-    (message,) = check(tmp_path)
-    assert told in message
+def test_a_broken_rule_is_reported_with_its_file(check, file: str, line: str, named: str) -> None:
+    broken = module_of(Path(file), (ROOT / file).read_text(encoding="utf-8") + f"\n{line}\n")
+    (message,) = check(product() | {broken.name: broken})
+    assert named in message
 
 
 @pytest.mark.parametrize("line", ['"""On leaking."""', "# a deception", "def f():\n    'blackmail'", "x = 'unleaking'"])
-def test_docstrings_comments_and_longer_words_spell_no_harm(tmp_path: Path, line: str) -> None:
-    (tmp_path / "grader" / "rubrics").mkdir(parents=True)
-    for name in ("blackmail", "leaking", "deception"):
-        (tmp_path / "grader" / "rubrics" / f"{name}.md").touch()
-    (tmp_path / "grader" / "a.py").write_text(line)
-    assert spelled_harms(tmp_path) == []
+def test_docstrings_comments_and_longer_words_spell_no_harm(line: str) -> None:
+    module = module_of(Path("grader/a.py"), line)
+    assert spelled_harms({module.name: module}) == []
 
 
 def test_the_graph_is_not_empty() -> None:
     """Else every check above would pass."""
-    modules = modules_of(ROOT)
+    modules = product()
     loaded = {target(i.name, modules) for i in modules["grader.readers.read"].imports}
     assert {"grader.errors", "grader.readers.detect", "grader.transcript"} <= loaded
     assert {part(name) for name in modules} == set(ALLOWED)
@@ -265,7 +261,7 @@ def test_a_package_imports_without_the_heavy_ones(package: str) -> None:
     assert loaded.isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("name", sorted(m.name for m in modules_of(ROOT).values() if m.path.endswith("__init__.py")))
+@pytest.mark.parametrize("name", sorted(m.name for m in product().values() if m.path.endswith("__init__.py")))
 def test_public_names_exist(name: str) -> None:
     package = importlib.import_module(name)
     public = getattr(package, "__all__", [])
