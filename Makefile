@@ -33,6 +33,9 @@ HARNESS_deepeval := deepeval==4.3.1
 HARNESS_lm-eval := lm-eval==0.4.13
 HARNESS_schemathesis := schemathesis
 
+# One worker a core; the tests of a file share a worker, and so do those that share a server or a browser.
+PARALLEL ?= -n auto --dist loadgroup
+
 DOCS_READY := $(VENV)/.ready-docs
 AUDIT_READY := $(VENV)/.ready-audit
 
@@ -95,10 +98,10 @@ check: $(DEV_READY)
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
 test: check
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(PARALLEL)
 
 test-slow: $(SLOW_READY) $(LABEL_STUDIO_READY) $(INSPECT_READY) $(RAY_READY)
-	$(BIN)/python -m pytest -q -m "slow or service"
+	$(BIN)/python -m pytest -q $(PARALLEL) -m "slow or service"
 	$(BIN)/python -m pytest -q tests/grader/judge/test_local.py
 
 test-full: check $(SLOW_READY) $(LABEL_STUDIO_READY) $(HARNESSES_READY)

@@ -16,6 +16,18 @@ settings.register_profile("harmrate", deadline=None)
 settings.load_profile("harmrate")
 
 
+# Fixtures that several files share and that are costly to make: their tests run in one worker.
+_ONE_WORKER = ("demonstration", "chromium")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file, and those that share a costly fixture, in one worker of ``pytest -n``."""
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        group = next((name for name in _ONE_WORKER if name in names), str(item.path))
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real records; tests that need it are skipped where it is absent."""
