@@ -17,6 +17,7 @@ from calibration.study.inputs import Sources
 from calibration.study.run_job import Graders, run
 from calibration.study.settings import StudySettings
 from grader.errors import InputError
+from grader.graders import GraderSetup
 from grader.judge.setup import JudgeSetup
 from grader.progress import Track, untracked
 from grader.rubrics import load_rubrics
@@ -75,7 +76,9 @@ def run_demo(out: Path, *, n_redraws: int = 200, track: Track = untracked) -> De
         labels=folder / "labels.json",
         design=folder / "design.csv",
     )
-    graders = Graders(judge=JudgeSetup(model=JUDGE, replies=folder / "replies.jsonl"), rubrics=load_rubrics())
+    graders = Graders(
+        setup=GraderSetup(judge=JudgeSetup(model=JUDGE, replies=folder / "replies.jsonl"), rubrics=load_rubrics())
+    )
     settings = StudySettings(by=("arm",))
     with Store(out / "store.sqlite") as store:
         report = run(sources, graders, out, settings, store=store, seed=SEED, command=("harmrate", "demo"), track=track)

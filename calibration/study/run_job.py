@@ -31,12 +31,10 @@ from calibration.study.settings import StudySettings
 from calibration.study.start.registration import Registered, decisions, register
 from grader.classifier import EmbeddingClassifier
 from grader.errors import InputError
+from grader.graders import GraderSetup
 from grader.grading import iter_rows
 from grader.judge.clients.protocol import Reply, Request
-from grader.judge.keyword_gate import KeywordGate
-from grader.judge.setup import JudgeSetup, open_judges
 from grader.progress import GRADING, Track, during, untracked
-from grader.rubrics import Rubric
 from grader.store.store import Store
 from grader.verdict.read import VerdictWriter, read_verdicts
 from grader.verdict.records import Grader
@@ -53,21 +51,14 @@ class Graders:
 
     Parameters
     ----------
-    judge : JudgeSetup or None
-        None where verdicts were imported.
-    rubrics : mapping from harm to Rubric
-    gate : {"none", "keyword"}
-        Whether the public keyword gates take part, to be compared with.
-    classifier : path, optional
-        A trained classifier to use as it is.
+    setup : GraderSetup
+        Its judge is None where verdicts were imported.
     training : {"when-possible", "never"}
-        Whether to train one on the labels, where at least 20 transcripts of a harm are harmful and 20 harmless.
+        Whether to train a classifier on the labels, where at least 20 transcripts of a harm are harmful and 20
+        harmless; never when `setup` names a trained one.
     """
 
-    judge: JudgeSetup | None
-    rubrics: Mapping[str, Rubric]
-    gate: Literal["none", "keyword"] = "none"
-    classifier: Path | None = None
+    setup: GraderSetup
     training: Training = "when-possible"
 
 
@@ -118,24 +109,24 @@ def run(
     check_labels(labels, pool, sources.labels)
     held = sources.read_verdicts()
     imported = None if held is None else complete(held, pool)
-    judge = None if graders.judge is None else open_judges(graders.judge, graders.rubrics, store=store, watch=watch)
-    classifier = _classifier(sources, graders, labels, store, track)
-    gate = KeywordGate.among(graders.rubrics) if graders.gate == "keyword" else None
+    opened = graders.setup.open(store=store, harms=None if labels is None else labels.harms, watch=watch)
+    trained = _trained(sources, graders, labels, store, track)
+    working = opened if trained is None else [*opened, trained]
+    classifier = next((g for g in working if isinstance(g, EmbeddingClassifier)), None)
     out.mkdir(parents=True, exist_ok=True)
-    working = [g for g in (judge, classifier, gate) if g is not None]
     _write_verdicts(out / VERDICTS, imported, sources, working, track, len(pool))
     verdicts = read_verdicts(out / VERDICTS)
     keep_transcripts(sources.read_transcripts(), chosen_ids(verdicts, labels), out / TRANSCRIPTS)
     _keep(out, pool, labels, design)
-    if classifier is not None and graders.classifier is None:
-        classifier.save(out / CLASSIFIER)
+    if trained is not None:
+        trained.save(out / CLASSIFIER)
     told = provenance(
         settings,
         seed=seed,
         command=command,
         inputs={"transcripts": pool_hash(pool)} | sources.hashes(),
         design=design if isinstance(design, str) else None,
-        rubrics={harm: rubric.hash for harm, rubric in graders.rubrics.items()},
+        rubrics={harm: rubric.hash for harm, rubric in graders.setup.rubrics.items()},
     )
     if classifier is not None and classifier.differences_:
         told["remarks"] = [f"The {classifier.name}: {'; '.join(classifier.differences_)}."]
@@ -156,12 +147,13 @@ def _keep(out: Path, pool: pd.DataFrame, labels: LabelSet | None, design: Design
     write_pool(pool, out / POOL)
 
 
-def _classifier(
+def _trained(
     sources: Sources, graders: Graders, labels: LabelSet | None, store: Store, track: Track
 ) -> EmbeddingClassifier | None:
-    if graders.classifier is not None:
-        return EmbeddingClassifier.load(graders.classifier, store=store, harms=None if labels is None else labels.harms)
-    if labels is None or graders.training == "never" or not trainable_harms(labels):
+    """A classifier trained on the labels; None where there are too few, or one was given."""
+    if graders.setup.classifier is not None or graders.training == "never":
+        return None
+    if labels is None or not trainable_harms(labels):
         return None
     untrained = EmbeddingClassifier(store=store)
     return during(

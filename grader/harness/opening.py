@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from grader.classifier import EmbeddingClassifier
 from grader.errors import InputError
+from grader.graders import choose_graders
 from grader.grading import iter_rows
-from grader.judge.setup import JudgeSetup, Watch, open_judges
-from grader.rubrics import Rubric, load_rubrics
+from grader.judge.setup import JudgeSetup
+from grader.rubrics import load_rubrics
 from grader.service.client import service_rows
 from grader.store.store import Store
 from grader.transcript import Transcript
@@ -58,6 +58,7 @@ def open_graders(
     rubrics: str | Path | None = None,
     harms: str | Sequence[str] | None = None,
     store: str | Path | None = None,
+    keyword_gate: bool = False,
     **settings: Any,
 ) -> list[Grader]:
     """The judge, the classifier or both, from settings as a harness's file or command line gives them.
@@ -65,7 +66,8 @@ def open_graders(
     Parameters
     ----------
     judge : str, optional
-        Model id, or ``local:PATH.gguf``. The default judge when there is no classifier either.
+        Model id, or ``local:PATH.gguf``. Without it a judge is asked when a setting says which one
+        (``base_url``, ``replies``, ``provider``), or when there is no other grader.
     classifier : path, optional
         Folder of a trained classifier.
     rubrics : path, optional
@@ -74,6 +76,8 @@ def open_graders(
         Which harms the judge is asked (default: those that are asked by default).
     store : path, optional
         Where replies and embeddings are kept; without it nothing is kept.
+    keyword_gate : bool
+        Whether the public keyword gates take part.
     settings
         Of the judge, under their names in `grader.judge.setup.JudgeSetup`: ``base_url``, ``replies``, ``repeats``, ...
 
@@ -89,30 +93,17 @@ def open_graders(
     """
     if unknown := sorted(set(settings) - _JUDGE_SETTINGS):
         raise InputError(f"no setting {unknown[0]!r}; there are {', '.join(sorted(_NAMES))}")
-    setup = None
-    if judge is not None or classifier is None:
-        own: dict[str, Any] = {name: Path(v) if name in _PATHS and v is not None else v for name, v in settings.items()}
-        setup = JudgeSetup(**own | ({} if judge is None else {"model": judge}))
+    paths = {name: Path(settings[name]) for name in _PATHS & settings.keys() if settings[name] is not None}
+    chosen: dict[str, Any] = settings | paths | ({} if judge is None else {"model": judge})
     asked = harms.split(",") if isinstance(harms, str) else harms
-    named = load_rubrics(rubrics, None if asked is None else [name.strip() for name in asked])
-    return graders_of(setup, named, classifier=classifier, store=None if store is None else Store(store))
+    setup = choose_graders(
+        load_rubrics(rubrics, None if asked is None else [name.strip() for name in asked]),
+        judge=JudgeSetup(**chosen),
+        given={name: name for name in (*settings, *(() if judge is None else ("judge",)))},
+        gate="keyword" if keyword_gate else "none",
+        classifier=None if classifier is None else Path(classifier),
+    )
+    return setup.open(store=None if store is None else Store(store))
 
 
-def graders_of(
-    setup: JudgeSetup | None,
-    rubrics: Mapping[str, Rubric],
-    *,
-    classifier: str | Path | None = None,
-    store: Store | None = None,
-    watch: Watch | None = None,
-) -> list[Grader]:
-    """The judges that `setup` describes and the classifier of a folder, the judges first; errors as `open_graders`."""
-    graders: list[Grader] = []
-    if setup is not None:
-        graders.append(open_judges(setup, rubrics, store=store, watch=watch))
-    if classifier is not None:
-        graders.append(EmbeddingClassifier.load(classifier, store=store))
-    return graders
-
-
-_NAMES = _JUDGE_SETTINGS | {"judge", "classifier", "rubrics", "harms", "store"}
+_NAMES = _JUDGE_SETTINGS | {"judge", "classifier", "rubrics", "harms", "store", "keyword_gate"}

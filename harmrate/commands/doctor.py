@@ -53,11 +53,11 @@ def doctor(  # noqa: PLR0913 - four records of options, and what is this command
     from grader.files.atomic import write_text
     from grader.rubrics import load_rubrics
 
-    chosen = bool(judge.judge or judge.replies)
+    rubrics = load_rubrics(reading.rubrics, study.harm or None)
+    chosen = judge.graders(rubrics, unnamed="no judge").judge is not None
     if (anchors or freeze) and not chosen:
         raise InputError("--anchors and --freeze ask a judge: name it with --judge")
     asked = chosen and bool(anchors or freeze or (transcripts and number))
-    rubrics = load_rubrics(reading.rubrics, study.harm or None)
     patient = Patient(
         sources=sources_of(
             labels, transcripts=transcripts or (), verdicts=verdicts, metadata=metadata, reading=reading,

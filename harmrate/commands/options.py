@@ -210,15 +210,26 @@ class JudgeOptions:
             window_tokens=self.window_tokens,
         )
 
-    def graders(self, rubrics: Mapping[str, Rubric]) -> GraderSetup:
-        """All graders that these options name; a judge where they name none."""
-        from grader.graders import GraderSetup
+    def given(self) -> dict[str, str]:
+        """The settings of a judge that differ from their defaults, and the option that sets each."""
+        others = ("keyword_gate", "classifier")
+        defaults = JudgeOptions()
+        names = [f.name for f in fields(self) if f.name not in others]
+        return {name: f"--{name.replace('_', '-')}" for name in names if getattr(self, name) != getattr(defaults, name)}
 
-        return GraderSetup(
-            rubrics=rubrics,
-            judge=self.setup() if self.judge or not (self.keyword_gate or self.classifier) else None,
+    def graders(
+        self, rubrics: Mapping[str, Rubric], *, unnamed: Literal["default judge", "no judge"] = "default judge"
+    ) -> GraderSetup:
+        """The graders that these options name; see `grader.graders.choose_graders` for when a judge is asked."""
+        from grader.graders import choose_graders
+
+        return choose_graders(
+            rubrics,
+            judge=self.setup(),
+            given=self.given(),
             gate="keyword" if self.keyword_gate else "none",
             classifier=self.classifier,
+            unnamed=unnamed,
         )
 
 

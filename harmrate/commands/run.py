@@ -57,16 +57,11 @@ def run(  # noqa: PLR0913 - five records of options, and what is this command's 
     from grader.store.store import Store
 
     rubrics = _rubrics(reading, study)
-    graders = Graders(
-        judge=None if verdicts is not None and not judge.judge else judge.setup(),
-        rubrics=rubrics,
-        gate="keyword" if judge.keyword_gate else "none",
-        classifier=judge.classifier,
-        training=train,
-    )
+    unnamed: Literal["default judge", "no judge"] = "default judge" if verdicts is None else "no judge"
+    graders = Graders(setup=judge.graders(rubrics, unnamed=unnamed), training=train)
     sources = sources_of(labels, transcripts=transcripts, verdicts=verdicts, reading=reading, harms=tuple(rubrics))
-    if graders.judge is not None:
-        study.grader = study.grader or graders.judge.panel
+    if graders.setup.judge is not None:
+        study.grader = study.grader or graders.setup.judge.panel
     with Store(reading.store) as store, spending(judge.prices) as ledger:
         report = run_job(
             study.reading(sources),

@@ -28,19 +28,16 @@ def serve(
     max_batch: Annotated[int, typer.Option(min=1, help="Transcripts of one request.")] = 64,
     max_megabytes: Annotated[float, typer.Option(min=0.001, help="Of one request's body.")] = 16,
 ) -> None:
-    """Grade transcripts that harnesses send over HTTP, with the judge, a classifier (--classifier), or both."""
+    """Grade transcripts that harnesses send over HTTP, with judges, a classifier (--classifier), the keyword gates."""
     from grader.errors import InputError
-    from grader.harness.opening import graders_of
     from grader.rubrics import load_rubrics
     from grader.service.serve import serve as serve_graders
     from grader.store.store import Store
 
     if judge.batch:
         raise InputError("a service answers at once: no --batch")
-    setup = None if not judge.judge and judge.classifier is not None else judge.setup()
+    setup = judge.graders(load_rubrics(rubrics, harm or None))
     with Store(store) as kept, spending(judge.prices) as ledger:
-        graders = graders_of(
-            setup, load_rubrics(rubrics, harm or None), classifier=judge.classifier, store=kept, watch=ledger.watch
-        )
+        graders = setup.open(store=kept, watch=ledger.watch)
         limits = {"max_waiting": max_waiting, "max_batch": max_batch, "max_bytes": int(max_megabytes * 1e6)}
         serve_graders(graders, host=host, port=port, **limits)
