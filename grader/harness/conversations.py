@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from grader.errors import InputError
-from grader.readers.blocks import message_parts
 from grader.readers.build import build_transcript, clean
+from grader.readers.conversation import message_parts
 from grader.transcript import Message, Transcript
 
 SOURCE = "harness"

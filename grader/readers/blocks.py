@@ -7,13 +7,11 @@ the type of each part, not by who is said to have written it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from grader.errors import InputError
 from grader.readers.actions import split_actions
-from grader.readers.build import PREFILL
 from grader.readers.records import is_too_deep
 from grader.transcript import Message, Role, tool_call
 
@@ -33,65 +31,20 @@ _ROLES: Mapping[str, Role] = {
     "environment": "tool",
     "observation": "tool",
 }
-_ITEM_FRAME = frozenset({"type", "id", "call_id", "status", "output"})
-_WITHHELD = "[reasoning withheld by the provider]"
+WITHHELD = "[reasoning withheld by the provider]"
 
 
-def conversation(messages: Iterable[Any], *, system: Any = None) -> list[Message]:
-    """Every part of every message, in order.
-
-    Parameters
-    ----------
-    messages : iterable
-        Objects with ``role`` and ``content`` (text, a list of parts, or null), ``tool_calls``,
-        ``reasoning_content`` and the like.
-    system : text or list of parts, optional
-        A system prompt that the log keeps apart.
-
-    Raises
-    ------
-    InputError
-        When something in the list is no message, or its role is unknown.
-    """
-    names: dict[str, str] = {}  # call id -> tool name, for results that name only the call
-    parts = list(_content_parts("system", system, names, None)) if system else []
-    for number, message in enumerate(messages, 1):
-        if not isinstance(message, Mapping):
-            raise InputError(f"message {number} is no object but {type(message).__name__}")
-        try:
-            parts.extend(message_parts(message, names))
-        except InputError as error:
-            raise InputError(f"message {number}: {error.reason}") from None
-    return parts
-
-
-def message_parts(message: Mapping[str, Any], names: dict[str, str]) -> Iterator[Message]:
-    """The parts of one message, or of one item of the Responses API; `names` learns the calls' ids."""
-    if "role" not in message and "from" not in message and isinstance(message.get("type"), str):
-        yield from _item_parts(message, names)
-    elif _is_prefill(message):
-        for part in _chat_parts(message, names):
-            yield replace(part, name=PREFILL) if part.kind in ("text", "reasoning") else part
-    else:
-        yield from _chat_parts(message, names)
-
-
-def _is_prefill(message: Mapping[str, Any]) -> bool:
-    """Whether an auditor wrote this message of the agent's (Petri marks it in the metadata)."""
-    metadata = message.get("metadata")
-    return message.get("role") == "assistant" and isinstance(metadata, Mapping) and bool(metadata.get("prefill"))
-
-
-def _chat_parts(message: Mapping[str, Any], names: dict[str, str]) -> Iterator[Message]:
+def chat_parts(message: Mapping[str, Any], names: dict[str, str]) -> Iterator[Message]:
+    """The parts of one chat message: its reasoning, its content, its refusal, its tool calls."""
     role = role_of(message.get("role", message.get("from")))
     content = message.get("content", message.get("value"))
     if role == "tool":
-        yield _tool_result(message, content, names)
+        yield tool_result(message, content, names)
         return
     if role == "assistant":
         yield from _reasoning_field(message)
     name = message.get("name")
-    yield from _content_parts(role, content, names, name if isinstance(name, str) else None)
+    yield from content_parts(role, content, names, name if isinstance(name, str) else None)
     if isinstance(refusal := message.get("refusal"), str) and refusal:
         yield Message(role=role, kind="text", text=refusal)
     yield from _tool_calls(message, names)
@@ -122,7 +75,7 @@ def as_text(value: Any) -> str:
         case str():
             return value
         case list() if value and all(_is_part(item) for item in value):
-            return "\n".join(_part_text(item) for item in value)
+            return "\n".join(part_text(item) for item in value)
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -147,64 +100,48 @@ def make_call(name: Any, arguments: Any) -> Message:
     return tool_call(name if isinstance(name, str) and name else "unknown", fields, text=text)
 
 
-def _content_parts(role: Role, content: Any, names: dict[str, str], name: str | None) -> Iterator[Message]:
+def content_parts(role: Role, content: Any, names: dict[str, str], name: str | None) -> Iterator[Message]:
+    """The parts of a message's content: text, or a list of typed parts."""
     if isinstance(content, Mapping):
         content = [content]
     if not isinstance(content, list):
-        yield from _text(role, as_text(content), name)
+        yield from text_parts(role, as_text(content), name)
         return
     for block in content:
         if isinstance(block, Mapping):
-            yield from _block(role, block, names, name)
+            yield from block_parts(role, block, names, name)
         else:
-            yield from _text(role, as_text(block), name)
+            yield from text_parts(role, as_text(block), name)
 
 
-def _item_parts(item: Mapping[str, Any], names: dict[str, str]) -> Iterator[Message]:
-    """An item of OpenAI's Responses API: reasoning, a call, or what a call gave back."""
-    kind = item["type"]
-    if kind.endswith("_output"):
-        yield _tool_result(item, item.get("output"), names)
-    elif kind.endswith("_call"):
-        name, arguments = item.get("name"), item.get("arguments", item.get("input"))
-        if not isinstance(name, str):  # tools of the provider are named by their type: web_search_call
-            name = kind.removesuffix("_call")
-            arguments = item.get("action") or {k: v for k, v in item.items() if k not in _ITEM_FRAME}
-        call = make_call(name, arguments)
-        _remember(item.get("call_id", item.get("id")), call, names)
-        yield call
-        if item.get("output") is not None:
-            yield Message(role="tool", kind="tool_result", text=as_text(item["output"]), name=call.name)
-    else:
-        yield from _block("assistant", item, names, None)
-
-
-def _text(role: Role, text: str, name: str | None) -> Iterator[Message]:
+def text_parts(role: Role, text: str, name: str | None) -> Iterator[Message]:
+    """One text; an agent's is taken apart by `assistant_text`, and blank text is nothing."""
     if role == "assistant":
         yield from assistant_text(text)
     elif text.strip():
         yield Message(role=role, kind="text", text=text, name=name)
 
 
-def _block(role: Role, block: Mapping[str, Any], names: dict[str, str], name: str | None) -> Iterator[Message]:
+def block_parts(role: Role, block: Mapping[str, Any], names: dict[str, str], name: str | None) -> Iterator[Message]:
+    """One typed part of a message's content."""
     kind = block.get("type")
     if not isinstance(kind, str):
         kind = "text" if "text" in block else "unknown"
     if kind in ("thinking", "reasoning", "redacted_thinking"):
-        yield Message(role=role, kind="reasoning", text=_reasoning_text(block))
+        yield Message(role=role, kind="reasoning", text=reasoning_text(block))
     elif kind.endswith("tool_result"):
-        yield _tool_result(block, block.get("content"), names)
+        yield tool_result(block, block.get("content"), names)
     elif kind.endswith("tool_use"):
         yield from _tool_use(block, names)
     else:
-        yield from _text(role, _part_text(block), name)
+        yield from text_parts(role, part_text(block), name)
 
 
 def _is_part(value: Any) -> bool:
     return isinstance(value, str) or (isinstance(value, Mapping) and isinstance(value.get("type"), str))
 
 
-def _part_text(part: Any) -> str:
+def part_text(part: Any) -> str:
     """The text of a text part; a named placeholder for a picture or a file, so that it is not lost."""
     if isinstance(part, str):
         return part
@@ -219,7 +156,7 @@ def _part_text(part: Any) -> str:
     return f"[{part.get('type', 'part')}]"
 
 
-def _reasoning_text(block: Mapping[str, Any]) -> str:
+def reasoning_text(block: Mapping[str, Any]) -> str:
     """Readable reasoning, else its summary; encrypted reasoning is named, never shown as nothing."""
     if block.get("redacted") is not True:
         for key in ("thinking", "reasoning", "content"):
@@ -228,7 +165,7 @@ def _reasoning_text(block: Mapping[str, Any]) -> str:
     for key in ("summary", "text"):
         if block.get(key) and (text := as_text(block[key]).strip()):
             return text
-    return _WITHHELD
+    return WITHHELD
 
 
 def _reasoning_field(message: Mapping[str, Any]) -> Iterator[Message]:
@@ -240,7 +177,7 @@ def _reasoning_field(message: Mapping[str, Any]) -> Iterator[Message]:
 
 def _tool_use(block: Mapping[str, Any], names: dict[str, str]) -> Iterator[Message]:
     call = make_call(block.get("name"), block.get("input", block.get("arguments")))
-    _remember(block.get("id"), call, names)
+    remember(block.get("id"), call, names)
     yield call
     # Inspect keeps what a provider-side tool answered in the same part.
     if "result" in block and "arguments" in block:
@@ -261,16 +198,18 @@ def _tool_calls(message: Mapping[str, Any], names: dict[str, str]) -> Iterator[M
         if isinstance(inner, Mapping):
             name, arguments = inner.get("name"), inner.get("arguments", inner.get("input"))
         made = make_call(name, arguments)
-        _remember(call.get("id"), made, names)
+        remember(call.get("id"), made, names)
         yield made
 
 
-def _remember(call_id: Any, call: Message, names: dict[str, str]) -> None:
+def remember(call_id: Any, call: Message, names: dict[str, str]) -> None:
+    """Note the tool's name under the id of its call, for results that name only the id."""
     if isinstance(call_id, str) and call.name:
         names[call_id] = call.name
 
 
-def _tool_result(message: Mapping[str, Any], content: Any, names: dict[str, str]) -> Message:
+def tool_result(message: Mapping[str, Any], content: Any, names: dict[str, str]) -> Message:
+    """What a tool returned, under the name of the tool, or of the call that it answers."""
     name = message.get("name") or message.get("function")
     for key in ("tool_call_id", "tool_use_id", "call_id"):
         if not isinstance(name, str) and isinstance(message.get(key), str):

@@ -7,8 +7,8 @@ from itertools import chain
 from typing import Any
 
 from grader.errors import InputError
-from grader.readers.blocks import conversation
 from grader.readers.build import build_transcript, read_each, record_id, record_metadata
+from grader.readers.conversation import conversation
 from grader.readers.records import Record
 from grader.transcript import Transcript
 

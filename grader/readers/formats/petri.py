@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import InputError
-from grader.readers.blocks import as_text, conversation
+from grader.readers.blocks import as_text
 from grader.readers.build import build_transcript, read_each, record_metadata
+from grader.readers.conversation import conversation
 from grader.readers.records import Record
 from grader.transcript import Transcript
 

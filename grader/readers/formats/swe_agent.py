@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import InputError
-from grader.readers.blocks import as_text, assistant_text, message_parts, role_of
+from grader.readers.blocks import as_text, assistant_text, role_of
 from grader.readers.build import build_transcript, read_each
+from grader.readers.conversation import message_parts
 from grader.readers.records import Record
 from grader.transcript import Message, Transcript, tool_call
 

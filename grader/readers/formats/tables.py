@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import InputError
-from grader.readers.blocks import conversation
 from grader.readers.build import build_transcript, record_id, record_metadata
+from grader.readers.conversation import conversation
 from grader.readers.formats.native import read_native
 from grader.readers.formats.replies import read_reply
 from grader.readers.records import MAX_RECORD, open_text, parse_json

@@ -1,0 +1,63 @@
+"""Lists of chat messages of any vendor, also mixed, as our messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from grader.errors import InputError
+from grader.readers.blocks import chat_parts, content_parts
+from grader.readers.build import PREFILL
+from grader.readers.shapes import responses
+from grader.transcript import Message
+
+Fits = Callable[[Mapping[str, Any]], bool]
+Parts = Callable[[Mapping[str, Any], dict[str, str]], Iterator[Message]]
+
+# Shapes that recognise themselves by a combination of keys. A message that fits none is a plain chat message.
+_SHAPES: tuple[tuple[Fits, Parts], ...] = ((responses.is_item, responses.item_parts),)
+
+
+def conversation(messages: Iterable[Any], *, system: Any = None) -> list[Message]:
+    """Every part of every message, in order.
+
+    Parameters
+    ----------
+    messages : iterable
+        Objects with ``role`` and ``content`` (text, a list of parts, or null), ``tool_calls``,
+        ``reasoning_content`` and the like, or messages in a vendor's own shape.
+    system : text or list of parts, optional
+        A system prompt that the log keeps apart.
+
+    Raises
+    ------
+    InputError
+        When something in the list is not a message, or its role is unknown.
+    """
+    names: dict[str, str] = {}  # call id -> tool name, for results that name only the call
+    parts = list(content_parts("system", system, names, None)) if system else []
+    for number, message in enumerate(messages, 1):
+        if not isinstance(message, Mapping):
+            raise InputError(f"message {number} is no object but {type(message).__name__}")
+        try:
+            parts.extend(message_parts(message, names))
+        except InputError as error:
+            raise InputError(f"message {number}: {error.reason}") from None
+    return parts
+
+
+def message_parts(message: Mapping[str, Any], names: dict[str, str]) -> Iterator[Message]:
+    """The parts of one message in any vendor's shape; `names` learns the calls' ids."""
+    read = next((parts for fits, parts in _SHAPES if fits(message)), chat_parts)
+    if _is_prefill(message):
+        for part in read(message, names):
+            yield replace(part, name=PREFILL) if part.kind in ("text", "reasoning") else part
+    else:
+        yield from read(message, names)
+
+
+def _is_prefill(message: Mapping[str, Any]) -> bool:
+    """Whether an auditor wrote this message of the agent's (Petri marks it in the metadata)."""
+    metadata = message.get("metadata")
+    return message.get("role") == "assistant" and isinstance(metadata, Mapping) and bool(metadata.get("prefill"))
