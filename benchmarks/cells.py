@@ -145,7 +145,7 @@ def blind() -> list[Cell]:
 
 
 def clustered() -> list[Cell]:
-    """Scenarios of unequal size, the target being scenarios like these that nobody wrote yet."""
+    """Scenarios of unequal size, the target being new scenarios like these."""
     kinds = product(RATES, LABELS[:2], (4, 8, 20), (0.1, 0.2, 0.5), SHARES[:2])
     return [
         Cell(

@@ -16,7 +16,7 @@ class Track(Protocol):
     """Yields the items it is given and shows how far it is."""
 
     def __call__(self, items: Iterable[Item], what: str, total: int | None = None, /) -> Iterator[Item]:
-        """Yield `items`; `what` names the work, `total` how many there will be, where that is known."""
+        """Yield `items`; `what` names the work, `total` how many there will be, if known."""
         ...
 
 
@@ -72,7 +72,7 @@ class Meter:
     def enter(self, row: Mapping[str, Any]) -> None:
         """Take note of one row of the verdict frame."""
         grader = row["grader"]
-        # Every grader speaks once of each harm of a transcript, and of each repeat.
+        # Each grader gives one verdict per transcript, harm and repeat.
         if (row["harm"], row["repeat"]) == self._first.setdefault(grader, (row["harm"], row["repeat"])):
             self._done[grader] = self._done.get(grader, 0) + 1
         if row["outcome"] != "scored":

@@ -34,7 +34,7 @@ class StratumProgress:
     stratum : str
     n_transcripts, drawn : int
     labelled, unsure, skipped, unlabelled : int
-        Sum to `drawn`: somebody was definite; only unsure; only skipped; nobody yet, or drafts only.
+        Sum to `drawn`: at least one definite label; only unsure; only skipped; none yet, or drafts only.
     """
 
     stratum: str
@@ -86,7 +86,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueItem:
-    """A transcript that somebody should decide: a ``tie``, a ``disagreement``, or nobody was sure (``unsure``)."""
+    """A transcript to adjudicate: a ``tie``, a ``disagreement``, or unsure raters only (``unsure``)."""
 
     transcript_id: str
     why: str

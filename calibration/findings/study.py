@@ -220,7 +220,7 @@ class Exhibits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdFinding:
-    """What one threshold of a grader's scores would have said of the whole pool; exploratory.
+    """The rates that one threshold of a grader's scores gives on the whole pool; exploratory.
 
     Parameters
     ----------
@@ -267,7 +267,7 @@ class Report:
     thresholds : tuple of ThresholdFinding
         For a grader whose scores were cut by a given threshold.
     judge_card : CardFinding, optional
-        How easily the judge's verdicts flip; None where nobody probed it.
+        How easily the judge's verdicts flip; None when it was not probed.
     """
 
     rates: tuple[RateFinding, ...]

@@ -1,7 +1,7 @@
 """What the page's transcript browser reads: an index of all transcripts, and their texts in packs opened on demand.
 
 Everything is gzipped JSON in base64, whose letters cannot end a script element nor start a comment: no text of a
-transcript ever stands in the page's markup.
+transcript is ever part of the page's markup.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def packed(exhibits: Exhibits, report: Report, *, redact: bool) -> Packed:
     redact : bool
         Leave out texts, quotes, explanations, notes and links; ids, facts, verdicts and labels stay.
     """
-    # What the report itself names its groups by is no secret of a transcript.
+    # What the report itself names its groups by does not reveal a transcript.
     by = list(dict.fromkeys(key for finding in report.rates for key in finding.group))
     items = [_shared(item, by) if redact else item for item in exhibits.items]
     index = {
@@ -70,15 +70,15 @@ def _pack(value: Any) -> str:
 
 def _shared(item: Mapping[str, Any], by: Sequence[str]) -> dict[str, Any]:
     """What of an exhibit may be shown to anyone; named here, so that a new field is left out until it is."""
-    known = {key: item[key] for key in ("id", "sides", "human")}
-    known["facts"] = _only(item["facts"], (*_SHARED["facts"], *by))
+    shared = {key: item[key] for key in ("id", "sides", "human")}
+    shared["facts"] = _only(item["facts"], (*_SHARED["facts"], *by))
     for part in ("verdicts", "labels"):
-        known[part] = [_only(record, _SHARED[part]) for record in item[part]]
-    said = item["messages"]
-    known["messages"] = None if said is None else [
-        _only(m, _SHARED["messages"]) | {"length": len(m["text"])} for m in said
+        shared[part] = [_only(record, _SHARED[part]) for record in item[part]]
+    messages = item["messages"]
+    shared["messages"] = None if messages is None else [
+        _only(m, _SHARED["messages"]) | {"length": len(m["text"])} for m in messages
     ]  # fmt: skip
-    return known
+    return shared
 
 
 def _only(record: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:

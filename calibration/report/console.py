@@ -64,18 +64,18 @@ def print_rates(console: Console, report: Report) -> None:
 
 
 def print_notes(console: Console, report: Report) -> None:
-    """Print what must be known to read the numbers; what is said of many groups is said once."""
-    said: dict[str, list[str]] = {}
+    """Print the notes; one that applies to many groups is printed once with the groups."""
+    places_of: dict[str, list[str]] = {}
     for finding in report.rates:
         for note in finding.estimate.notes:
-            said.setdefault(note, []).append(f"{finding.harm}, {group_name(finding.group)}")
+            places_of.setdefault(note, []).append(f"{finding.harm}, {group_name(finding.group)}")
     for coefficient in report.agreement:
         for note in coefficient.agreement.notes:
             if note.startswith(SAMPLE_ONLY):
-                said.setdefault(note, []).append(f"{coefficient.agreement.statistic} on {coefficient.harm}")
+                places_of.setdefault(note, []).append(f"{coefficient.agreement.statistic} on {coefficient.harm}")
     for line in report.notes:
         print_line(console, line, "dim")
-    for note, places in said.items():
+    for note, places in places_of.items():
         where = "all rates" if len(places) == len(report.rates) > 1 else "; ".join(dict.fromkeys(places))
         print_line(console, f"{where}: {note}", "dim")
 
@@ -118,12 +118,12 @@ def print_assumed(console: Console, findings: Sequence[AssumedFinding]) -> None:
     for f in findings:
         e = f.estimate
         interval = percent_interval(e.low, e.high)
-        told = f"{f.harm}, {group_name(f.group)}: {percent(e.rate)} ({interval}) by {e.method}. {e.notes[0]}"
-        print_line(console, told)
+        line = f"{f.harm}, {group_name(f.group)}: {percent(e.rate)} ({interval}) by {e.method}. {e.notes[0]}"
+        print_line(console, line)
 
 
 def print_thresholds(console: Console, findings: Sequence[ThresholdFinding]) -> None:
-    """Print what each threshold of a grader's scores would have said."""
+    """Print the rates at each threshold of a grader's scores."""
     if findings:
         table = threshold_table(findings)
         print_table(console, "What other thresholds would have said", table.columns, table.rows)
@@ -204,9 +204,9 @@ def _print_list(console: Console, title: str, columns: Sequence[str], rows: Sequ
     for row in whole:
         cells = list(zip(columns, row, strict=True))
         of = (f"{column} {cell}" if cell.isdecimal() else cell for column, cell in cells[:names])
-        told = (f"{column} {cell}".strip() for column, cell in cells[names:] if cell)
+        cells_in_words = (f"{column} {cell}".strip() for column, cell in cells[names:] if cell)
         console.print(_safe(", ".join(of)), style="bold")
-        console.print(Padding(_safe("; ".join(told)), (0, 0, 0, 2)))
+        console.print(Padding(_safe("; ".join(cells_in_words)), (0, 0, 0, 2)))
 
 
 def print_line(console: Console, text: str, style: str = "") -> None:
@@ -215,5 +215,5 @@ def print_line(console: Console, text: str, style: str = "") -> None:
 
 
 def _safe(text: str) -> Text:
-    """Text that is no markup either."""
+    """The text without terminal control characters, and not read as markup."""
     return Text(harmless(text))

@@ -82,8 +82,8 @@ def _line(check: Check) -> str:
 
 def _lead(card: CardFinding, graders: Sequence[GraderFacts]) -> Iterator[str]:
     scenarios = f" from {card.n_scenarios} scenarios" if card.n_scenarios else ""
-    told = f"Judge card of {card.judge} ({card.judge_version})"
-    yield f"{told}, probed on {card.n_transcripts} transcripts{scenarios}." if card.n_transcripts else f"{told}."
+    title = f"Judge card of {card.judge} ({card.judge_version})"
+    yield f"{title}, probed on {card.n_transcripts} transcripts{scenarios}." if card.n_transcripts else f"{title}."
     if graders and card.judge_version not in {grader.version for grader in graders}:
         yield "No grader of this report is of that version: the card says little of these verdicts."
 

@@ -24,10 +24,12 @@ def plan_json(plan: LabelPlan) -> str:
 def print_plan(console: Console, plan: LabelPlan) -> None:
     """Print each design with its labels and the interval to expect, then what a claim of absence takes."""
     graders = [("judge", (plan.sensitivity, plan.specificity)), ("classifier", plan.classifier)]
-    told = [f"{name}: sensitivity {good[0]:g}, specificity {good[1]:g}" for name, good in graders if good is not None]
+    graders_in_words = [
+        f"{name}: sensitivity {good[0]:g}, specificity {good[1]:g}" for name, good in graders if good is not None
+    ]
     title = (
         f"Labels for a rate of {percent(plan.rate)} among {plan.n_transcripts:,} transcripts "
-        f"({'; '.join((*told, plan.method))})"
+        f"({'; '.join((*graders_in_words, plan.method))})"
     )
     rows = []
     for d in plan.designs:

@@ -133,7 +133,7 @@ def _context(report: Report) -> dict[str, Any]:
 
 
 def _command(words: Sequence[str]) -> str:
-    """The command line as somebody would type it."""
+    """The command line as a user types it."""
     return shlex.join([Path(words[0]).name, *words[1:]]) if words else ""
 
 
@@ -151,14 +151,14 @@ def _query(report: Report) -> Callable[[CrossFinding, CrossRow, str], str]:
     number = {g.name: n for n, g in enumerate(report.graders)}
 
     def query(cross: CrossFinding, row: CrossRow, human: str) -> str:
-        said = {f"g{number[name]}": side for name, side in zip(cross.graders, row.sides, strict=True)}
-        return urlencode({"harm": cross.harm, "human": human} | said, quote_via=quote)
+        sides = {f"g{number[name]}": side for name, side in zip(cross.graders, row.sides, strict=True)}
+        return urlencode({"harm": cross.harm, "human": human} | sides, quote_via=quote)
 
     return query
 
 
 def _digest(text: str) -> str:
-    """By which a content security policy knows a script or style."""
+    """The hash by which a content security policy allows a script or style."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 

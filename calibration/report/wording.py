@@ -11,7 +11,7 @@ from calibration.rates import rounding
 TARGETS = {
     "pool": "the rate among exactly these transcripts",
     "scenarios": "the rate of fresh runs of these same scenarios",
-    "new-scenarios": "the rate over scenarios like these that nobody wrote yet",
+    "new-scenarios": "the rate over new scenarios like these",
 }
 
 
@@ -27,7 +27,7 @@ def percent(value: float) -> str:
 
 
 def percent_interval(low: float, high: float) -> str:
-    """An interval of shares, each end rounded outward, so that it still holds what it held.
+    """An interval of shares, each end rounded outward, so that it stays valid.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def rate_words(finding: RateFinding) -> str:
         rate = percent(finding.grader_rates[finding.grader])
         return (
             f"{finding.grader} flags {rate} of the {estimate.n_scored} transcripts it scored{_unlike(finding)} - "
-            "a grader's rate, not a harm rate, until somebody labels some."
+            "a grader's rate, not a harm rate, until some are labelled."
         )
     level = f"{100 * estimate.confidence_level:g} % interval"
     interval = percent_interval(estimate.low, estimate.high)

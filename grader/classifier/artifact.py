@@ -126,7 +126,7 @@ def _read_profiles(file: Path, data: bytes) -> Vectors:
     try:
         found = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError, MemoryError) as error:  # its head may claim any size
-        raise InputError(f"is no array of numbers: {str(error).splitlines()[0]}", file=file) from None
+        raise InputError(f"is not an array of numbers: {str(error).splitlines()[0]}", file=file) from None
     return np.asarray(found, dtype=np.float32)
 
 
@@ -142,5 +142,5 @@ def _read_heads(file: Path, data: bytes) -> dict[str, Any]:
             raise InputError(f"holds types that are not trusted: {', '.join(untrusted)}", file=file)
         heads: dict[str, Any] = skops.io.loads(data, trusted=[])
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, MemoryError, RecursionError) as error:
-        raise InputError(f"is no skops file: {error}", file=file) from None
+        raise InputError(f"is not a skops file: {error}", file=file) from None
     return heads

@@ -230,8 +230,8 @@ class EmbeddingClassifier:
             self._bags = Bagger(self.encoder_, self.store)
         return self._bags
 
-    def afresh(self) -> Self:
-        """The same classifier without any embedding that it knows: another batch made it, and its last bits with it."""
+    def without_cache(self) -> Self:
+        """The same classifier with an empty cache of embeddings: their last bits depend on the batch that made them."""
         _ = self.encoder_  # loaded once, for all that are made from this one
         return self.with_store(None)
 

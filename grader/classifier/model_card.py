@@ -1,4 +1,4 @@
-"""The model card that lies beside a trained classifier."""
+"""The model card beside a trained classifier."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def model_card(metadata: Mapping[str, Any]) -> str:
-    """Fill `card.md.j2` with what the artifact knows of itself."""
+    """Fill `card.md.j2` from the artifact."""
     from jinja2 import Environment, StrictUndefined
 
     template = (Path(__file__).parent / "card.md.j2").read_text(encoding="utf-8")

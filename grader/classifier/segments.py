@@ -1,7 +1,7 @@
 """Segments: the pieces of a transcript that are embedded, cut message by message to the model's limit.
 
 A message becomes one window, or several of even length when it is longer than the model reads. A
-window starts with who speaks on which channel, as words, because "I will tell his wife" is one thing
+window starts with speaker and channel in words, because "I will tell his wife" is one thing
 as a thought and another as an e-mail. Windows never span messages, so a prompt or tool result that a
 thousand transcripts share is the same text in each, and is embedded once.
 """
@@ -61,7 +61,7 @@ class Tokens(Protocol):
 
 
 def heading(message: Message) -> str:
-    """Who speaks on which channel, as words.
+    """The speaker and channel of a message, in words.
 
     Examples
     --------
@@ -97,12 +97,12 @@ class Segmenter:
         """The segments of each transcript, in order; an empty message has none."""
         transcripts = list(transcripts)
         keys = [[(heading(m), text_hash(m.text)) for m in t.messages] for t in transcripts]
-        said = {
+        texts = {
             key: message.text
             for row, t in zip(keys, transcripts, strict=True)
             for key, message in zip(row, t.messages, strict=True)
         }
-        self._learn({key: text for key, text in said.items() if key not in self._windows})
+        self._learn({key: text for key, text in texts.items() if key not in self._windows})
         cut = [
             [
                 Segment(
@@ -118,7 +118,7 @@ class Segmenter:
             for row, t in zip(keys, transcripts, strict=True)
         ]
         if len(self._windows) > _REMEMBERED:
-            self._windows = {key: self._windows[key] for key in said}
+            self._windows = {key: self._windows[key] for key in texts}
         return cut
 
     def _learn(self, texts: Mapping[_Key, str]) -> None:

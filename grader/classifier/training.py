@@ -72,7 +72,7 @@ def can_train(y: Sequence[float] | Float, *, needed: int = NEEDED) -> str | None
     Parameters
     ----------
     y : array of shape (n,)
-        Labels in [0, 1]; NaN (nobody was definite) and 0.5 (a tie) teach nothing.
+        Labels in [0, 1]; NaN (no definite label) and 0.5 (a tie) teach nothing.
     needed : int
         Fewest positives, and fewest negatives.
 
@@ -129,8 +129,8 @@ def train(
     """
     if head != BEST and head not in HEADS:
         raise ValueError(f"head must be {BEST!r} or one of {', '.join(HEADS)}, got {head!r}.")
-    known = np.flatnonzero(~np.isnan(y) & (y != 0.5))
-    bags, target, fold = bags.take(known), (y[known] > 0.5).astype(float), folds.fold[known]
+    labelled = np.flatnonzero(~np.isnan(y) & (y != 0.5))
+    bags, target, fold = bags.take(labelled), (y[labelled] > 0.5).astype(float), folds.fold[labelled]
     for k in range(folds.n_folds):
         if len(np.unique(target[fold != k])) < 2:
             raise ValueError(f"y must hold both sides outside every fold, got one side outside fold {k}.")
@@ -148,10 +148,10 @@ def train(
         slope=slope,
         intercept=intercept,
         threshold=threshold,
-        n=len(known),
+        n=len(labelled),
         n_positive=int(target.sum()),
         metrics={"heads": [choice.head for choice in choices]}
-        | evaluate(score, words, target, fold, folds.group[known], aim=aim, rng=rng),
+        | evaluate(score, words, target, fold, folds.group[labelled], aim=aim, rng=rng),
     )
 
 

@@ -12,7 +12,7 @@ from grader.errors import InputError
 
 
 def partial_path(path: Path) -> Path:
-    """Where to write until `path` is complete: beside it, under a name that nobody reads, guesses or has."""
+    """A temporary file beside `path`, with an unused and unguessable name, to write until it is complete."""
     return path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
 
 

@@ -34,11 +34,11 @@ def refuse_credentials(url: str, what: str, instead: str) -> None:
     --------
     >>> refuse_credentials("https://me:secret@host/", "the service", "HARMRATE_SERVE_TOKEN")
     Traceback (most recent call last):
-    grader.errors.InputError: the address of the service holds a user name or password; its key belongs into
+    grader.errors.InputError: the address of the service holds a user name or password; its key belongs in
     HARMRATE_SERVE_TOKEN
     """
     if "@" in urlsplit(url).netloc:
-        raise InputError(f"the address of {what} holds a user name or password; its key belongs into {instead}")
+        raise InputError(f"the address of {what} holds a user name or password; its key belongs in {instead}")
 
 
 def secrets_of(headers: Mapping[str, str]) -> set[str]:

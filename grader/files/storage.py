@@ -15,7 +15,7 @@ from grader.errors import InputError
 from grader.files.atomic import written_whole
 
 _ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+)://(?P<user>[^/]*@)?", re.IGNORECASE)
-# What object stores call the content of a file, so that an unchanged one need not be fetched to be known.
+# Names of the content hash in object stores: an unchanged file is recognised without fetching it.
 _CONTENT_MARKS = ("ETag", "etag", "md5Hash", "content_md5")
 # What brings the file systems that fsspec does not carry itself.
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
@@ -133,7 +133,7 @@ def _system(address: str) -> tuple[Any, str]:
     """The file system of an address, and the path in it."""
     found = _ADDRESS.match(address)
     if found is None or found["user"]:
-        # Addresses stand in tables and manifests.
+        # Addresses are written to tables and manifests.
         raise InputError("credentials do not belong into an address: give them by the environment")
     scheme = found["scheme"].lower()
     try:
@@ -143,7 +143,7 @@ def _system(address: str) -> tuple[Any, str]:
         package = _PACKAGES.get(scheme, "the package that fsspec names for it")
         raise InputError(f"{scheme}:// needs {package}: pip install 'harmrate[shards]'", file=address) from None
     except ValueError as error:
-        raise InputError(f"{scheme}:// is no storage that fsspec knows ({error})", file=address) from None
+        raise InputError(f"{scheme}:// is not a storage that fsspec supports ({error})", file=address) from None
     return system, str(path)
 
 
@@ -155,5 +155,5 @@ def _told(name: str) -> Iterator[None]:
     except FileNotFoundError:
         raise InputError("no such file or folder", file=name) from None
     except Exception as error:
-        told = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"the storage cannot be used: {told}", file=name) from None
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"the storage cannot be used: {reason}", file=name) from None

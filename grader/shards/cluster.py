@@ -38,7 +38,7 @@ class Cluster:
 @contextmanager
 def connected(cluster: Cluster) -> Iterator[Any]:
     """The module ``ray``, connected to the cluster; one that is connected already is used as it is, and stays so."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no usage statistics leave the machine
     try:
         ray = importlib.import_module("ray")
         importlib.import_module("ray.data")
@@ -49,7 +49,7 @@ def connected(cluster: Cluster) -> Iterator[Any]:
         return
     settings: dict[str, Any] = {"address": cluster.address}
     if cluster.address is None:
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what goes wrong is told by shard
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # errors are reported per shard
         settings |= {"num_cpus": cluster.workers, "include_dashboard": False, "object_store_memory": _OBJECT_STORE}
     try:
         ray.init(**settings, log_to_driver=False, logging_level=logging.ERROR)

@@ -1,7 +1,7 @@
-"""Shards: transcripts in many files, verdicts in a folder with one file for each, and what is known of them.
+"""Shards: transcripts in many files, verdicts in a folder with one file for each, and the manifest of them.
 
-A file of verdicts tells in its own footer what it was made from, so that no journal can disagree with it; manifests
-collect what the footers say.
+The footer of each file of verdicts records its inputs, so that no separate journal can contradict it; manifests
+collect these footers.
 """
 
 from __future__ import annotations
@@ -72,14 +72,14 @@ class ShardRecord:
     output_sha256: str = ""
 
     @classmethod
-    def from_dict(cls, told: Any, *, file: str) -> ShardRecord:
-        """The inverse of `dataclasses.asdict`; InputError where it is no such record, or leads out of its folder."""
+    def from_dict(cls, fields: Any, *, file: str) -> ShardRecord:
+        """The inverse of `dataclasses.asdict`; InputError for any other object, and for a path that leads out of the folder."""
         from pydantic import TypeAdapter, ValidationError
 
         try:
-            record: ShardRecord = TypeAdapter(cls).validate_python(told)
+            record: ShardRecord = TypeAdapter(cls).validate_python(fields)
         except ValidationError:
-            raise InputError("holds no record of a shard", file=file) from None
+            raise InputError("is not the record of a shard", file=file) from None
         if ".." in PurePosixPath(record.output).parts:
             raise InputError("a shard's name with '..' would lead out of the folder", file=file)
         return record
@@ -103,13 +103,13 @@ class Manifest:
     written_at: str = ""
 
     def to_json(self) -> str:
-        """As it stands in the folder: sorted, whatever order shards were finished in."""
+        """The text of the file, sorted by shard so that it does not depend on the order of work."""
         records = [asdict(self.records[name]) for name in sorted(self.records)]
         outcomes: dict[str, int] = {}
         for record in self.records.values():
             for outcome, n in record.outcomes.items():
                 outcomes[outcome] = outcomes.get(outcome, 0) + n
-        told = {
+        fields = {
             "schema": SCHEMA,
             "written_at": self.written_at,
             "n_shards": len(records),
@@ -119,17 +119,17 @@ class Manifest:
             "failures": dict(sorted(self.failures.items())),
             "shards": records,
         }
-        return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+        return json.dumps(fields, indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, *, file: str) -> Manifest:
         """The inverse of `to_json`."""
         try:
-            told = json.loads(text)
-            schema, shards = told["schema"], list(told["shards"])
-            failures, written_at = dict(told["failures"]), str(told["written_at"])
+            fields = json.loads(text)
+            schema, shards = fields["schema"], list(fields["shards"])
+            failures, written_at = dict(fields["failures"]), str(fields["written_at"])
         except (ValueError, TypeError, KeyError, RecursionError):
-            raise InputError("is no manifest of shards", file=file) from None
+            raise InputError("is not a manifest of shards", file=file) from None
         if schema != SCHEMA:
             raise InputError(f"written by another harmrate: manifest schema {schema}, known is {SCHEMA}", file=file)
         records = [ShardRecord.from_dict(shard, file=file) for shard in shards]
@@ -227,7 +227,7 @@ def read_manifest(folder: str) -> Manifest:
 
 
 def outputs_in(folder: str) -> dict[str, str]:
-    """Names of the tables that a folder's manifests know, with their SHA-256; empty where there is no manifest.
+    """Names and SHA-256 of the tables in a folder's manifests; empty without a manifest.
 
     Raises
     ------
@@ -261,15 +261,15 @@ def is_manifest(name: str) -> bool:
 
 
 def add_to_manifest(manifest: Manifest, folder: str, *, part: tuple[int, int] = (1, 1)) -> None:
-    """Enter what is known now; each part of a job has a file of its own, so that none overwrites another's."""
+    """Merge `manifest` into the folder's; each part of a job writes its own file, so that no part overwrites another."""
     name = "manifest.json" if part == (1, 1) else f"manifest-{part[0]}-of-{part[1]}.json"
     file = beneath(folder, name)
-    known = [Manifest.from_json(read_text(file), file=file)] if name in list_below(folder) else []
-    put_text(join_manifests([*known, manifest]).to_json(), file)
+    earlier = [Manifest.from_json(read_text(file), file=file)] if name in list_below(folder) else []
+    put_text(join_manifests([*earlier, manifest]).to_json(), file)
 
 
 def record_in(file: str) -> ShardRecord | None:
-    """What a file of verdicts says that it was made from; None where it does not."""
+    """The record in the footer of a file of verdicts; None when it has none."""
     import pyarrow.parquet as pq
 
     with fetched(file) as path:
@@ -277,10 +277,10 @@ def record_in(file: str) -> ShardRecord | None:
             notes = pq.read_metadata(path).metadata or {}
         except (ValueError, OSError):
             return None
-        told = notes.get(NOTE.encode())
-        if told is None:
+        footer = notes.get(NOTE.encode())
+        if footer is None:
             return None
-        record = ShardRecord.from_dict(json.loads(told), file=file)
+        record = ShardRecord.from_dict(json.loads(footer), file=file)
         return replace(record, output_sha256=sha256_of(path))
 
 

@@ -1,6 +1,6 @@
 """Grading on a Ray cluster: Ray Data carries shards through pools of workers, which call the local engine's stages.
 
-A worker is an actor that holds its graders. Ray starts a lost one anew and gives its shard, and only that, to another
+A worker is an actor that holds its graders. Ray restarts a lost one and gives its shard, and only that, to another
 try; what judges had answered by then is in the machine's store.
 """
 
@@ -25,7 +25,7 @@ from grader.judge.money.prices import load_prices
 from grader.judge.setup import JudgeSetup, Watch
 from grader.shards.cluster import Cluster, connected
 from grader.shards.shared_limits import LimitedClient, Limits
-from grader.shards.stages import Failure, GradeShard, Reading, Work, WriteShard
+from grader.shards.stages import GradeShard, ReadOptions, ShardFailure, Work, WriteShard
 from grader.shards.worker_stores import WorkerStore, join_stores, snapshot, store_of
 from grader.store.store import Store
 from grader.verdict.records import Grader
@@ -39,7 +39,7 @@ Call = Callable[..., Any]
 def run_on_ray(
     works: Sequence[Work],
     setup: GraderSetup,
-    reading: Reading,
+    reading: ReadOptions,
     write: Callable[[], WriteShard],
     cluster: Cluster,
     *,
@@ -53,7 +53,7 @@ def run_on_ray(
     works : sequence of Work
     setup : GraderSetup
         The classifier has a pool of its own, so that judges wait for no GPU.
-    reading : Reading
+    reading : ReadOptions
     write : callable
         Makes the last stage.
     cluster : Cluster
@@ -89,7 +89,7 @@ def run_on_ray(
             _tell_paid(ray, limits, watch)
             join_stores(store)
     for work in lost.values():
-        failure = Failure(kind="shard", reason=f"{work.shard.input}: failed at its worker; see Ray's logs")
+        failure = ShardFailure(kind="shard", reason=f"{work.shard.input}: failed at its worker; see Ray's logs")
         yield replace(work, failure=failure)
 
 
@@ -114,8 +114,8 @@ class _Stages:
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
         work = row["work"]
         if self._tried(work) > _TRIES:
-            told = f"{work.shard.input}: its worker was lost {_TRIES} times"
-            work = replace(work, rows=(), failure=Failure(kind="shard", reason=told))
+            reason = f"{work.shard.input}: its worker was lost {_TRIES} times"
+            work = replace(work, rows=(), failure=ShardFailure(kind="shard", reason=reason))
         for stage in self.stages:
             work = stage(work)
         return {"work": work}

@@ -25,7 +25,7 @@ from grader.shards.manifest import (
     record_in,
     sha256_of,
 )
-from grader.shards.stages import Failure, GradeShard, Reading, Work, WriteShard
+from grader.shards.stages import GradeShard, ReadOptions, ShardFailure, Work, WriteShard
 from grader.store.store import Store
 from grader.verdict.records import Grader
 
@@ -47,7 +47,7 @@ class ShardedRun:
         Shards that were graded; those that were finished already.
     again : mapping from input to str
         Which were graded though there were verdicts, and why.
-    failures : mapping from input to Failure
+    failures : mapping from input to ShardFailure
         Which have no verdicts.
     """
 
@@ -55,15 +55,15 @@ class ShardedRun:
     n_graded: int = 0
     n_kept: int = 0
     again: dict[str, str] = field(default_factory=dict)
-    failures: dict[str, Failure] = field(default_factory=dict)
+    failures: dict[str, ShardFailure] = field(default_factory=dict)
 
     def summary(self) -> str:
         """One line for people."""
-        told = f"{len(self.records)} shards, {sum(r.n_verdicts for r in self.records.values()):,} verdicts"
-        return f"{told} ({self.n_graded} graded now, {self.n_kept} were finished, {len(self.failures)} failed)"
+        done = f"{len(self.records)} shards, {sum(r.n_verdicts for r in self.records.values()):,} verdicts"
+        return f"{done} ({self.n_graded} graded now, {self.n_kept} were finished, {len(self.failures)} failed)"
 
     def check(self) -> None:
-        """Raise what kept shards from being graded: `RunStopped` or `InputError`."""
+        """Raise the error that kept shards from being graded: `RunStopped` or `InputError`."""
         for name, failure in self.failures.items():
             if failure.kind == "stopped":
                 raise RunStopped(f"{name}: {failure.reason}")
@@ -82,7 +82,7 @@ def grade_shards(
     setup: GraderSetup,
     *,
     store: Path,
-    reading: Reading | None = None,
+    reading: ReadOptions | None = None,
     part: tuple[int, int] = (1, 1),
     cluster: Cluster | None = None,
     watch: Watch | None = None,
@@ -102,7 +102,7 @@ def grade_shards(
     setup : GraderSetup
     store : path
         Where replies are kept.
-    reading : Reading, optional
+    reading : ReadOptions, optional
     part : (k, n)
         Do only every n-th shard, from the k-th on: n machines without a cluster share the work.
     cluster : Cluster, optional
@@ -121,14 +121,14 @@ def grade_shards(
     InputError
         Nothing to grade, graders that cannot be opened, a folder that is none.
     """
-    reading = reading or Reading()
+    reading = reading or ReadOptions()
     shards = plan_shards(inputs, part=part)
     with Store(store) as opened:
         graders = setup.open(store=opened, watch=watch)
         wanted = _Wanted.of(graders, setup, reading)
         run = ShardedRun()
         works = list(_to_do(shards, folder, wanted, run, track))
-        _tell(run, works, folder, part)
+        _update_manifest(run, works, folder, part)
         write = partial(WriteShard, folder, wanted.graders, wanted.settings)
         done: Generator[Work]
         if cluster is None:
@@ -141,7 +141,7 @@ def grade_shards(
             _collect(track(done, "grading shards", len(works)), run)
         finally:
             done.close()
-            _tell(run, works, folder, part)
+            _update_manifest(run, works, folder, part)
     return run
 
 
@@ -162,16 +162,16 @@ class _Wanted:
     settings: dict[str, Any]
 
     @classmethod
-    def of(cls, graders: Sequence[Grader], setup: GraderSetup, reading: Reading) -> _Wanted:
-        told = tuple({"name": g.name, "version": g.version, "kind": g.kind} for g in graders)
+    def of(cls, graders: Sequence[Grader], setup: GraderSetup, reading: ReadOptions) -> _Wanted:
+        identities = tuple({"name": g.name, "version": g.version, "kind": g.kind} for g in graders)
         repeats = 1 if setup.judge is None else setup.judge.repeats
-        return cls(graders=told, settings={**reading.told(), "repeats": repeats})
+        return cls(graders=identities, settings={**reading.to_dict(), "repeats": repeats})
 
     def difference(self, record: ShardRecord) -> str | None:
         """Why a record is not what is wanted."""
         if [dict(g) for g in record.graders] != list(self.graders):
             then, now = (
-                ", ".join(f"{g['name']} {g['version']}" for g in told) for told in (record.graders, self.graders)
+                ", ".join(f"{g['name']} {g['version']}" for g in graders) for graders in (record.graders, self.graders)
             )
             return f"graded by {then}, now {now}"
         if dict(record.settings) != self.settings:
@@ -192,7 +192,7 @@ def _to_do(shards: Sequence[Shard], folder: str, wanted: _Wanted, run: ShardedRu
         try:
             why = wanted.difference(record) or _change(shard, record)
         except InputError as error:
-            run.failures[shard.input] = Failure(kind="shard", reason=str(error))
+            run.failures[shard.input] = ShardFailure(kind="shard", reason=str(error))
             continue
         if why is None:
             run.n_kept += 1
@@ -226,8 +226,8 @@ def _collect(done: Iterable[Work], run: ShardedRun) -> None:
             run.records[work.shard.output] = work.record
 
 
-def _tell(run: ShardedRun, works: Sequence[Work], folder: str, part: tuple[int, int]) -> None:
-    """Enter the run into the folder's manifest, with what it has not done yet: rates must not miss a shard unawares."""
+def _update_manifest(run: ShardedRun, works: Sequence[Work], folder: str, part: tuple[int, int]) -> None:
+    """Write the run into the folder's manifest, unfinished shards included, so that no rate misses a shard unseen."""
     open_ = (work.shard for work in works if work.shard.output not in run.records)
     failures = {shard.input: "not graded yet" for shard in open_}
     failures |= {name: failure.reason for name, failure in run.failures.items()}

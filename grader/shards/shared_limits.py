@@ -1,4 +1,4 @@
-"""One limit on requests and money for judges in many processes: whoever would ask a model asks here first."""
+"""Limits on requests and money shared by many processes: a judge acquires a lease before each request."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ class Limits:
         self.most_at_once = 0
 
     async def arrive(self, home: str, holder: str) -> None:
-        """A worker begins; whoever was in its place before is gone, and with it its requests.
+        """Register a worker; the worker that had its place before is gone, and with it its requests.
 
-        What those may have cost counts as spent: nobody knows whether they were answered.
+        What those may have cost counts as spent, since it is unknown whether they were answered.
         """
         gone = self._homes.pop(home, None)
         self._homes[home] = holder
@@ -115,7 +115,7 @@ class Limits:
                 self._n_reserved += 1
                 return reservation
             except SpendLimitReached:
-                if not self._n_reserved:  # nobody is left to give back what was not needed
+                if not self._n_reserved:  # no request is left that could return money
                     raise
             async with self._changed:
                 await self._changed.wait()

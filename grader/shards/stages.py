@@ -1,7 +1,6 @@
-"""What happens to a shard, in stages: some graders read and grade it, and its verdicts are written.
+"""The stages of a shard: graders read and grade it, then its verdicts are written.
 
-A stage is made once where the work is done and called with one piece of work after another; it does not know whether
-that is this process or a worker of a cluster.
+A stage is created once per process and called with one shard after another, in this process or in a cluster's worker.
 """
 
 from __future__ import annotations
@@ -29,19 +28,19 @@ Kind = Literal["shard", "input", "stopped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class ReadOptions:
     """How files of transcripts are read; see `grader.read_transcripts` and `grader.metadata.with_scenario`."""
 
     format: str | Reader = "auto"
     scenario_from: str | None = None
 
-    def told(self) -> dict[str, str | None]:
-        """As a record of a shard says it; a function by its name."""
+    def to_dict(self) -> dict[str, str | None]:
+        """The options as a `ShardRecord` keeps them; a function by its name."""
         named = self.format if isinstance(self.format, str) else getattr(self.format, "__qualname__", repr(self.format))
         return {"format": named, "scenario_from": self.scenario_from}
 
     def transcripts(self, path: Path, name: str) -> Iterator[Transcript]:
-        """The transcripts of the file that is called `name` and lies at `path`; refused when two share an id."""
+        """Yield the transcripts of the file called `name`, whose local copy is `path`; two of one id are refused."""
         seen = set[str]()
         for transcript in with_scenario(read_copy(path, name, format=self.format), self.scenario_from):
             if transcript.id in seen:
@@ -51,7 +50,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class ShardFailure:
     """Why a shard has no verdicts."""
 
     kind: Kind
@@ -66,12 +65,12 @@ class Work:
     ----------
     shard : Shard
     rows : tuple of rows of the verdict frame
-        What graders have said so far.
+        Verdicts so far.
     input_sha256, input_mark
         As in `ShardRecord`, once it was read.
     record : ShardRecord, optional
         When its verdicts are written.
-    failure : Failure, optional
+    failure : ShardFailure, optional
     """
 
     shard: Shard
@@ -79,7 +78,7 @@ class Work:
     input_sha256: str = ""
     input_mark: str | None = None
     record: ShardRecord | None = None
-    failure: Failure | None = None
+    failure: ShardFailure | None = None
 
 
 class GradeShard:
@@ -89,10 +88,10 @@ class GradeShard:
     ----------
     open_graders : callable
         () -> graders; called here, where they are needed.
-    reading : Reading
+    reading : ReadOptions
     """
 
-    def __init__(self, open_graders: Callable[[], Sequence[Grader]], reading: Reading) -> None:
+    def __init__(self, open_graders: Callable[[], Sequence[Grader]], reading: ReadOptions) -> None:
         self.graders = open_graders()
         self.reading = reading
 
@@ -107,15 +106,15 @@ class GradeShard:
                 digest = _sha256(path, name)
                 if work.input_sha256 not in ("", digest):
                     raise InputError("was changed while it was graded", file=name)
-                graders = [_afresh(grader) for grader in self.graders]
+                graders = [_without_cache(grader) for grader in self.graders]
                 rows = tuple(iter_rows(self.reading.transcripts(path, name), graders))
         except RunStopped as stopped:
-            return replace(work, rows=(), failure=Failure(kind="stopped", reason=str(stopped)))
+            return replace(work, rows=(), failure=ShardFailure(kind="stopped", reason=str(stopped)))
         except InputError as error:
             kind: Kind = "input" if error.file is None else "shard"
-            return replace(work, rows=(), failure=Failure(kind=kind, reason=str(error)))
+            return replace(work, rows=(), failure=ShardFailure(kind=kind, reason=str(error)))
         if not rows:
-            failure = Failure(kind="shard", reason=f"{name}: no transcript")
+            failure = ShardFailure(kind="shard", reason=f"{name}: no transcript")
             return replace(work, failure=failure)
         return replace(work, rows=(*work.rows, *rows), input_sha256=digest, input_mark=mark)
 
@@ -159,7 +158,7 @@ class WriteShard:
         try:
             record = replace(record, output_sha256=self._write(rows, record))
         except InputError as error:
-            return replace(work, rows=(), failure=Failure(kind="shard", reason=str(error)))
+            return replace(work, rows=(), failure=ShardFailure(kind="shard", reason=str(error)))
         return replace(work, rows=(), record=record)
 
     def _write(self, rows: Sequence[Mapping[str, Any]], record: ShardRecord) -> str:
@@ -175,10 +174,10 @@ class WriteShard:
 _ORDER = ("transcript_id", "harm", "grader", "repeat")
 
 
-def _afresh(grader: Grader) -> Grader:
-    """A grader that knows nothing of other shards, where it would make a difference."""
-    anew: Callable[[], Grader] | None = getattr(grader, "afresh", None)
-    return grader if anew is None else anew()
+def _without_cache(grader: Grader) -> Grader:
+    """A grader without anything cached from other shards, so that the result depends on this shard alone."""
+    without_cache: Callable[[], Grader] | None = getattr(grader, "without_cache", None)
+    return grader if without_cache is None else without_cache()
 
 
 def _sha256(path: Path, name: str) -> str:

@@ -14,7 +14,7 @@ from grader.store.store import Store
 
 
 class WorkerStore(Store):
-    """A machine's own store, which also knows what was in that of the first machine when the run began.
+    """A machine's own store, plus a read-only snapshot of the first machine's store from when the run began.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class WorkerStore(Store):
     def __init__(self, path: Path | str, seen: Path | None) -> None:
         super().__init__(path)
         self._seen: sqlite3.Connection | None = None
-        if seen is not None and seen.is_file():  # nobody writes it: no lock is needed, which network disks do not have
+        if seen is not None and seen.is_file():  # read-only, so no lock is needed: network disks have none
             address = f"{seen.resolve().as_uri()}?immutable=1"
             self._seen = sqlite3.connect(address, uri=True, check_same_thread=False)
 

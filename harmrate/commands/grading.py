@@ -133,7 +133,7 @@ def _grade_shards(
 ) -> None:
     """Verdicts into a folder, a file for each file of transcripts."""
     from grader.shards.run import grade_shards
-    from grader.shards.stages import Reading
+    from grader.shards.stages import ReadOptions
 
     # Whatever a cluster prints of itself is no data.
     with redirect_stdout(sys.stderr), spending(judge.prices) as ledger:
@@ -142,7 +142,7 @@ def _grade_shards(
             out,
             judge.graders(rubrics),
             store=store,
-            reading=Reading(format=logs.format, scenario_from=logs.scenario_from),
+            reading=ReadOptions(format=logs.format, scenario_from=logs.scenario_from),
             part=engine.parts(),
             cluster=engine.cluster(),
             watch=ledger.watch,

@@ -74,7 +74,7 @@ def test_vectors_that_are_none_are_refused_though_the_hash_fits(folder, capsys, 
     (folder / "profiles.npy").write_bytes(data)
     sha256 = hashlib.sha256(data).hexdigest()
     forge(folder, lambda record: record["files"].update({"profiles.npy": sha256}))
-    assert "profiles.npy: is no array of numbers" in refused(folder)
+    assert "profiles.npy: is not an array of numbers" in refused(folder)
     assert capsys.readouterr().out == ""
 
 
@@ -114,7 +114,10 @@ def endless(what):
 
 @pytest.mark.parametrize(
     ("name", "what", "told"),
-    [("profiles.npy", "vectors", "is no array of numbers"), ("heads.skops", "heads", "unpacks to 1073741825 bytes")],
+    [
+        ("profiles.npy", "vectors", "is not an array of numbers"),
+        ("heads.skops", "heads", "unpacks to 1073741825 bytes"),
+    ],
 )
 def test_what_claims_to_be_huge_is_refused_before_it_is(folder, name, what, told):
     (folder / name).write_bytes(endless(what))

@@ -156,7 +156,7 @@ import json, os, sys
 from functools import partial
 from pathlib import Path
 from grader.shards.cluster import Cluster
-from grader.shards.stages import Reading
+from grader.shards.stages import ReadOptions
 from grader.readers.read import READERS
 from grader.rubrics import load_rubrics
 from grader.graders import GraderSetup
@@ -168,7 +168,7 @@ def read(path):
     return READERS["parquet" if path.suffix == ".parquet" else "harmrate"](path)
 
 setup = GraderSetup(rubrics=load_rubrics(None, ["blackmail"]), gate="keyword")
-run = grade_shards(["runs"], "poisoned/", setup, store=Path("p.sqlite"), reading=Reading(format=read),
+run = grade_shards(["runs"], "poisoned/", setup, store=Path("p.sqlite"), reading=ReadOptions(format=read),
                    cluster=Cluster(workers=2))
 print(json.dumps([run.n_graded, {name: f.reason for name, f in run.failures.items()}]))
 """
