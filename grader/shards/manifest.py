@@ -73,7 +73,7 @@ class ShardRecord:
 
     @classmethod
     def from_dict(cls, fields: Any, *, file: str) -> ShardRecord:
-        """The inverse of `dataclasses.asdict`; InputError for any other object, and for a path that leads out of the folder."""
+        """Invert `dataclasses.asdict`; InputError for any other object and for a path out of the folder."""
         from pydantic import TypeAdapter, ValidationError
 
         try:
@@ -261,7 +261,7 @@ def is_manifest(name: str) -> bool:
 
 
 def add_to_manifest(manifest: Manifest, folder: str, *, part: tuple[int, int] = (1, 1)) -> None:
-    """Merge `manifest` into the folder's; each part of a job writes its own file, so that no part overwrites another."""
+    """Merge `manifest` into the folder's; each part of a job has its own file, so that none overwrites another's."""
     name = "manifest.json" if part == (1, 1) else f"manifest-{part[0]}-of-{part[1]}.json"
     file = beneath(folder, name)
     earlier = [Manifest.from_json(read_text(file), file=file)] if name in list_below(folder) else []
