@@ -9,14 +9,22 @@ from typing import Any
 from grader.errors import InputError
 from grader.readers.blocks import chat_parts, content_parts
 from grader.readers.build import PREFILL
-from grader.readers.shapes import responses
+from grader.readers.shapes import autogen, bedrock, gemini, langchain, pydantic_ai, responses, vercel
 from grader.transcript import Message
 
 Fits = Callable[[Mapping[str, Any]], bool]
 Parts = Callable[[Mapping[str, Any], dict[str, str]], Iterator[Message]]
 
 # Shapes that recognise themselves by a combination of keys. A message that fits none is a plain chat message.
-_SHAPES: tuple[tuple[Fits, Parts], ...] = ((responses.is_item, responses.item_parts),)
+_SHAPES: tuple[tuple[Fits, Parts], ...] = (
+    (langchain.is_message, langchain.message_parts),
+    (autogen.is_message, autogen.message_parts),
+    (pydantic_ai.is_message, pydantic_ai.message_parts),
+    (vercel.is_message, vercel.message_parts),
+    (gemini.is_content, gemini.content_parts),
+    (bedrock.is_message, bedrock.message_parts),
+    (responses.is_item, responses.item_parts),
+)
 
 
 def conversation(messages: Iterable[Any], *, system: Any = None) -> list[Message]:
