@@ -10,6 +10,7 @@ from benchmarks.tables import Tables
 from calibration.checks import FloatArray
 from calibration.rates.intervals import Limits, normal_quantile
 from calibration.rates.likelihood_ratio import likelihood_ratio
+from calibration.rates.pool_interval import pool_likelihood_ratio
 from calibration.rates.strata_rules import BoolArray
 from calibration.records import Target
 
@@ -63,8 +64,8 @@ def likelihood_ratio_outcome(tables: Tables, truth: FloatArray, *, target: Targe
 
     Where the test rejects, the interval is computed before a miss is counted: it reaches out to the outermost accepted
     rate, which may lie beyond a rejected one. Where the test accepts, the truth counts as held; how often the interval
-    itself, which a scan in steps finds, would not agree is counted where both are known. For target ``pool`` the ends
-    are not those of a test: every interval is computed, and cut at what its labels have confirmed.
+    itself, which a scan in steps finds, would not agree is counted where both are known. For target ``pool``
+    every interval is computed.
     """
     rows, first, inverse = np.unique(np.column_stack([*tables, truth]), axis=0, return_index=True, return_inverse=True)
     k = tables.n.shape[1]
@@ -77,9 +78,8 @@ def likelihood_ratio_outcome(tables: Tables, truth: FloatArray, *, target: Targe
         accepted = target != "pool" and accepts(size, n, y, t)
         if accepted and first[i] >= intervals:
             continue
-        _, low, high = likelihood_ratio(size, n, y, target=target, confidence_level=LEVEL)
-        if target == "pool":
-            low, high = max(low, y.sum() / size.sum()), min(high, 1 - (n - y).sum() / size.sum())
+        interval = pool_likelihood_ratio if target == "pool" else likelihood_ratio
+        _, low, high = interval(size, n, y, confidence_level=LEVEL)
         width[i] = high - low
         outside = t > high + ROUNDING, t < low - ROUNDING
         if accepted:

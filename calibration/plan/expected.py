@@ -13,6 +13,7 @@ from calibration.plan.planned_designs import PlannedDesign, joined, labels_by_ce
 from calibration.rates.intervals import Limits, post_stratified
 from calibration.rates.likelihood_ratio import likelihood_ratio
 from calibration.rates.methods import too_many_labels
+from calibration.rates.pool_interval import pool_likelihood_ratio
 
 PlanMethod = Literal["post-stratified", "likelihood-ratio"]
 PlanTarget = Literal["scenarios", "pool"]
@@ -115,5 +116,6 @@ def _limits(size: FloatArray, n: FloatArray, y: FloatArray, pool: AssumedPool) -
         return post_stratified(
             size, np.broadcast_to(n, y.shape), y, target=pool.target, confidence_level=pool.confidence_level
         )
-    each = [likelihood_ratio(size, n, row, target=pool.target, confidence_level=pool.confidence_level) for row in y]
+    interval = pool_likelihood_ratio if pool.target == "pool" else likelihood_ratio
+    each = [interval(np.round(size), n, row, confidence_level=pool.confidence_level) for row in y]
     return Limits(*(np.array(values) for values in zip(*each, strict=True)))

@@ -28,11 +28,12 @@ SCAN_STEPS = 24
 HALVINGS = 9
 
 
-def _compiled(function: Callable[P, R]) -> Callable[P, R]:
+def compiled(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile with numba and cache the result on disk."""
     return cast("Callable[P, R]", numba.njit(cache=True, nogil=True)(function))
 
 
-@_compiled
+@compiled
 def stratum_root(m: float, w: float, n: float, y: float) -> float:
     """Root in [0, 1] of m w p^2 - (n + m w) p + y = 0."""
     a = m * w
@@ -47,7 +48,7 @@ def stratum_root(m: float, w: float, n: float, y: float) -> float:
     return min(max(p, 0.0), 1.0)
 
 
-@_compiled
+@compiled
 def constrained_maximum(t: float, w: FloatArray, n: FloatArray, y: FloatArray, p: FloatArray) -> None:
     """Write into p the maximiser of the likelihood under sum w p = t; safeguarded Newton in the multiplier."""
     k = len(w)
@@ -85,7 +86,7 @@ def constrained_maximum(t: float, w: FloatArray, n: FloatArray, y: FloatArray, p
         m = following
 
 
-@_compiled
+@compiled
 def log_likelihood(n: FloatArray, y: FloatArray, p: FloatArray) -> float:
     """Binomial log likelihood over strata, without the constant; -inf where a table is impossible."""
     total = 0.0
@@ -97,7 +98,7 @@ def log_likelihood(n: FloatArray, y: FloatArray, p: FloatArray) -> float:
     return total
 
 
-@_compiled
+@compiled
 def statistic(t: float, w: FloatArray, n: FloatArray, y: FloatArray, p: FloatArray) -> float:
     """D(y; t); p is overwritten with the constrained maximiser."""
     best = 0.0
@@ -110,7 +111,7 @@ def statistic(t: float, w: FloatArray, n: FloatArray, y: FloatArray, p: FloatArr
     return 2.0 * (best - log_likelihood(n, y, p))
 
 
-@_compiled
+@compiled
 def trimmed_pmf(n: float, p: float) -> tuple[int, FloatArray]:
     """Smallest count and the binomial probabilities from there on, as far as they reach PMF_FLOOR."""
     size = int(n)
@@ -146,7 +147,7 @@ def trimmed_pmf(n: float, p: float) -> tuple[int, FloatArray]:
     return first, pmf[first : last + 1].copy()
 
 
-@_compiled
+@compiled
 def extreme_share(
     t: float,
     cut: float,
@@ -188,7 +189,7 @@ def extreme_share(
     return total
 
 
-@_compiled
+@compiled
 def p_value(t: float, w: FloatArray, n: FloatArray, y: FloatArray, tables: FloatArray) -> float:
     """Probability, at the constrained maximum, of tables as unlikely as y; n of the enumeration in `tables`."""
     k = len(w)
@@ -213,7 +214,7 @@ def p_value(t: float, w: FloatArray, n: FloatArray, y: FloatArray, tables: Float
     return outer_sum(t, cut, w, tables, eta, first, pmf_1, pmf_2)
 
 
-@_compiled
+@compiled
 def outer_sum(
     t: float,
     cut: float,
@@ -251,7 +252,7 @@ def outer_sum(
             return total
 
 
-@_compiled
+@compiled
 def scan(
     start: float, estimate: float, threshold: float, w: FloatArray, n: FloatArray, y: FloatArray, tables: FloatArray
 ) -> float:

@@ -113,6 +113,13 @@ def _validated(
     if target == "new-scenarios":
         msg = "target must be 'scenarios' or 'pool', got 'new-scenarios'."
         raise ValueError(msg)
+    return whole_counts(n_transcripts, n_labeled, n_harmful)
+
+
+def whole_counts(
+    n_transcripts: ArrayLike, n_labeled: ArrayLike, n_harmful: ArrayLike
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Counts per stratum as arrays of one shape; fractions of a label are refused."""
     size, n, y = (np.atleast_1d(np.asarray(a, dtype=np.float64)) for a in (n_transcripts, n_labeled, n_harmful))
     if not (size.shape == n.shape == y.shape and size.ndim == 1):
         msg = f"n_transcripts, n_labeled and n_harmful must share one shape, got {size.shape}, {n.shape}, {y.shape}."

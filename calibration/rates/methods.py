@@ -14,6 +14,7 @@ from calibration.rates.clusters import new_scenarios
 from calibration.rates.comparators import aipw, apparent, human_only_weighted, ppi, rogan_gladen
 from calibration.rates.intervals import Limits, Upper, post_stratified
 from calibration.rates.likelihood_ratio import likelihood_ratio
+from calibration.rates.pool_interval import MAX_POOL, pool_likelihood_ratio
 from calibration.rates.strata import StrataCounts
 from calibration.rates.strata_rules import StrataRule
 from calibration.records import Target
@@ -38,6 +39,10 @@ WARNINGS: dict[Method, str] = {
 }
 KISH_WARNING = (
     "Labels were drawn with unequal probability: the exact interval is taken at the Kish size, an approximation."
+)
+POOL_WARNING = (
+    "Method 'post-stratified' claims too much below the estimate for target 'pool': the exact coverage of its interval "
+    "falls to .75 where few harms were found. Method 'likelihood-ratio' holds."
 )
 # Below this many labels of either kind normal approximations of a proportion fail.
 FEW_OUTCOMES = 10
@@ -92,7 +97,28 @@ def limits_post_stratified(counts: StrataCounts, settings: Settings) -> Limits:
 
 
 def _post_stratified(counts: StrataCounts, settings: Settings) -> Answer:
-    return Answer(limits_post_stratified(counts, settings), [], "post-stratified")
+    notes = [POOL_WARNING] if settings.target == "pool" and 0 < counts.labels < counts.total else []
+    return Answer(limits_post_stratified(counts, settings), notes, "post-stratified")
+
+
+def _fallback(counts: StrataCounts, settings: Settings) -> Limits:
+    """The post-stratified limits; for the pool, the lower end without a finite population correction.
+
+    Below the estimate that correction is wrong: what the labels confirmed is a wall, not the end of a tail.
+    """
+    limits = limits_post_stratified(counts, settings)
+    if settings.target != "pool":
+        return limits
+    flat = counts.marginal()
+    without = post_stratified(
+        flat.n_transcripts,
+        flat.n_labeled,
+        flat.n_harmful,
+        total=flat.total,
+        confidence_level=settings.confidence_level,
+        mix_factor=0.0,
+    )
+    return limits._replace(low=without.low)
 
 
 def _likelihood_ratio(counts: StrataCounts, settings: Settings) -> Answer:
@@ -100,14 +126,14 @@ def _likelihood_ratio(counts: StrataCounts, settings: Settings) -> Answer:
     reason = why_not_likelihood_ratio(counts, settings)
     if reason:
         note = f"Post-stratified interval: the likelihood-ratio interval is not validated for {reason}."
-        return Answer(limits_post_stratified(counts, settings), [note], "post-stratified")
+        return Answer(_fallback(counts, settings), [note], "post-stratified")
     flat = counts.marginal()
-    limits = likelihood_ratio(
+    interval = pool_likelihood_ratio if settings.target == "pool" else likelihood_ratio
+    limits = interval(
         flat.n_transcripts,
         flat.n_labeled,
         flat.n_harmful,
         total=flat.total,
-        target=settings.target,
         confidence_level=settings.confidence_level,
     )
     return Answer(limits, [], "likelihood-ratio")
@@ -121,6 +147,8 @@ def why_not_likelihood_ratio(counts: StrataCounts, settings: Settings) -> str:
         return "unequal inclusion probabilities inside a stratum"
     if not counts.whole_counts:
         return "soft labels"
+    if settings.target == "pool" and counts.total > MAX_POOL:
+        return f"pools above {MAX_POOL:,} transcripts"
     return too_many_labels(counts.marginal().n_labeled)
 
 
