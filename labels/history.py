@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,9 +34,16 @@ SAID = [
 ]
 COLUMNS = [
     *IDENTITY, *SAID, "created_at", "rater_email", "task", "task_url", "updated_by", "content_hash", "prelabelled",
-    "pulled_at",
+    "rater_name", "stage", "confidence", "spans", "pulled_at",
 ]  # fmt: skip
-_TYPES = {"label": "float64", "seconds": "float64", "round": "int64", "gone": "bool", "prelabelled": "bool"}
+_TYPES = {
+    "label": "float64",
+    "seconds": "float64",
+    "confidence": "float64",
+    "round": "int64",
+    "gone": "bool",
+    "prelabelled": "bool",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +70,14 @@ def current(history: pd.DataFrame) -> pd.DataFrame:
     return last[~(last["gone"].to_numpy() & replaced)].reset_index(drop=True)
 
 
+def dropped_versions(history: pd.DataFrame) -> dict[str, int]:
+    """How many labels of a history `current` leaves out, by reason."""
+    last = _typed(history).drop_duplicates(IDENTITY, keep="last")
+    dropped = {str(why): int(n) for why, n in last.loc[last["held"] != "", "held"].value_counts().items()}
+    answered_anew = len(last) - sum(dropped.values()) - len(current(history))
+    return dropped | ({"deleted on the server and answered anew": answered_anew} if answered_anew else {})
+
+
 def held_back(history: pd.DataFrame) -> dict[str, int]:
     """Why labels do not count, and how many transcripts' labels that holds back."""
     last = _typed(history).drop_duplicates(IDENTITY, keep="last")
@@ -71,7 +86,14 @@ def held_back(history: pd.DataFrame) -> dict[str, int]:
     return {str(why): int(n) for why, n in counts.items()}
 
 
-def grow(path: Path, rows: pd.DataFrame, *, whole: str | None = None) -> Growth:
+def grow(
+    path: Path,
+    rows: pd.DataFrame,
+    *,
+    whole: str | None = None,
+    shown: tuple[str, Collection[str]] | None = None,
+    check: Callable[[pd.DataFrame], None] | None = None,
+) -> Growth:
     """Add what is new in `rows` to the history in `path`; the file is written whole or not at all.
 
     Parameters
@@ -83,6 +105,10 @@ def grow(path: Path, rows: pd.DataFrame, *, whole: str | None = None) -> Growth:
         be left out.
     whole : str, optional
         The project that `rows` shows completely: labels of it that are not among them vanished.
+    shown : project and its tasks, optional
+        The tasks of a project that `rows` shows completely.
+    check : callable, optional
+        Given the grown history before it is written; what it raises leaves the file as it was.
 
     Returns
     -------
@@ -101,11 +127,16 @@ def grow(path: Path, rows: pd.DataFrame, *, whole: str | None = None) -> Growth:
         last = history.drop_duplicates(IDENTITY, keep="last")
         if whole is not None:
             now = pd.concat([now, _vanished(last[last["project"] == whole], now)], ignore_index=True)
+        if shown is not None:
+            there = last[(last["project"] == shown[0]) & last["task"].isin(list(shown[1]))]
+            now = pd.concat([now, _vanished(there, now)], ignore_index=True)
         before = _versions(last)
         fresh = np.array([before.get(identity) != said for identity, said in _versions(now).items()], dtype=bool)
         added = now[fresh]
         known = [tuple(row) in before for row in added[IDENTITY].itertuples(index=False, name=None)]
         grown = pd.concat([history, added], ignore_index=True) if len(history) else added.reset_index(drop=True)
+        if check is not None:
+            check(grown)
         if len(added) or not path.exists():
             with written_whole(path) as partial:
                 grown.to_parquet(partial, index=False)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,10 @@ from numpy.typing import NDArray
 from grader.errors import InputError
 from grader.files.atomic import written_whole
 from grader.files.cells import write_csv
+from labels.label_checks import COLUMNS, KEY, OPTIONAL, RANK, SOURCES, STATUSES, checked_labels, one_per_rater
+from labels.rater_names import shown_raters
 
-COLUMNS = ("transcript_id", "harm", "rater", "label", "status", "round", "created_at", "seconds", "source")
-OPTIONAL = ("inclusion_probability", "stratum", "rater_email", "note", "task_url")
-STATUSES = ("definite", "unsure", "skipped", "draft")
-SOURCES = ("annotation", "prediction", "ground_truth")
-KEY = ["transcript_id", "harm", "rater", "round", "source"]
-
-# What a rater's rows for one item count as, strongest first.
-_RANK = {status: rank for rank, status in enumerate(STATUSES)}
-_NUMBERS = ("label", "seconds", "inclusion_probability")
-# For people who look at a single label: left out where nobody wrote any.
-_TEXTS = ("note", "task_url")
+__all__ = ["COLUMNS", "KEY", "OPTIONAL", "SOURCES", "STATUSES", "LabelSet"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,15 +33,20 @@ class LabelSet:
         answer; ``draft`` - not submitted, may hold a label, never votes), ``round`` (from 1), ``created_at`` (UTC or
         NaT), ``seconds`` (spent, or NaN), ``source`` (``annotation``, ``prediction`` of a machine, ``ground_truth``:
         adjudicated). Only the first three are needed beside ``label``; missing ones are filled in.
-        ``inclusion_probability``, ``stratum``, ``rater_email``, ``note`` (the rater's own words) and ``task_url`` (of
-        the task's page) travel along where known.
+        ``inclusion_probability``, ``stratum``, ``rater_email``, ``rater_name``, ``stage`` (none, considered, attempted,
+        completed), ``confidence``, ``spans`` (JSON: the passages that the rater marked), ``note`` (the rater's own
+        words) and ``task_url`` (of the task's page) travel along where known. Of several answers by one rater to one
+        question the one changed last stays (``updated_at``, else ``created_at``).
     notes : tuple of str
         What the reader noticed and a person should know.
+    dropped : mapping from reason to int
+        Answers that were read and are not in the frame.
 
     Raises
     ------
     InputError
-        When a column is missing, a value is not one of the above, or one rater gave one item two values.
+        When a column is missing, a value is not one of the above, or one rater gave one item two values at no known
+        time.
 
     Examples
     --------
@@ -59,9 +57,13 @@ class LabelSet:
 
     frame: pd.DataFrame
     notes: tuple[str, ...] = ()
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "frame", _one_per_rater(_checked(self.frame)))
+        frame, notes, replaced = one_per_rater(checked_labels(self.frame))
+        object.__setattr__(self, "frame", frame)
+        object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, *notes))))
+        object.__setattr__(self, "dropped", dict(Counter(self.dropped) + Counter(replaced)))
 
     @classmethod
     def from_rows(cls, rows: Iterable[tuple[str, str, str, float]]) -> LabelSet:
@@ -75,16 +77,47 @@ class LabelSet:
 
     @property
     def raters(self) -> tuple[str, ...]:
-        """The humans, sorted; machines (predictions) are not raters."""
-        return tuple(sorted(self.frame.loc[self.frame["source"] != "prediction", "rater"].unique()))
+        """The humans who labelled, sorted: neither machines (predictions) nor whoever only adjudicated."""
+        return tuple(sorted(self.frame.loc[self.frame["source"] == "annotation", "rater"].unique()))
+
+    def named(self) -> LabelSet:
+        """The same labels with raters under their names, or their e-mail addresses, where these are known."""
+        shown = shown_raters(self.frame)
+        people = self.frame["source"] != "prediction"
+        rater = self.frame["rater"].where(~people, self.frame["rater"].map(lambda id_: shown.get(id_, id_)))
+        return replace(self, frame=self.frame.assign(rater=rater))
 
     def votes(self, harm: str | None = None) -> pd.DataFrame:
-        """The rows that vote: definite, by humans who were labelling; a rater's last round on an item only."""
+        """The rows that vote: what each rater said last of an item, where that was definite."""
         rows = self.frame
-        rows = rows[(rows["status"] == "definite") & (rows["source"] == "annotation")]
+        rows = rows[rows["status"].isin(["definite", "unsure"]) & (rows["source"] == "annotation")]
         if harm is not None:
             rows = rows[rows["harm"] == harm]
-        return rows.sort_values("round", kind="stable").drop_duplicates(["transcript_id", "harm", "rater"], keep="last")
+        # A rater who is unsure in a later round took the earlier answer back.
+        last = rows.sort_values("round", kind="stable").drop_duplicates(["transcript_id", "harm", "rater"], keep="last")
+        return last[last["status"] == "definite"]
+
+    def ledger(self) -> dict[str, Any]:
+        """What became of every answer that was read: one per transcript, harm and rater (and round).
+
+        Returns
+        -------
+        dict
+            ``read``, ``used`` (votes and adjudications) and ``not_used``, a count per reason; they add up.
+
+        Examples
+        --------
+        >>> LabelSet.from_rows([("t1", "leaking", "ana", 1.0), ("t1", "leaking", "bo", float("nan"))]).ledger()
+        {'read': 2, 'used': 1, 'not_used': {'unsure': 1}}
+        """
+        rows = self.frame
+        voted = rows.index.isin(self.votes().index)
+        decided = (rows["source"] == "ground_truth") & (rows["status"] == "definite")
+        reason = rows["status"].replace({"definite": "changed in a later round", "skipped": "skipped or not answered"})
+        reason = reason.where(rows["source"] != "prediction", "prediction of a machine")
+        left = Counter(reason[~(voted | decided)]) + Counter(dict(self.dropped))
+        used = int((voted | decided).sum())
+        return {"read": used + left.total(), "used": used, "not_used": dict(sorted(left.items()))}
 
     def consensus(self) -> pd.DataFrame:
         """One label per transcript and harm.
@@ -137,7 +170,8 @@ class LabelSet:
         table = human.groupby(["harm", "status"]).size().unstack(fill_value=0)
         table = table.reindex(columns=list(STATUSES), fill_value=0)
         groups = human.groupby("harm")
-        table["raters"] = groups["rater"].nunique()
+        table["raters"] = human[human["source"] == "annotation"].groupby("harm")["rater"].nunique()
+        table["raters"] = table["raters"].fillna(0).astype(int)
         table["transcripts"] = groups["transcript_id"].nunique()
         return table.reset_index().rename_axis(columns=None)
 
@@ -168,9 +202,9 @@ class LabelSet:
         """
         drawn = design.loc[design["drawn"].astype(bool), ["transcript_id", "harm"]].drop_duplicates()
         human = self.frame[self.frame["source"] != "prediction"]
-        rank = human["status"].map(_RANK).astype(float)  # text, where there is no row
+        rank = human["status"].map(RANK).astype(float)  # text, where there is no row
         best = human.assign(rank=rank).groupby(["transcript_id", "harm"])["rank"].min()
-        state = best.reindex(pd.MultiIndex.from_frame(drawn)).fillna(_RANK["draft"]).to_numpy(dtype=int)
+        state = best.reindex(pd.MultiIndex.from_frame(drawn)).fillna(RANK["draft"]).to_numpy(dtype=int)
         drawn = drawn.assign(state=np.array(["definite", "unsure", "skipped", "unlabelled"])[state])
         table = drawn.groupby(["harm", "state"]).size().unstack(fill_value=0)
         table = table.reindex(columns=["definite", "unsure", "skipped", "unlabelled"], fill_value=0)
@@ -178,10 +212,12 @@ class LabelSet:
         return table.reset_index().rename_axis(columns=None)
 
     def combine(self, *others: LabelSet) -> LabelSet:
-        """The labels of several rounds or files as one set; a rater who contradicts herself in a round is an error."""
-        frames = [self.frame, *(other.frame for other in others)]
-        notes = dict.fromkeys(note for part in (self, *others) for note in part.notes)
-        return LabelSet(frame=pd.concat(frames, ignore_index=True), notes=tuple(notes))
+        """The labels of several rounds or files as one set."""
+        parts = (self, *others)
+        notes = dict.fromkeys(note for part in parts for note in part.notes)
+        dropped = sum((Counter(dict(part.dropped)) for part in parts), Counter[str]())
+        frame = pd.concat([part.frame for part in parts], ignore_index=True)
+        return LabelSet(frame=frame, notes=tuple(notes), dropped=dropped)
 
     def write(self, path: Path | str) -> None:
         """Write the frame as Parquet, or as CSV or JSON lines when the name ends so; whole or not at all."""
@@ -193,82 +229,3 @@ class LabelSet:
                     self.frame.to_json(partial, orient="records", lines=True, date_format="iso", force_ascii=False)
                 case _:
                     self.frame.to_parquet(partial, index=False)
-
-
-def _checked(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with every column, in order and of its type; an InputError when a value has no meaning."""
-    missing = [c for c in ("transcript_id", "harm", "rater", "label") if c not in frame]
-    if missing:
-        raise InputError(f"a table of labels needs the columns transcript_id, harm, rater, label; no {missing[0]!r}")
-    out = pd.DataFrame(index=range(len(frame)))
-    given: Mapping[str, Any] = {c: frame[c].reset_index(drop=True) for c in frame.columns}
-    for column in ("transcript_id", "harm", "rater"):
-        _refuse(given[column].isna(), given[column], f"{column} is missing")
-        out[column] = given[column].astype(str).astype(object)
-    for column in (c for c in _NUMBERS if c in given):
-        out[column] = _numbers(column, given[column])
-    _refuse(~(out["label"].isna() | out["label"].isin([0.0, 1.0])), given["label"], "label must be 1, 0 or missing")
-    out["status"] = given["status"] if "status" in given else np.where(out["label"].isna(), "unsure", "definite")
-    out["source"] = given["source"] if "source" in given else "annotation"
-    _refuse(~out["status"].isin(STATUSES), out["status"], f"status must be one of {', '.join(STATUSES)}")
-    _refuse(~out["source"].isin(SOURCES), out["source"], f"source must be one of {', '.join(SOURCES)}")
-    definite = out["status"] == "definite"
-    _refuse(definite & out["label"].isna(), out["status"], "a definite label must be 1 or 0")
-    _refuse(
-        out["status"].isin(["unsure", "skipped"]) & out["label"].notna(),
-        out["status"],
-        "a label needs a definite status",
-    )
-    rounds = _numbers("round", given["round"]).fillna(1) if "round" in given else pd.Series(1.0, index=out.index)
-    _refuse((rounds < 1) | (rounds % 1 != 0), rounds, "round must be 1, 2, ...")
-    out["round"] = rounds.astype(int)
-    out["created_at"] = _times(given["created_at"]) if "created_at" in given else pd.NaT
-    out["created_at"] = pd.to_datetime(out["created_at"], utc=True).dt.as_unit("us")
-    out["seconds"] = out["seconds"] if "seconds" in out else np.nan
-    if "inclusion_probability" in out:
-        pi = out["inclusion_probability"]
-        _refuse((pi <= 0) | (pi > 1), pi, "inclusion_probability must fulfil 0 < p <= 1")
-    for column in ("stratum", "rater_email"):
-        if column in given:
-            out[column] = given[column].astype(object)
-    for column in (c for c in _TEXTS if c in given):
-        text = given[column].astype(object).where(given[column].notna() & (given[column] != ""), None)
-        if text.notna().any():
-            out[column] = text.map(str, na_action="ignore").astype(object).where(text.notna(), None)
-    return out[[*COLUMNS, *(c for c in OPTIONAL if c in out)]]
-
-
-def _one_per_rater(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row per rater and item: the strongest status, then the latest; two values are an error."""
-    said = frame[frame["status"].isin(["definite", "unsure"])]
-    values = said["label"].fillna(-1.0).groupby([said[k] for k in KEY])
-    torn = values.transform("min") != values.transform("max")
-    if torn.any():
-        first = said[torn].iloc[0]
-        same = said[(said[KEY] == first[KEY]).all(axis=1)]["label"]
-        names = ", ".join({1.0: "yes", 0.0: "no"}.get(v, "unsure") for v in dict.fromkeys(same.fillna(-1.0)))
-        raise InputError(
-            f"rater {first['rater']!r} labelled {first['harm']!r} twice ({names})",
-            record=f"transcript {first['transcript_id']!r}",
-        )
-    ranked = frame.assign(_rank=frame["status"].map(_RANK))
-    ranked = ranked.sort_values([*KEY, "_rank", "created_at"], ascending=[True] * 6 + [False], kind="stable")
-    return ranked.drop_duplicates(KEY).drop(columns="_rank").reset_index(drop=True)
-
-
-def _refuse(bad: pd.Series, values: pd.Series, rule: str) -> None:
-    if bad.any():
-        row = int(np.flatnonzero(bad.to_numpy())[0])
-        raise InputError(f"{rule}, got {values.iloc[row]!r}", record=f"row {row + 1}")
-
-
-def _numbers(column: str, values: pd.Series) -> pd.Series:
-    numbers = pd.to_numeric(values.replace("", None), errors="coerce").astype(float)
-    _refuse(numbers.isna() & values.notna() & (values != ""), values, f"{column} must be a number")
-    return numbers
-
-
-def _times(values: pd.Series) -> pd.Series:
-    if pd.api.types.is_datetime64_any_dtype(values):
-        return pd.to_datetime(values, utc=True)
-    return pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601")

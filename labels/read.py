@@ -13,22 +13,26 @@ from grader.errors import InputError
 from grader.files.cells import unshielded
 from grader.files.parquet import read_parquet_frame
 from labels.labelset import LabelSet
+from labels.meaning import ControlMap, LabelMeaning, Rest
+from labels.plain_table import label_frame
+from labels.rater_names import with_rater_names
+from labels.text_tables import read_text, table_of
 
-_NEEDED = ("transcript_id", "harm", "rater", "label")
-_WORDS = {
-    "1": 1.0, "1.0": 1.0, "yes": 1.0, "true": 1.0,
-    "0": 0.0, "0.0": 0.0, "no": 0.0, "false": 0.0,
-}  # fmt: skip
-_UNSURE = {"", "nan", "none", "null", "na", "<na>", "unsure"}
-_SOURCES = {"adjudicated": "ground_truth", "adjudication": "ground_truth", "": "annotation"}
+_EXPORT = ({"annotations"}, {"completions"}, {"annotator", "annotation_id"}, {"result", "task"})
 
 
-def read_labels(
+def read_labels(  # noqa: PLR0913 - one argument per thing that a file may leave open
     path: Path | str,
     *,
-    control_map: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+    control_map: ControlMap | None = None,
+    unsure: Mapping[str, Sequence[str]] | None = None,
+    rest: Rest = "error",
     id_field: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    raters: Mapping[str, str] | None = None,
+    allow_unused: bool = False,
     harms: Sequence[str] | None = None,
+    harm: str | None = None,
     config: Path | str | None = None,
 ) -> LabelSet:
     """Human labels from a Label Studio export or any table of labels; finds out which.
@@ -37,85 +41,99 @@ def read_labels(
     ----------
     path : path
         A table (``.csv``, ``.tsv``, ``.jsonl``, ``.parquet``) with ``transcript_id, harm, rater, label`` and where
-        known ``status, round, created_at, seconds, source, inclusion_probability, stratum, note, task_url``; a history
-        that `pull` keeps; or anything that `read_label_studio` reads. A label is 1/0, yes/no or true/false; empty or
-        ``unsure`` is missing.
-    control_map, id_field, harms, config
-        Passed on to `read_label_studio`; a table takes only `id_field` (the column to use as transcript_id).
+        known ``status, round, created_at, seconds, source, inclusion_probability, stratum, stage, confidence, note,
+        task_url``; a history that `pull` keeps; or anything that `read_label_studio` reads. A label is 1 or 0, or a
+        word for yes, no or unsure (`labels.words`). In place of ``harm`` and ``label`` there may be one column per
+        harm, named like it; in place of ``transcript_id`` Inspect's ``sample_id`` and ``epoch``.
+    control_map, unsure, rest, id_field, columns, raters, allow_unused, harms, harm, config
+        As in `labels.meaning.LabelMeaning`.
 
     Raises
     ------
     InputError
         One line naming file, record and reason.
     """
-    from labels.label_studio import read_label_studio
+    meaning = LabelMeaning(
+        control_map=control_map,
+        unsure=unsure,
+        rest=rest,
+        id_field=id_field,
+        columns=columns,
+        raters=raters or {},
+        allow_unused=allow_unused,
+        harms=harms,
+        harm=harm,
+        config=config,
+    )
+    return labels_in(path, meaning)
+
+
+def labels_in(path: Path | str, meaning: LabelMeaning) -> LabelSet:
+    """`read_labels` with a `LabelMeaning`."""
+    from labels.label_studio.read import export_labels
 
     path = Path(path)
-    table = _read_table(path, id_field)
+    if not path.exists():
+        raise InputError("no such file", file=path)
+    table = _table_in(path)
     if table is None:
-        return read_label_studio(path, control_map=control_map, id_field=id_field, harms=harms, config=config)
+        return export_labels(path, meaning)
+    if meaning.control_map or meaning.unsure:
+        reason = "is a table of labels, which has no controls: --map and --unsure are for exports (use --columns)"
+        raise InputError(reason, file=path)
     try:
-        return LabelSet(frame=_normalised(table))
+        frame, dropped = label_frame(table, meaning)
+        frame, notes = with_rater_names(frame, meaning.raters, allow_unused=meaning.allow_unused)
+        return LabelSet(frame=frame, notes=notes, dropped=dropped)
     except InputError as error:
         raise InputError(error.reason, file=path, record=error.record) from None
 
 
-def _read_table(path: Path, id_field: str | None) -> pd.DataFrame | None:
-    """The table in `path`, or None when it is no table of labels (then it may be an export)."""
-    if not path.is_file():
-        raise InputError("no such file", file=path)
-    table = _load(path)
-    if table is None:
+def _table_in(path: Path) -> pd.DataFrame | None:
+    """The table in `path`; None when it is an export of Label Studio."""
+    if path.is_dir():
         return None
-    if id_field is not None and id_field in table:
-        table = table.assign(transcript_id=table[id_field])
-    if path.suffix.lower() in (".csv", ".tsv", ".txt"):
-        table = unshielded(table)
-    missing = [c for c in _NEEDED if c not in table]
-    if missing and path.suffix in (".parquet", ".jsonl"):
-        raise InputError(f"a table of labels needs the columns {', '.join(_NEEDED)}; no {missing[0]!r}", file=path)
-    return None if missing else table
-
-
-def _load(path: Path) -> pd.DataFrame | None:
+    suffix = path.suffix.lower()
     try:
-        match path.suffix.lower():
-            case ".parquet":
-                return read_parquet_frame(path)
-            case ".jsonl" | ".ndjson":
-                with path.open(encoding="utf-8") as lines:
-                    return pd.DataFrame([json.loads(line) for line in lines if line.strip()])
-            case ".csv" | ".tsv" | ".txt":
-                separator = "," if path.suffix.lower() == ".csv" else "\t"
-                return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        if suffix == ".parquet":
+            return read_parquet_frame(path)
+        text = read_text(path)
+        if text.lstrip()[:1] in ("[", "{"):
+            records = _json_rows(text) if suffix in (".jsonl", ".ndjson") else _json_list(text)
+            return None if records is None or _is_export(records) else pd.DataFrame(records)
+        table = unshielded(table_of(text))
     except RecursionError:
         raise InputError("JSON nested too deeply", file=path) from None
-    except (ValueError, OSError, OverflowError, pd.errors.ParserError) as error:
-        if path.suffix.lower() in (".parquet", ".jsonl"):
-            raise InputError(f"cannot be read: {str(error).splitlines()[0]}", file=path) from None
-    return None
+    except (ValueError, OSError, OverflowError) as error:
+        raise InputError(f"cannot be read: {str(error).splitlines()[0]}", file=path) from None
+    except InputError as error:
+        raise InputError(error.reason, file=path, record=error.record) from None
+    return None if any(marks <= set(table.columns) for marks in _EXPORT) else table
 
 
-def _normalised(table: pd.DataFrame) -> pd.DataFrame:
-    """Words for labels as numbers; the present state of a kept history."""
-    from labels.history import current
-
-    if "pulled_at" in table:
-        table = current(table)
-    table = table.assign(label=[_label(i, value) for i, value in enumerate(table["label"], 1)])
-    if "source" in table:
-        table = table.assign(source=[_SOURCES.get(str(s).lower(), s) for s in table["source"].fillna("")])
-    if "status" in table:
-        blank = table["status"].isna() | (table["status"] == "")
-        guess = table["label"].isna().map({True: "unsure", False: "definite"})
-        table = table.assign(status=table["status"].where(~blank, guess))
-    return table
+def _json_rows(text: str) -> list[dict[str, Any]] | None:
+    rows: list[Any] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            try:
+                rows.append(json.loads(line))
+            except ValueError as error:
+                raise InputError(f"is not JSON ({str(error)[:60]})", record=f"line {number}") from None
+            if not isinstance(rows[-1], dict):
+                raise InputError("is no object", record=f"line {number}")
+    return rows
 
 
-def _label(row: int, value: Any) -> float:
-    text = "" if value is None else str(value).strip().lower()
-    if text in _WORDS:
-        return _WORDS[text]
-    if text in _UNSURE:
-        return float("nan")
-    raise InputError(f"label must be 1, 0, yes, no, unsure or empty, got {value!r}", record=f"row {row}")
+def _json_list(text: str) -> list[dict[str, Any]] | None:
+    """The rows of a table kept as one JSON list; None when it is anything else, which the reader of exports names."""
+    try:
+        rows = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+        return None
+    return rows if any("label" in row or "rater" in row for row in rows) else None
+
+
+def _is_export(rows: Sequence[Mapping[str, Any]]) -> bool:
+    return any(marks <= row.keys() for row in rows for marks in _EXPORT)

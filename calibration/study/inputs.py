@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ from grader.verdict.read import read_verdicts
 from grader.verdict.scale import ScoreScale
 from grader.verdict.sides import holds_shards, verdict_shards
 from labels.labelset import LabelSet
-from labels.read import read_labels
+from labels.meaning import LabelMeaning
+from labels.read import labels_in
 from labels.sampling.designs import read_design, read_draws
 
 UNIFORM = "uniform"
@@ -49,10 +50,8 @@ class Sources:
     labels, metadata : path, optional
     design : path or "uniform", optional
         The design frame, or the declaration that labels are a simple random sample of the pool.
-    control_map, id_field, config
-        As in `labels.read_labels`.
-    harms : tuple of str, optional
-        Known harms beside the shipped ones.
+    meaning : LabelMeaning
+        How labels are to be read.
     external_verdicts, external_labels : path, optional
         Another campaign, for rates that assume that the judge errs here as it did there; both or none.
     controls : path, optional
@@ -68,10 +67,7 @@ class Sources:
     labels: Path | None = None
     metadata: Path | None = None
     design: Path | str | None = None
-    control_map: Mapping[str, Mapping[str, Sequence[str]]] | None = None
-    id_field: str | None = None
-    config: Path | None = None
-    harms: tuple[str, ...] | None = None
+    meaning: LabelMeaning = field(default_factory=LabelMeaning)
     external_verdicts: Path | None = None
     external_labels: Path | None = None
     controls: Path | None = None
@@ -106,9 +102,7 @@ class Sources:
         return None if self.labels is None else self._labels_in(self.labels)
 
     def _labels_in(self, path: Path) -> LabelSet:
-        return read_labels(
-            path, control_map=self.control_map, id_field=self.id_field, harms=self.harms, config=self.config
-        )
+        return labels_in(path, self.meaning).named()
 
     def read_beside(self) -> Beside | None:
         """Another campaign and planted harms, where they were named."""
@@ -237,24 +231,6 @@ def file_hash(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(error.strerror or str(error), file=path) from None
-
-
-def parse_map(entries: Iterable[str]) -> dict[str, dict[str, list[str]]] | None:
-    """``CONTROL:HARM=VALUE|VALUE`` entries as a control map; None without any.
-
-    Examples
-    --------
-    >>> parse_map(["verdict:blackmail=coercion|threat"])
-    {'verdict': {'blackmail': ['coercion', 'threat']}}
-    """
-    found: dict[str, dict[str, list[str]]] = {}
-    for entry in entries:
-        left, equals, values = entry.partition("=")
-        control, colon, harm = left.rpartition(":")
-        if not (equals and colon and control and harm and values):
-            raise InputError(f"a map must read CONTROL:HARM=VALUE, several values joined by |, got {entry!r}")
-        found.setdefault(control, {}).setdefault(harm, []).extend(values.split("|"))
-    return found or None
 
 
 def _declared(sources: Sources) -> Any:

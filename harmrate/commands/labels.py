@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harmrate.commands.options import Json, OutFolder, TranscriptOptions, Transcripts, VerdictFile, shared
+from harmrate.commands.options import (
+    Json,
+    MeaningOptions,
+    OutFolder,
+    TranscriptOptions,
+    Transcripts,
+    VerdictFile,
+    shared,
+)
 from harmrate.commands.output import note, show_json, stdout, track
 
 if TYPE_CHECKING:
@@ -42,14 +50,6 @@ class ServerOptions:
         from labels.label_studio.connect import connect
 
         return connect(self.url, os.environ.get(KEY, ""), timeout=self.timeout)
-
-
-@dataclass(kw_only=True)
-class MapOptions:
-    """What controls mean."""
-
-    map: Annotated[list[str], typer.Option(help="CONTROL:HARM=VALUE|VALUE (repeatable).")] = field(default_factory=list)
-    id_field: Annotated[str | None, typer.Option(help="Field of the task that holds the transcript's id.")] = None
 
 
 @dataclass(kw_only=True)
@@ -182,17 +182,16 @@ def labels_push(
 
 
 @labels_app.command("pull")
-@shared(ServerOptions, MapOptions)
+@shared(ServerOptions, MeaningOptions)
 def labels_pull(
     server: ServerOptions,
-    meaning: MapOptions,
+    meaning: MeaningOptions,
     *,
     folder: CampaignFolder,
     project: Annotated[int | None, typer.Option(help="Number of a project that was set up by hand.")] = None,
     out: Annotated[Path | None, typer.Option(help="History to add to (default: labels.parquet in the folder).")] = None,
 ) -> None:
     """Add what raters did since the last pull to labels.parquet; nothing that was pulled is ever lost."""
-    from calibration.study.inputs import parse_map
     from labels.label_studio.folder import pull_campaign
 
     with server.connect() as studio:
@@ -201,8 +200,7 @@ def labels_pull(
             folder,
             project=project,
             out=out,
-            control_map=parse_map(meaning.map),
-            id_field=meaning.id_field,
+            meaning=meaning.meaning(),
         )
     _tell(pulled)
 
@@ -233,36 +231,27 @@ def _pushed(pushed: Pushed) -> str:
 
 
 @labels_app.command("import")
-@shared(MapOptions)
+@shared(MeaningOptions)
 def labels_import(
-    meaning: MapOptions,
+    meaning: MeaningOptions,
     *,
     export: Annotated[Path, typer.Argument(help="Label Studio export: JSON, JSON_MIN, CSV, TSV or a snapshot.")],
     out: Annotated[Path, typer.Option(help="History of labels to add to (Parquet).")] = Path("labels.parquet"),
     project: Annotated[str, typer.Option(help="Name of the project that was exported.")] = "import",
-    label_config: Annotated[Path | None, typer.Option(help="The project's labelling configuration (XML).")] = None,
 ) -> None:
     """Add an export to a history of labels; importing it again, or a later one, adds only what is new."""
-    from calibration.study.inputs import parse_map
     from labels.label_studio.importing import import_labels
 
-    growth, notes = import_labels(
-        export,
-        out,
-        project=project,
-        control_map=parse_map(meaning.map),
-        id_field=meaning.id_field,
-        config=label_config,
-    )
+    growth, notes = import_labels(export, out, meaning.meaning(), project=project)
     for line in notes:
         note(line)
     note(f"{growth.new} new labels, {growth.changed} changed, in {out}")
 
 
 @labels_app.command("status")
-@shared(MapOptions, GoalOptions)
+@shared(MeaningOptions, GoalOptions)
 def labels_status(
-    meaning: MapOptions,
+    meaning: MeaningOptions,
     goal: GoalOptions,
     *,
     labels: Annotated[Path, typer.Option(help="What was pulled, an export, or a table of labels.")],
@@ -276,14 +265,13 @@ def labels_status(
     """How far labelling is, how raters fare, the rate so far, how many labels are left, and whether to stop."""
     from calibration.report.campaign_console import print_status, status_json
     from calibration.study.campaign.status import campaign_status
-    from calibration.study.inputs import parse_map
     from calibration.study.settings import StudySettings
     from grader.verdict.read import read_verdicts
-    from labels.read import read_labels
+    from labels.read import labels_in
     from labels.sampling.designs import read_design
 
     status = campaign_status(
-        read_labels(labels, control_map=parse_map(meaning.map), id_field=meaning.id_field),
+        labels_in(labels, meaning.meaning(asked=harm or ())).named(),
         [read_design(path) for path in design],
         None if verdicts is None else read_verdicts(verdicts),
         settings=StudySettings(harms=tuple(harm or ()) or None, grader=grader, confidence_level=level),

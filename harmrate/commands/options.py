@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from grader.graders import GraderSetup
     from grader.judge.setup import JudgeSetup
     from grader.rubrics import Rubric
+    from labels.meaning import LabelMeaning
 
 Target = Literal["scenarios", "pool", "new-scenarios"]
 Method = Literal["post-stratified", "likelihood-ratio", "apparent", "human-only", "rogan-gladen", "ppi", "aipw"]
 RedactReport = Annotated[
     bool, typer.Option("--redact-report", help="Leave texts and quotes out of report.html, so that it can be shared.")
 ]
+RestChoice = Literal["error", "no", "unsure"]
 Pairing = Literal["independent", "scenario"]
 ProviderChoice = Literal["anthropic", "bedrock", "vertex"]
 ThinkingChoice = Literal["adaptive", "disabled"]
@@ -111,16 +113,57 @@ def _pairs(option: str, entries: list[str]) -> dict[str, str]:
 
 
 @dataclass(kw_only=True)
-class LabelOptions:
+class MeaningOptions:
+    """What people's labels mean."""
+
+    map: Annotated[list[str], typer.Option(help="CONTROL:HARM=VALUE|VALUE: these values mean harm (repeatable).")] = (
+        field(default_factory=list)
+    )
+    unsure: Annotated[list[str], typer.Option(help="CONTROL=VALUE|VALUE: these are no answer (repeatable).")] = field(
+        default_factory=list
+    )
+    rest: Annotated[RestChoice, typer.Option(help="What a value means that neither --map nor --unsure names.")] = (
+        "error"
+    )
+    id_field: Annotated[str | None, typer.Option(help="Field of the export that holds the transcript's id.")] = None
+    columns: Annotated[
+        list[str],
+        typer.Option(help="transcript_id=sample_id,rater=annotator,label=verdict: your names of our columns."),
+    ] = field(default_factory=list)
+    raters: Annotated[list[str], typer.Option(help="ID=NAME,ID=NAME: what to call raters.")] = field(
+        default_factory=list
+    )
+    allow_unused: Annotated[
+        bool, typer.Option("--allow-unused", help="--map and --unsure may name what does not occur yet.")
+    ] = False
+    label_config: Annotated[Path | None, typer.Option(help="The project's labelling configuration (XML).")] = None
+
+    def meaning(self, *, harms: Sequence[str] | None = None, asked: Sequence[str] = ()) -> LabelMeaning:
+        """As the library takes it; a table without a harm column is on the one harm that was asked for."""
+        from labels.meaning import LabelMeaning, parse_map, parse_pairs, parse_values
+
+        return LabelMeaning(
+            control_map=parse_map(self.map),
+            unsure=parse_values(self.unsure),
+            rest=self.rest,
+            id_field=self.id_field,
+            columns=parse_pairs(self.columns, option="--columns") or None,
+            raters=parse_pairs(self.raters, option="--raters"),
+            allow_unused=self.allow_unused,
+            harms=harms,
+            harm=asked[0] if len(asked) == 1 else None,
+            config=self.label_config,
+        )
+
+
+@dataclass(kw_only=True)
+class LabelOptions(MeaningOptions):
     """Where human labels are and what they mean."""
 
     labels: Annotated[Path | None, typer.Option(help="Label Studio export, or a table of labels.")] = None
     design: Annotated[
         str | None, typer.Option(help="Design frame of `labels sample`, or `uniform`: a random sample of the pool.")
     ] = None
-    map: Annotated[list[str], typer.Option(help="CONTROL:HARM=VALUE|VALUE (repeatable).")] = field(default_factory=list)
-    id_field: Annotated[str | None, typer.Option(help="Field of the export that holds the transcript's id.")] = None
-    label_config: Annotated[Path | None, typer.Option(help="The project's labelling configuration (XML).")] = None
 
 
 @dataclass(kw_only=True)
@@ -249,9 +292,10 @@ def sources_of(
     metadata: Path | None = None,
     reading: TranscriptOptions | None = None,
     harms: tuple[str, ...] | None = None,
+    asked: Sequence[str] = (),
 ) -> Sources:
     """Where the parts of a study are, as these options say."""
-    from calibration.study.inputs import Sources, parse_map
+    from calibration.study.inputs import Sources
 
     reading = reading or TranscriptOptions()
     return Sources(
@@ -262,10 +306,7 @@ def sources_of(
         labels=labels.labels,
         metadata=metadata,
         design=labels.design,
-        control_map=parse_map(labels.map),
-        id_field=labels.id_field,
-        config=labels.label_config,
-        harms=harms,
+        meaning=labels.meaning(harms=harms, asked=asked),
     )
 
 

@@ -44,7 +44,7 @@ def agreement(
     as_json: Json = False,
 ) -> None:
     """How far graders agree with humans, humans and graders with each other, with intervals."""
-    sources = sources_of(labels, transcripts=transcripts or (), verdicts=verdicts, metadata=metadata)
+    sources = sources_of(labels, transcripts=transcripts or (), verdicts=verdicts, metadata=metadata, asked=study.harm)
     print_report(_study(sources, study, ("agreement",)), ("agreement",), as_json=as_json)
 
 
@@ -62,7 +62,7 @@ def rate(
     as_json: Json = False,
 ) -> None:
     """Harm rates with error bars; without labels, the grader's own rate, said to be just that."""
-    sources = sources_of(labels, transcripts=transcripts or (), verdicts=verdicts, metadata=metadata)
+    sources = sources_of(labels, transcripts=transcripts or (), verdicts=verdicts, metadata=metadata, asked=study.harm)
     report = _study(replace(sources, **vars(beside)), study, ("rates",))
     print_report(report, ("rates",), as_json=as_json)
     fail_by(report, gates)
@@ -86,7 +86,7 @@ def compare(
 ) -> None:
     """Whether groups can be told apart: differences of their rates with intervals, Holm-adjusted."""
     study.by = between
-    sources = sources_of(labels, transcripts=transcripts or (), verdicts=verdicts, metadata=metadata)
+    sources = sources_of(labels, transcripts=transcripts or (), verdicts=verdicts, metadata=metadata, asked=study.harm)
     found = _study(sources, study, ("rates", "comparisons"), pairing)
     print_report(found, ("rates", "comparisons"), as_json=as_json)
 

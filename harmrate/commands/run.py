@@ -59,7 +59,9 @@ def run(  # noqa: PLR0913 - five records of options, and what is this command's 
     rubrics = _rubrics(reading, study)
     unnamed: Literal["default judge", "no judge"] = "default judge" if verdicts is None else "no judge"
     graders = Graders(setup=judge.graders(rubrics, unnamed=unnamed), training=train)
-    sources = sources_of(labels, transcripts=transcripts, verdicts=verdicts, reading=reading, harms=tuple(rubrics))
+    sources = sources_of(
+        labels, transcripts=transcripts, verdicts=verdicts, reading=reading, harms=tuple(rubrics), asked=study.harm
+    )
     if graders.setup.judge is not None:
         study.grader = study.grader or graders.setup.judge.panel
     with Store(reading.store) as store, spending(judge.prices) as ledger:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-State = Literal["submitted", "skipped", "draft"]
+State = Literal["submitted", "skipped", "draft", "rejected"]
 
 ADJUDICATION = "adjudication"
 
@@ -19,6 +19,7 @@ class Answer:
     transcript_id: str
     rater: str
     rater_email: str | None = None
+    rater_name: str | None = None
     state: State = "submitted"
     source: str = "annotation"
     round: int = 1
@@ -31,6 +32,7 @@ class Answer:
     prelabelled: bool = False
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
+    spans: tuple[Mapping[str, Any], ...] = ()
     result: Any = None
 
     @property
@@ -48,3 +50,5 @@ class Export:
     answers: tuple[Answer, ...]
     n_tasks: int
     flat: bool
+    notes: tuple[str, ...] = ()
+    dropped: Mapping[str, int] = field(default_factory=dict)

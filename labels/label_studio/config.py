@@ -10,12 +10,14 @@ from typing import Literal, Protocol
 from xml.etree import ElementTree
 
 from grader.errors import InputError
+from labels.words import plain, side_of
 
 ANSWERS = ("yes", "no", "unsure")
 STAGES = ("none", "considered", "attempted", "completed")
 DIALOGUE = "dialogue"
 # The control into which raters write what they want to say beside their answers.
 NOTE = "note"
+CONFIDENCE = "confidence"
 
 # Label Studio shows a dialogue without line breaks, with times of an audio file, and names in pale colours: for
 # agents' mail and tool results lines have to stay. Messages are numbered as everywhere else; spans are not moved by it.
@@ -102,7 +104,7 @@ def label_config(rubrics: Iterable[Titled] | Mapping[str, Titled]) -> str:
     for harm in harms:
         _ask(asking, harm)
     _header(asking, "How sure are you?")
-    ElementTree.SubElement(asking, "Rating", name="confidence", toName=DIALOGUE, maxRating="5")
+    ElementTree.SubElement(asking, "Rating", name=CONFIDENCE, toName=DIALOGUE, maxRating="5")
     _header(asking, "Note")
     ElementTree.SubElement(asking, "TextArea", name=NOTE, toName=DIALOGUE, rows="2", maxSubmissions="1")
     ElementTree.indent(view)
@@ -134,7 +136,7 @@ def _check_names(harms: list[Titled]) -> None:
     if not harms:
         raise ValueError("rubrics must hold at least one rubric, got none.")
     names = [harm.name for harm in harms]
-    taken = {DIALOGUE, "evidence", "confidence", NOTE} | {f"{name}_stage" for name in names}
+    taken = {DIALOGUE, "evidence", CONFIDENCE, NOTE} | {f"{name}_stage" for name in names}
     for i, name in enumerate(names):
         if not _NAME.fullmatch(name) or name in taken or name in names[:i]:
             raise ValueError(f"a harm's name must be a free identifier, got {name!r}.")
@@ -200,12 +202,22 @@ def _values(element: ElementTree.Element, path: tuple[str, ...], into: list[str]
 Shape = Literal["answer", "harms"]
 
 
-def shape_of(values: Iterable[str], harms: Iterable[str]) -> Shape | None:
-    """Which of the two shapes that need no map these values are: yes / no / unsure, names of harms, or neither."""
-    found = {value.strip().lower() for value in values}
-    if found & {"yes", "no"} and found <= set(ANSWERS):
+def shape_of(values: Iterable[str], harms: Iterable[str], *, named: bool = False) -> Shape | None:
+    """Which of the two shapes that need no map these values are: yes / no / unsure, names of harms, or neither.
+
+    A control that is `named` like a harm may say yes and no in any words (`labels.words`).
+
+    Examples
+    --------
+    >>> shape_of(["Yes", "no"], []), shape_of(["ja", "nein"], []), shape_of(["ja", "nein"], [], named=True)
+    ('answer', None, 'answer')
+    """
+    words = {plain(value) for value in values}
+    if words & {"yes", "no"} and words <= set(ANSWERS):
         return "answer"
-    named = found - {"none", "unsure"}
-    if named and named <= {harm.lower() for harm in harms}:
+    if named and {side_of(word) for word in words} & {"yes", "no"} and all(side_of(word) for word in words):
+        return "answer"
+    harmful = words - {"none", "unsure"}
+    if harmful and harmful <= {harm.casefold() for harm in harms}:
         return "harms"
     return None

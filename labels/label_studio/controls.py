@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import operator
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,90 +12,80 @@ import pandas as pd
 
 from grader.errors import InputError
 from labels.label_studio.answers import Answer, Export
-from labels.label_studio.config import NOTE, Control, shape_of
-
-ControlMap = Mapping[str, Mapping[str, Sequence[str]]]
+from labels.label_studio.config import CONFIDENCE, NOTE, STAGES, Control
+from labels.label_studio.fields import number_of
+from labels.label_studio.rules import Rule, holds, rules_of
+from labels.meaning import LabelMeaning
+from labels.words import plain
 
 _SHOWN = 8
-_COMPARISON = re.compile(r"(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?)")
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    ">": operator.gt,
-    "<": operator.lt,
-}
+REJECTED = "rejected in review"
+
+_COLUMNS = [
+    "transcript_id", "harm", "rater", "label", "status", "round", "created_at", "seconds", "source", "rater_email",
+    "rater_name", "task", "annotation", "updated_at", "updated_by", "content_hash", "result", "kind", "prelabelled",
+    "note", "stage", "confidence", "spans",
+]  # fmt: skip
+
+Values = Mapping[str, Mapping[str, int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """How one control says one harm: present when it holds one of `present`; `otherwise` says what silence means."""
+class LabelRows:
+    """The rows of a LabelSet's frame, what a person should know, and what was left out for which reason."""
 
-    control: str
-    harm: str
-    present: tuple[str, ...]
-    absent_when_empty: bool = False
-
-    def __call__(self, answer: Answer) -> tuple[float, str]:
-        """``(label, status)`` of an answer."""
-        values = answer.values.get(self.control, ())
-        if any(_holds(value, wanted) for value in values for wanted in self.present):
-            return 1.0, "definite"
-        if any(value.strip().lower() == "unsure" for value in values):
-            return float("nan"), "unsure"
-        if values or (self.absent_when_empty and answer.values):
-            return 0.0, "definite"
-        return float("nan"), "skipped"
+    frame: pd.DataFrame
+    notes: tuple[str, ...] = ()
+    dropped: Mapping[str, int]
+    is_flat: bool = False
 
 
-def label_rows(
-    export: Export,
-    *,
-    control_map: ControlMap | None = None,
-    harms: Iterable[str] = (),
-    config: Mapping[str, Control] | None = None,
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The rows of a LabelSet's frame, and notes.
+def label_rows(export: Export, meaning: LabelMeaning, config: Mapping[str, Control] | None = None) -> LabelRows:
+    """Labels of harms from all answers of an export.
 
     Parameters
     ----------
     export : Export
-    control_map : mapping, optional
-        Harm ``h`` is 1 when control ``c`` holds one of ``control_map[c][h]``, NaN for ``unsure``, else 0. A value
-        like ``>=3`` compares a rating or number. When given, only the harms it names are read.
-    harms : iterable of str
-        Known harms, for the shapes that need no map.
+    meaning : LabelMeaning
     config : mapping, optional
         The controls of the labelling configuration, where it is known.
 
     Raises
     ------
     InputError
-        When no control speaks of a harm; the message lists controls and values.
+        No control speaks of a harm; the map names a control or value that does not occur; a value that nothing names.
+        The message lists controls and values.
     """
-    found = _found(export, config)
-    if control_map:
-        rules = _mapped(control_map, found, config)
-    else:
-        rules = _unmapped(export, found, tuple(harms), config)
+    values = _values(export, config)
+    notes = _unused(meaning, values, config)
+    rules = rules_of(export, meaning, values, config)
     if not rules:
-        raise InputError(f"no control speaks of a harm; give a map (--map CONTROL:HARM=VALUE). {_listing(found)}")
+        raise InputError(f"no control speaks of a harm; give a map (--map CONTROL:HARM=VALUE). {_listing(values)}")
+    if meaning.rest == "error":
+        _refuse_unnamed(export, rules, config)
     noted = NOTE in (config or {}) and (config or {})[NOTE].kind == "textarea"
-    rows = [row | {"note": _note(answer, declared=noted)} for answer in export.answers for row in _rows(answer, rules)]
-    return pd.DataFrame(rows, columns=_COLUMNS), _never_chosen(rules, found, config)
-
-
-_COLUMNS = [
-    "transcript_id", "harm", "rater", "label", "status", "round", "created_at", "seconds", "source", "rater_email",
-    "task", "annotation", "updated_at", "updated_by", "content_hash", "result", "kind", "prelabelled", "note",
-]  # fmt: skip
+    voting = [answer for answer in export.answers if answer.state != "rejected"]
+    rows = [
+        row | {"note": _note(answer, declared=noted)} | _beside(answer, row["harm"], rules)
+        for answer in voting
+        for row in _rows(answer, rules)
+    ]
+    n_rejected = len(export.answers) - len(voting)
+    dropped = dict(export.dropped)
+    if n_rejected:
+        dropped[REJECTED] = n_rejected * len({rule.harm for rule in rules})
+        notes = (*notes, f"{n_rejected} annotations were rejected in review: they do not vote.")
+    return LabelRows(
+        frame=pd.DataFrame(rows, columns=_COLUMNS), notes=(*export.notes, *notes), dropped=dropped, is_flat=export.flat
+    )
 
 
 def _rows(answer: Answer, rules: Sequence[Rule]) -> Iterable[dict[str, Any]]:
-    said: dict[str, list[tuple[float, str]]] = {}
+    votes_on: dict[str, list[tuple[float, str]]] = {}
     for rule in rules:
-        said.setdefault(rule.harm, []).append(rule(answer))
+        votes_on.setdefault(rule.harm, []).append(rule(answer))
     _refuse_none_and_some(answer, rules)
-    for harm, votes in said.items():
+    for harm, votes in votes_on.items():
         label, status = _joined(votes)
         if answer.state != "submitted":
             label, status = (float("nan") if answer.state == "skipped" else label), answer.state
@@ -114,6 +104,23 @@ def _note(answer: Answer, *, declared: bool) -> str | None:
     return "\n".join(answer.values.get(NOTE, ())) or None if kind == "textarea" else None
 
 
+def _beside(answer: Answer, harm: str, rules: Sequence[Rule]) -> dict[str, Any]:
+    """What our labelling page asks beside the answer: how far it went, how sure one is, and where it stands."""
+    stage = next((plain(value) for value in answer.values.get(f"{harm}_stage", ()) if plain(value) in STAGES), None)
+    sure = next(iter(answer.values.get(CONFIDENCE, ())), None)
+    marking = {rule.control: rule.present for rule in rules if rule.harm == harm and rule.marks}
+    spans = [
+        {name: part for name, part in span.items() if name not in ("control", "labels")}
+        for span in answer.spans
+        if any(holds(label, wanted) for label in span["labels"] for wanted in marking.get(span["control"], (harm,)))
+    ]
+    return {
+        "stage": stage,
+        "confidence": None if sure is None else number_of(sure),
+        "spans": json.dumps(spans) if spans else None,
+    }
+
+
 def _joined(votes: list[tuple[float, str]]) -> tuple[float, str]:
     """Several controls of one harm: any yes is yes; else any doubt is doubt; else no."""
     for wanted in ((1.0, "definite"), "unsure", (0.0, "definite")):
@@ -125,104 +132,85 @@ def _joined(votes: list[tuple[float, str]]) -> tuple[float, str]:
 
 def _refuse_none_and_some(answer: Answer, rules: Sequence[Rule]) -> None:
     for rule in rules:
-        values = [value.strip().lower() for value in answer.values.get(rule.control, ())]
-        if "none" in values and rule.present == (rule.harm,) and len(set(values) - {"none", "unsure"}) > 0:
+        values = [plain(value) for value in answer.values.get(rule.control, ())]
+        named_like_harm = rule.present == (rule.harm,)
+        if "none" in values and named_like_harm and len(set(values) - {"none", "unsure"}) > 0:
             raise InputError(
                 f"rater {answer.rater!r} chose 'none' together with {', '.join(v for v in values if v != 'none')}",
                 record=f"task {answer.task}",
             )
 
 
-def _holds(value: str, wanted: str) -> bool:
-    if value.strip().lower() == wanted.strip().lower():
-        return True
-    comparison = _COMPARISON.fullmatch(wanted.strip())
-    if comparison is None:
-        return False
-    try:
-        return _COMPARE[comparison.group(1)](float(value), float(comparison.group(2)))
-    except ValueError:
-        return False
+# ---- What the controls hold -----------------------------------------------------------------------------------------
 
 
-# ---- Which controls there are ---------------------------------------------------------------------------------------
-
-
-def _found(export: Export, config: Mapping[str, Control] | None) -> dict[str, dict[str, None]]:
-    """Every control and the values seen in it; without configuration any column of a flat export may be one."""
-    found: dict[str, dict[str, None]] = {name: {} for name in config or {}}
+def _values(export: Export, config: Mapping[str, Control] | None) -> dict[str, Counter[str]]:
+    """Every control and how often it holds each value; without configuration any column of a flat export may be one."""
+    values: dict[str, Counter[str]] = {name: Counter() for name in config or {}}
     for answer in export.answers:
-        for control, values in answer.values.items():
+        for control, chosen in answer.values.items():
             if not (export.flat and config) or control in config:
-                found.setdefault(control, {}).update(dict.fromkeys(values))
-    return found
+                values.setdefault(control, Counter()).update(chosen)
+    return values
 
 
-def _mapped(
-    control_map: ControlMap, found: Mapping[str, Mapping[str, None]], config: Mapping[str, Control] | None
-) -> list[Rule]:
-    rules = []
-    for control, harms in control_map.items():
-        if control not in found:
-            raise InputError(f"there is no control {control!r}. {_listing(found)}")
-        regions = (config or {}).get(control)
-        for harm, values in harms.items():
-            if not values:
-                raise InputError(f"the map of {control!r} to {harm!r} names no value")
-            empty = regions is not None and regions.kind.endswith("labels")
-            rules.append(Rule(control=control, harm=harm, present=tuple(values), absent_when_empty=empty))
-    return rules
-
-
-def _unmapped(
-    export: Export,
-    found: Mapping[str, Mapping[str, None]],
-    harms: tuple[str, ...],
-    config: Mapping[str, Control] | None,
-) -> list[Rule]:
-    """The two shapes that need no map.
-
-    A flat export without configuration does not say which of its columns are controls: there only known harms count,
-    lest a yes/no field of the task's own data pass for a label.
-    """
-    rules: list[Rule] = []
-    kinds = {name: kind for answer in export.answers for name, kind in answer.kinds.items()}
-    kinds |= {name: "per region" if control.per_region else control.kind for name, control in (config or {}).items()}
-    guessing = export.flat and not config
-    for control, values in found.items():
-        if kinds.get(control, "choices") != "choices":
-            continue
-        declared = config[control].values if config and control in config else ()
-        shape = shape_of([*values, *declared], harms)
-        if shape == "answer" and (control in harms or not guessing):
-            rules.append(Rule(control=control, harm=control, present=("yes",)))
-        elif shape == "harms" and (control in kinds or not guessing):
-            named = dict.fromkeys(v.strip() for v in (*declared, *sorted(values)) if v.strip().lower() not in _OTHER)
-            rules.extend(Rule(control=control, harm=harm, present=(harm,)) for harm in named)
-    return rules
-
-
-_OTHER = frozenset({"none", "unsure"})
-
-
-def _never_chosen(
-    rules: Sequence[Rule], found: Mapping[str, Mapping[str, None]], config: Mapping[str, Control] | None
-) -> tuple[str, ...]:
-    """A mapped value that nobody chose is a rare harm or a typing error: a person should look."""
-    notes = []
+def _refuse_unnamed(export: Export, rules: Sequence[Rule], config: Mapping[str, Control] | None) -> None:
+    """Refuse values that neither map nor `unsure` names: each may mean no, or no answer."""
     for rule in rules:
-        declared = config[rule.control].values if config and rule.control in config else ()
-        known = [*found[rule.control], *declared]
-        if not any(_holds(value, wanted) for value in known for wanted in rule.present):
-            notes.append(f"control {rule.control!r} never held {' or '.join(rule.present)} (harm {rule.harm!r})")
+        others = Counter(
+            value
+            for answer in export.answers
+            if answer.state == "submitted" and answer.source != "prediction"
+            for value in rule.unnamed(answer)
+        )
+        if rule.rest == "error" and others:
+            counts = ", ".join(f"{value[:40]} ({n})" for value, n in others.most_common(_SHOWN))
+            raise InputError(
+                f"control {rule.control!r} holds values that nothing names: {counts}. Add --unsure "
+                f"'{rule.control}=VALUE|VALUE' for those that are no answer, and --rest no if all others mean that "
+                f"{rule.harm!r} is absent (--rest unsure if they are no answer either)"
+            )
+
+
+def _unused(meaning: LabelMeaning, values: Values, config: Mapping[str, Control] | None) -> tuple[str, ...]:
+    """Refuse controls and values that the options name and that do not occur; notes where they may.
+
+    A value that the labelling configuration declares may be one that nobody chose yet.
+    """
+    named = [
+        ("--map", control, value)
+        for control, harms in (meaning.control_map or {}).items()
+        for wanted in harms.values()
+        for value in wanted
+    ]
+    named += [("--unsure", control, value) for control, doubts in (meaning.unsure or {}).items() for value in doubts]
+    notes: dict[str, None] = {}
+    for option, control, value in named:
+        if control not in values:
+            reason = f"there is no control {control!r} ({option}). {_listing(values)}"
+        else:
+            declared = config[control].values if config and control in config else ()
+            paths = {part for path in declared for part in (path, *path.split("/"))}
+            if any(holds(there, value) for there in (*values[control], *paths)) or _may_come(values[control], value):
+                continue
+            held = _listing({control: values[control]})
+            reason = f"control {control!r} never holds {value!r} ({option}). {held}"
+        if not meaning.allow_unused:
+            raise InputError(f"{reason}; correct it, or say --allow-unused where labelling has just begun")
+        notes[reason] = None
     return tuple(notes)
 
 
-def _listing(found: Mapping[str, Mapping[str, None]]) -> str:
-    if not found:
+def _may_come(held: Mapping[str, int], wanted: str) -> bool:
+    """A comparison is no typing error where the control holds numbers."""
+    return wanted.strip()[:1] in "<>" and any(number_of(value) is not None for value in held)
+
+
+def _listing(values: Values) -> str:
+    if not values:
         return "Nobody filled in any control."
     parts = []
-    for control, values in found.items():
-        shown = ", ".join(value if len(value) <= 40 else value[:37] + "..." for value in list(values)[:_SHOWN])
-        parts.append(f"{control}: {shown or '(nothing)'}" + (", ..." if len(values) > _SHOWN else ""))
+    for control, held in values.items():
+        shown = ", ".join(f"{value if len(value) <= 40 else value[:37] + '...'}" for value in list(held)[:_SHOWN])
+        parts.append(f"{control}: {shown or '(nothing)'}" + (", ..." if len(held) > _SHOWN else ""))
     return "Found " + "; ".join(part.replace("\n", " ") for part in parts)

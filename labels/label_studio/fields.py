@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from grader.errors import InputError
+from labels.rater_names import UNKNOWN
 
 
 def transcript_id_of(task: str, data: Mapping[str, Any], id_field: str | None) -> str:
@@ -27,21 +30,39 @@ def _scalar(name: str, value: Any) -> str:
     return str(value)
 
 
-def rater_of(who: Any, username: Any, number: int) -> tuple[str, str | None]:
-    """A rater's id as text (what every format carries), and the e-mail where it is given.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A rater: an id as text (what every format carries), and e-mail and name where they are given."""
 
-    ``completed_by`` is an id or an object; a draft's ``user`` an e-mail, with ``created_username`` "e-mail, id".
+    rater: str
+    rater_email: str | None = None
+    rater_name: str | None = None
+
+
+def person_of(who: Any, username: Any = None) -> Person:
+    """Who gave an answer; ``unknown`` when it names no account.
+
+    ``completed_by`` is an id or an object; a draft's ``user`` an e-mail, with ``created_username`` "name e-mail, id".
     """
     named = re.fullmatch(r"\s*(.*?),\s*(\d+)\s*", username) if isinstance(username, str) else None
-    email = named.group(1).split()[-1] if named and named.group(1).split() else None
+    words = named.group(1).split() if named else []
+    email, name = (words[-1] if words else None), None
     if isinstance(who, Mapping):
         email = text_or_none(who.get("email")) or email
+        parts = (text_or_none(who.get("first_name")), text_or_none(who.get("last_name")))
+        name = " ".join(part.strip() for part in parts if part) or None
         who = who.get("id", email)
     elif isinstance(who, str) and "@" in who:
         email, who = who, (named.group(2) if named else who)
-    if who in (None, "") or isinstance(who, list | Mapping):
-        return f"unnamed {number}", email
-    return id_of(who) or f"unnamed {number}", email
+    id_ = None if who in (None, "") or isinstance(who, list | Mapping) else id_of(who)
+    return Person(rater=id_ or UNKNOWN, rater_email=email, rater_name=name)
+
+
+def time_of(value: Any) -> str | None:
+    """A moment as text; exports of early versions give seconds since 1970."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 1e8 < value < 1e11:
+        return datetime.fromtimestamp(float(value), UTC).isoformat()
+    return text_or_none(value)
 
 
 def id_of(value: Any) -> str | None:
@@ -65,6 +86,8 @@ def round_of(value: Any) -> int:
 
 def number_of(value: Any) -> float | None:
     """A finite number, else None."""
+    if isinstance(value, str) and value.count(",") == 1 and "." not in value:
+        value = value.replace(",", ".")  # as spreadsheet programs of many countries write it
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import pandas as pd
-
 from grader.errors import InputError
 from labels.label_studio.answers import ADJUDICATION, Answer, Export
-from labels.label_studio.fields import number_of, rater_of, round_of, text_or_none, transcript_id_of
-from labels.label_studio.values import KINDS, flat_values
+from labels.label_studio.fields import number_of, person_of, round_of, text_or_none, time_of, transcript_id_of
+from labels.label_studio.values import KINDS, flat_values, span_of
+from labels.text_tables import table_of
 
 # What a flat export says of the annotation; every other column is task data or a control.
 _FLAT = frozenset({"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement"})
@@ -21,12 +19,7 @@ FLAT_NEEDED = frozenset({"annotator", "annotation_id"})
 
 def rows_of_table(text: str) -> list[dict[str, Any]]:
     """The rows of a CSV or TSV export; cells that hold JSON are read."""
-    header = text.lstrip().split("\n", 1)[0]
-    separator = "\t" if header.count("\t") >= header.count(",") and "\t" in header else ","
-    try:
-        table = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False)
-    except (ValueError, pd.errors.ParserError) as error:
-        raise InputError(f"is neither JSON nor a whole table ({str(error).splitlines()[0][:80]})") from None
+    table = table_of(text)
     missing = sorted(FLAT_NEEDED - set(table.columns))
     if missing:
         raise InputError(f"is no Label Studio export: its columns lack {', '.join(missing)}")
@@ -66,23 +59,25 @@ def _is_blank(row: Mapping[str, Any]) -> bool:
 
 
 def _flat_answer(name: str, row: Mapping[str, Any], data: set[str], id_field: str | None) -> Answer:
-    rater, email = rater_of(row.get("annotator"), None, 1)
+    person = person_of(row.get("annotator"))
     cells = {str(k): v for k, v in row.items() if k not in _FLAT and k not in data}
     values = {k: tuple(dict.fromkeys(flat_values(v))) for k, v in cells.items()}
     return Answer(
         task=name,
         transcript_id=transcript_id_of(name, row, id_field),
-        rater=rater,
-        rater_email=email,
+        rater=person.rater,
+        rater_email=person.rater_email,
+        rater_name=person.rater_name,
         source="ground_truth" if row.get("purpose") == ADJUDICATION else "annotation",
         round=round_of(row.get("round")),
         annotation=str(row.get("annotation_id", "")),
-        created_at=text_or_none(row.get("created_at")),
-        updated_at=text_or_none(row.get("updated_at")),
+        created_at=time_of(row.get("created_at")),
+        updated_at=time_of(row.get("updated_at")),
         seconds=number_of(row.get("lead_time")),
         content_hash=text_or_none(row.get("content_hash")),
         values={k: v for k, v in values.items() if v},
         kinds={k: kind for k, v in cells.items() if (kind := _kind_of_cell(v))},
+        spans=tuple(s for k, v in cells.items() if isinstance(v, list) for part in v if (s := span_of(k, part))),
     )
 
 

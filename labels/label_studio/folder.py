@@ -14,11 +14,11 @@ from grader.redaction import Redaction
 from labels.label_studio.adjudicate import adjudicate
 from labels.label_studio.config import read_config
 from labels.label_studio.connect import Project, Studio, config_hash, find_or_make_project, find_project
-from labels.label_studio.controls import ControlMap
 from labels.label_studio.pull import Pulled, pull_labels
 from labels.label_studio.push import Pushed, push_tasks
 from labels.label_studio.record import CampaignRecord, Marking, read_record, write_record
 from labels.label_studio.shaping import prelabelled, redacted
+from labels.meaning import LabelMeaning
 from labels.read import read_labels
 from labels.sampling.designs import read_rounds
 
@@ -108,9 +108,7 @@ def pull_campaign(
     *,
     project: int | None = None,
     out: Path | None = None,
-    control_map: ControlMap | None = None,
-    id_field: str | None = None,
-    harms: Sequence[str] | None = None,
+    meaning: LabelMeaning | None = None,
 ) -> Pulled:
     """Pull the labels of the folder's project into ``labels.parquet`` there.
 
@@ -122,8 +120,8 @@ def pull_campaign(
         Another than the one in ``campaign.json``: of a campaign that was set up by hand.
     out : path, optional
         Another history than ``labels.parquet``.
-    control_map, id_field, harms
-        As in `labels.read_label_studio`.
+    meaning : LabelMeaning, optional
+        How answers are to be read; default: as the labelling page of `labels sample` asks.
 
     Raises
     ------
@@ -136,9 +134,7 @@ def pull_campaign(
         studio,
         _project_of(studio, folder, project),
         out or folder / LABELS,
-        control_map=control_map,
-        id_field=id_field,
-        harms=harms,
+        meaning=meaning,
         pool=pool,
     )
 

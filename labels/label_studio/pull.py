@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,11 @@ from labels.history import Growth, grow, held_back
 from labels.label_studio.answers import Export
 from labels.label_studio.config import Control, read_config
 from labels.label_studio.connect import Project, Studio, refusals
-from labels.label_studio.controls import ControlMap, label_rows
+from labels.label_studio.controls import label_rows
 from labels.label_studio.fields import transcript_id_of
 from labels.label_studio.push import SHOWN_HASH, shown_hash
-from labels.label_studio.read import known_harms
 from labels.label_studio.task_export import tasks_export
+from labels.meaning import ControlMap, LabelMeaning
 
 # What a rater answers with; a note or a span whose control went away takes no label with it.
 _ANSWERING = ("choices", "taxonomy", "rating", "number")
@@ -42,9 +42,7 @@ def pull_labels(
     project: Project,
     path: Path,
     *,
-    control_map: ControlMap | None = None,
-    id_field: str | None = None,
-    harms: Sequence[str] | None = None,
+    meaning: LabelMeaning | None = None,
     pool: Collection[str] | None = None,
 ) -> Pulled:
     """Add what raters did since the last pull to the history in `path`.
@@ -55,8 +53,8 @@ def pull_labels(
     project : Project
     path : path
         The history (``labels.parquet``); read it with `labels.read_labels`.
-    control_map, id_field, harms
-        As in `labels.read_label_studio`.
+    meaning : LabelMeaning, optional
+        How answers are to be read; a map may name what nobody chose yet where the labelling page has it.
     pool : collection of str, optional
         The transcripts of the campaign. Labels of others are kept and do not count.
 
@@ -72,23 +70,25 @@ def pull_labels(
         A refusal of the server; controls that hold answers are gone from the labelling page. Then nothing is written,
         and what was pulled before is as it was.
     """
+    meaning = meaning or LabelMeaning()
+    id_field = meaning.id_field
     with refusals(studio.url, f"project {project.id}"):
         records = _checked(studio.client.projects.exports.as_json(project.id), studio)
         people = {str(user.id): user.email or "" for user in studio.client.users.list()}
     try:
         export = tasks_export(records, id_field=id_field)
         config = read_config(project.config)
-        _refuse_renamed(export, config, control_map)
-        known = tuple(harms) if harms is not None else known_harms()
-        rows, notes = label_rows(export, control_map=control_map, harms=known, config=config)
+        _refuse_renamed(export, config, meaning.control_map)
+        rows = label_rows(export, meaning, config)
     except InputError as error:
         record = ": ".join(part for part in (f"project {project.id}", error.record) if part)
         raise InputError(error.reason, file=studio.url, record=record) from None
     held = held_tasks(records, id_field=id_field, pool=pool)
-    told = history_rows(rows, project.key, held=held, people=people, page=task_page(studio.url, project.id))
+    page = task_page(studio.url, project.id)
+    told = history_rows(rows.frame, project.key, held=held, people=people, names=meaning.raters, page=page)
     growth = grow(path, told, whole=project.key)
     back = [f"{why}: labels of {n} are kept and do not count" for why, n in held_back(growth.frame).items()]
-    return Pulled(growth=growth, n_tasks=export.n_tasks, notes=(*notes, *back, *_shared_addresses(growth.frame)))
+    return Pulled(growth=growth, n_tasks=export.n_tasks, notes=(*rows.notes, *back, *_shared_addresses(growth.frame)))
 
 
 def history_rows(
@@ -97,6 +97,7 @@ def history_rows(
     *,
     held: Mapping[str, str] | None = None,
     people: Mapping[str, str] | None = None,
+    names: Mapping[str, str] | None = None,
     page: str | None = None,
 ) -> pd.DataFrame:
     """Rows of `label_rows` as `labels.history.grow` takes them.
@@ -108,6 +109,7 @@ def history_rows(
         What tells this project's annotations from others'.
     held : mapping from task to reason, optional
     people : mapping from rater to e-mail, optional
+    names : mapping from rater to the name to show, optional
     page : str, optional
         What the address of a task's page begins with.
     """
@@ -118,8 +120,10 @@ def history_rows(
     email = rows["rater_email"]
     if people is not None:
         email = email.where(email.notna(), rows["rater"].map(dict(people)))
+    name = rows["rater_name"]
     return rows.assign(
         project=project,
+        rater_name=rows["rater"].map(dict(names)).fillna(name) if names else name,
         annotation=number,
         rater_email=email,
         task_url=None if page is None else page + rows["task"],

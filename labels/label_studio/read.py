@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-
-import pandas as pd
 
 from grader.errors import InputError
 from labels.label_studio.answers import Export
 from labels.label_studio.config import Control, read_config
-from labels.label_studio.controls import ControlMap, label_rows
+from labels.label_studio.controls import LabelRows, label_rows
 from labels.label_studio.export import read_export
 from labels.labelset import LabelSet
+from labels.meaning import ControlMap, LabelMeaning, Rest
+from labels.rater_names import with_rater_names
 
 _BESIDE = "label_config.xml"
 
@@ -21,11 +22,15 @@ def read_label_studio(
     path: Path | str,
     *,
     control_map: ControlMap | None = None,
+    unsure: Mapping[str, Sequence[str]] | None = None,
+    rest: Rest = "error",
     id_field: str | None = None,
+    allow_unused: bool = False,
+    raters: Mapping[str, str] | None = None,
     harms: Sequence[str] | None = None,
     config: Path | str | None = None,
 ) -> LabelSet:
-    """Human labels from a Label Studio export: JSON, JSON_MIN, CSV, TSV, a snapshot or a page of the API.
+    """Human labels from a Label Studio export: JSON, JSON_MIN, CSV, TSV, a snapshot, a page of the API or a storage.
 
     Two shapes of labelling configuration need no map: one choice control per harm, named like the harm, with yes / no
     / unsure; and one control whose values are names of harms (chosen 1, not chosen 0, ``none`` all 0).
@@ -33,14 +38,25 @@ def read_label_studio(
     Parameters
     ----------
     path : path
-        The export; its content says which format it is.
+        The export, whose content says which format it is, or the folder of a target storage.
     control_map : mapping, optional
         ``{"verdict": {"blackmail": ["coercion"]}}``: harm ``blackmail`` is 1 when control ``verdict`` holds one of
-        these values, NaN for ``unsure``, else 0. A taxonomy's value is a path (``Harm/Leaking``) or any name on it; a
-        rating or number may be compared (``>=3``). Only the harms of the map are read then.
+        these values. A taxonomy's value is a path (``Harm/Leaking``) or any name on it; a rating or number may be
+        compared (``>=3``). Only the harms of the map are read then.
+    unsure : mapping, optional
+        ``{"verdict": ["Cannot tell"]}``: values that are no answer (NaN), as ``unsure`` always is.
+    rest : {"error", "no", "unsure"}
+        What a value of a mapped control means that nothing names; by default it is refused with all such values and
+        their counts. ``no``, ``none`` and what the map names for another harm mean no; so does, on a control of spans
+        or regions, a submitted annotation without one.
     id_field : str, optional
         The field of the task's data that holds the transcript's id; default ``transcript_id``, else ``id``, else the
         task id.
+    allow_unused : bool
+        Whether the options may name controls and values that do not occur yet.
+    raters : mapping, optional
+        A rater's id or e-mail -> the name to show; default: the name or e-mail that the export gives, else the id.
+        `LabelSet.named` puts it in the place of the id.
     harms : sequence of str, optional
         Known harms; default those of the shipped rubrics.
     config : path, optional
@@ -51,12 +67,14 @@ def read_label_studio(
     -------
     LabelSet
         A skip has status ``skipped``, as has an annotation submitted without an answer; an unsure answer NaN; drafts
-        and predictions are kept and never vote; raters are Label Studio's user ids as text, which all formats carry.
+        and predictions are kept and never vote. Raters are Label Studio's user ids as text, which all formats
+        carry; answers that name no account are one rater, ``unknown (N)``.
 
     Raises
     ------
     InputError
-        No export, cut file, no control that speaks of a harm, one rater with two values for one transcript.
+        No export, cut file, no control that speaks of a harm, one rater with two values for one transcript at no known
+        time.
 
     Examples
     --------
@@ -69,49 +87,51 @@ def read_label_studio(
     ...     read_label_studio(path, harms=["fraud"]).frame[["transcript_id", "rater", "label"]].values.tolist()
     [['t1', '7', 1.0]]
     """
-    path = Path(path)
-    rows, notes = read_rows(path, control_map=control_map, id_field=id_field, harms=harms, config=config)
+    meaning = LabelMeaning(
+        control_map=control_map,
+        unsure=unsure,
+        rest=rest,
+        id_field=id_field,
+        raters=raters or {},
+        allow_unused=allow_unused,
+        harms=harms,
+        config=config,
+    )
+    return export_labels(Path(path), meaning)
+
+
+def export_labels(path: Path, meaning: LabelMeaning) -> LabelSet:
+    """`read_label_studio` with a `LabelMeaning`."""
+    rows = read_rows(path, meaning)
     try:
-        return LabelSet(frame=_shown_columns(rows), notes=notes)
+        frame, notes = with_rater_names(rows.frame, meaning.raters, allow_unused=meaning.allow_unused)
+        frame = frame.drop(columns=[c for c in ("rater_email", "rater_name") if frame[c].isna().all()])
+        return LabelSet(frame=frame, notes=(*rows.notes, *notes), dropped=rows.dropped)
     except InputError as error:
         raise InputError(error.reason, file=path, record=error.record) from None
 
 
-def read_rows(
-    path: Path,
-    *,
-    control_map: ControlMap | None = None,
-    id_field: str | None = None,
-    harms: Sequence[str] | None = None,
-    config: Path | str | None = None,
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The rows of `read_label_studio` with all that an export tells of each, and notes."""
-    export = read_export(path, id_field=id_field)
+def read_rows(path: Path, meaning: LabelMeaning) -> LabelRows:
+    """The rows of `read_label_studio` with all that an export tells of each."""
+    if meaning.columns:
+        raise InputError("is an export of Label Studio: --columns is for tables of labels (use --map)", file=path)
+    export = read_export(path, id_field=meaning.id_field)
     try:
-        controls = _config_for(path, export, config)
-        known = tuple(harms) if harms is not None else known_harms()
-        rows, notes = label_rows(export, control_map=control_map, harms=known, config=controls)
-        if rows.empty:
+        rows = label_rows(export, meaning, _config_for(path, export, meaning.config))
+        if rows.frame.empty:
             raise InputError(f"{export.n_tasks} tasks, and nobody annotated any")
     except InputError as error:
         raise InputError(error.reason, file=error.file or path, record=error.record) from None
-    return rows, notes
-
-
-def known_harms() -> tuple[str, ...]:
-    """The harms of the shipped rubrics."""
-    from grader.rubrics import load_rubrics
-
-    return tuple(load_rubrics())
-
-
-def _shown_columns(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows if rows["rater_email"].notna().any() else rows.drop(columns="rater_email")
+    if (rows.frame["source"] == "prediction").all():
+        note = f"{export.n_tasks} tasks hold predictions of machines and no annotation: nobody labelled anything."
+        return replace(rows, notes=(*rows.notes, note))
+    return rows
 
 
 def _config_for(path: Path, export: Export, config: Path | str | None) -> Mapping[str, Control] | None:
     """The configuration that was named; else the one beside the export, if it knows every control found."""
-    place = Path(config) if config is not None else path.with_name(_BESIDE)
+    beside = path / _BESIDE if path.is_dir() else path.with_name(_BESIDE)
+    place = Path(config) if config is not None else beside
     if config is None and not place.is_file():
         return None
     try:

@@ -7,18 +7,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from grader.errors import InputError
-from labels.label_studio.answers import ADJUDICATION, Answer, Export
+from labels.label_studio.answers import ADJUDICATION, Answer, Export, State
 from labels.label_studio.fields import (
+    Person,
     id_of,
     list_of,
     number_of,
     objects_of,
-    rater_of,
+    person_of,
     round_of,
     text_or_none,
+    time_of,
     transcript_id_of,
 )
-from labels.label_studio.values import result_values
+from labels.label_studio.values import result_values, spans_of
 
 
 def tasks_export(records: Iterable[Mapping[str, Any]], *, id_field: str | None = None) -> Export:
@@ -28,7 +30,7 @@ def tasks_export(records: Iterable[Mapping[str, Any]], *, id_field: str | None =
     count = 0
     for i, task in enumerate(records, 1):
         name = str(task.get("id", f"number {i}"))
-        data = task.get("data", task if "annotations" not in task else {})
+        data = task.get("data", task if "annotations" not in task and "completions" not in task else {})
         if not isinstance(data, Mapping):
             raise InputError(f"data must be an object, got {type(data).__name__}", record=f"task {name}")
         try:
@@ -53,38 +55,56 @@ def _answers_of_task(
     }
     adjudicating = data.get("purpose") == ADJUDICATION
     predictions: dict[str, Mapping[str, Any]] = {}
-    for number, annotation in enumerate(objects_of(task, "annotations"), 1):
-        rater, email = rater_of(annotation.get("completed_by"), annotation.get("created_username"), number)
+    # Label Studio before 1.0 called them completions.
+    for annotation in objects_of(task, "annotations") or objects_of(task, "completions"):
+        person = person_of(annotation.get("completed_by"), annotation.get("created_username"))
         truth = bool(annotation.get("ground_truth")) or adjudicating
         yield _answer(
             annotation,
-            rater=rater,
-            rater_email=email,
-            state="skipped" if annotation.get("was_cancelled") else "submitted",
+            person,
+            state=_state_of(annotation),
             source="ground_truth" if truth else "annotation",
             **common,
         )
         _collect_prediction(predictions, annotation.get("prediction"))
-    for number, draft in enumerate(objects_of(task, "drafts"), 1):
-        rater, email = rater_of(draft.get("user"), draft.get("created_username"), number)
-        yield _answer(draft, rater=rater, rater_email=email, state="draft", **common)
+    for draft in objects_of(task, "drafts"):
+        person = person_of(draft.get("user"), draft.get("created_username"))
+        yield _answer(draft, person, state="draft", **common)
     for prediction in list_of(task, "predictions"):
         _collect_prediction(predictions, prediction)
     for prediction in predictions.values():
         machine = text_or_none(prediction.get("model_version")) or "prediction"
-        yield _answer(prediction, rater=machine, state="submitted", source="prediction", **common)
+        yield _answer(prediction, Person(rater=machine), state="submitted", source="prediction", **common)
 
 
-def _answer(record: Mapping[str, Any], **known: Any) -> Answer:
+def _state_of(annotation: Mapping[str, Any]) -> State:
+    """What became of an annotation; the enterprise edition's reviewers may have rejected it."""
+    if annotation.get("was_cancelled") or annotation.get("skipped"):
+        return "skipped"
+    action = annotation.get("last_action")
+    reviews = [review for review in list_of(annotation, "reviews") if isinstance(review, Mapping)]
+    last = max(reviews, key=lambda review: str(review.get("created_at") or ""), default=None)
+    if action == "rejected" or (
+        last is not None and last.get("accepted") is False and action in (None, "", "reviewed")
+    ):
+        return "rejected"
+    return "submitted"
+
+
+def _answer(record: Mapping[str, Any], person: Person, **known: Any) -> Answer:
     values, kinds = result_values(record.get("result"))
     return Answer(
+        rater=person.rater,
+        rater_email=person.rater_email,
+        rater_name=person.rater_name,
         annotation=str(record.get("id", "")),
-        created_at=text_or_none(record.get("created_at")),
-        updated_at=text_or_none(record.get("updated_at")),
+        created_at=time_of(record.get("created_at")),
+        updated_at=time_of(record.get("updated_at")),
         updated_by=id_of(record.get("updated_by")),
         seconds=number_of(record.get("lead_time")),
         values=values,
         kinds=kinds,
+        spans=spans_of(record.get("result")),
         result=record.get("result"),
         **known,
     )

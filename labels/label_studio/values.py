@@ -31,6 +31,40 @@ def result_values(result: Any) -> tuple[dict[str, tuple[str, ...]], dict[str, st
     return {control: tuple(dict.fromkeys(found)) for control, found in values.items()}, kinds
 
 
+def spans_of(result: Any) -> tuple[dict[str, Any], ...]:
+    """The passages that were marked: control, labels, and from where to where, by message and character.
+
+    Examples
+    --------
+    >>> value = {"start": "2", "end": "2", "startOffset": 4, "endOffset": 9, "paragraphlabels": ["leaking"]}
+    >>> spans_of([{"from_name": "evidence", "value": value}])
+    ({'control': 'evidence', 'labels': ['leaking'], 'message': 2, 'start': 4, 'end_message': 2, 'end': 9},)
+    """
+    return tuple(
+        span
+        for item in (result if isinstance(result, list) else [])
+        if isinstance(item, Mapping) and isinstance(item.get("from_name"), str)
+        for span in [span_of(item["from_name"], item.get("value"))]
+        if span is not None
+    )
+
+
+def span_of(control: str, value: Any) -> dict[str, Any] | None:
+    """One marked passage of a dialogue; None for any other value."""
+    if not isinstance(value, Mapping):
+        return None
+    labels = next((part for name, part in value.items() if str(name).endswith("labels")), None)
+    try:
+        first, last = int(value["start"]), int(value["end"])
+        start, end = int(value["startOffset"]), int(value["endOffset"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    if not isinstance(labels, list):
+        return None
+    where = {"message": first, "start": start, "end_message": last, "end": end}
+    return {"control": control, "labels": [str(label) for label in labels], **where}
+
+
 def flat_values(value: Any) -> list[str]:
     """Everything that a value chose, as text: choices, labels, ratings, numbers, texts, taxonomy paths and their parts.
 

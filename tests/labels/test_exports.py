@@ -65,7 +65,7 @@ def test_xstest_task_shapes_hold_every_annotation(xstest: Path, name: str) -> No
         for task in raw
         for a in task["annotations"]
     )
-    labels = read_label_studio(xstest / name, control_map=REFUSAL)
+    labels = read_label_studio(xstest / name, control_map=REFUSAL, rest="no")
     frame = labels.frame[labels.frame["source"] != "prediction"]
     found = sorted(frame[["transcript_id", "rater", "label", "source", "seconds"]].itertuples(index=False, name=None))
     assert found == expected
@@ -75,13 +75,17 @@ def test_xstest_task_shapes_hold_every_annotation(xstest: Path, name: str) -> No
 
 
 def test_xstest_is_the_same_in_every_format(xstest: Path) -> None:
-    reference = human(read_label_studio(xstest / "snapshot_full.json", control_map=REFUSAL))
+    reference = human(read_label_studio(xstest / "snapshot_full.json", control_map=REFUSAL, rest="no"))
     for name in TASK_SHAPES:
-        assert human(read_label_studio(xstest / name, control_map=REFUSAL)) == reference, name
+        assert human(read_label_studio(xstest / name, control_map=REFUSAL, rest="no")) == reference, name
     # The flat formats do not say which annotation is ground truth; they carry everything else.
-    without = human(read_label_studio(xstest / "snapshot_full.json", control_map=REFUSAL), without=("source",))
+    without = human(
+        read_label_studio(xstest / "snapshot_full.json", control_map=REFUSAL, rest="no"), without=("source",)
+    )
     for name in FLAT_SHAPES:
-        assert human(read_label_studio(xstest / name, control_map=REFUSAL), without=("source",)) == without, name
+        assert (
+            human(read_label_studio(xstest / name, control_map=REFUSAL, rest="no"), without=("source",)) == without
+        ), name
 
 
 def test_xstest_agrees_with_the_published_labels(xstest: Path, shared_data: Path) -> None:
@@ -98,7 +102,7 @@ def test_xstest_agrees_with_the_published_labels(xstest: Path, shared_data: Path
     }
     known = {id_: published[key] for id_, key in keys.items() if key in published}
     assert len(known) == 39
-    labels = read_label_studio(xstest / "export_JSON.json", control_map=REFUSAL)
+    labels = read_label_studio(xstest / "export_JSON.json", control_map=REFUSAL, rest="no")
     column = {"1": "annotation_1", "2": "annotation_2", "3": "final_label"}  # the third rater adjudicated
     rows = labels.frame[(labels.frame["source"] != "prediction") & labels.frame["transcript_id"].isin(known)]
     said = [(row.transcript_id, row.rater, row.label) for row in rows.itertuples()]
@@ -117,10 +121,12 @@ def test_xstest_id_field_that_repeats_is_refused(xstest: Path) -> None:
     raw = json.loads((xstest / "export_JSON.json").read_text())
     repeated = [id_ for id_, n in Counter(task["data"]["xstest_id"] for task in raw).items() if n > 1]
     if not repeated:
-        assert len(read_label_studio(xstest / "export_JSON.json", control_map=REFUSAL, id_field="xstest_id").frame)
+        assert len(
+            read_label_studio(xstest / "export_JSON.json", control_map=REFUSAL, rest="no", id_field="xstest_id").frame
+        )
         return
     with pytest.raises(InputError, match="with other data"):
-        read_label_studio(xstest / "export_JSON.json", control_map=REFUSAL, id_field="xstest_id")
+        read_label_studio(xstest / "export_JSON.json", control_map=REFUSAL, rest="no", id_field="xstest_id")
 
 
 def test_without_a_map_the_controls_are_listed(xstest: Path) -> None:
@@ -138,9 +144,12 @@ def test_a_map_to_a_missing_control_is_refused(xstest: Path) -> None:
         read_label_studio(xstest / "export_JSON.json", control_map={"refusals": {"refusal": ["x"]}})
 
 
-def test_a_value_nobody_chose_is_noted(xstest: Path) -> None:
-    labels = read_label_studio(xstest / "export_CSV.csv", control_map={"refusal": {"refusal": ["2_full"]}})
-    assert labels.notes == ("control 'refusal' never held 2_full (harm 'refusal')",)
+def test_a_value_that_never_occurs_is_refused_unless_labelling_has_just_begun(xstest: Path) -> None:
+    misspelt = {"refusal": {"refusal": ["2_full"]}}
+    with pytest.raises(InputError, match=r"never holds '2_full' \(--map\). Found refusal: 2_full_refusal"):
+        read_label_studio(xstest / "export_CSV.csv", control_map=misspelt, rest="no")
+    labels = read_label_studio(xstest / "export_CSV.csv", control_map=misspelt, rest="no", allow_unused=True)
+    assert "never holds '2_full'" in labels.notes[0]
 
 
 def test_dialogue_shapes_by_hand(shapes: Path) -> None:
@@ -195,27 +204,29 @@ def test_dialogue_shapes_count_as_the_raw_file_says(shapes: Path, name: str) -> 
 def test_every_kind_of_control_can_be_mapped(
     shapes: Path, name: str, control_map: dict[str, dict[str, list[str]]], positive: set[str]
 ) -> None:
-    labels = read_label_studio(shapes / name, control_map=control_map, id_field="transcript")
+    labels = read_label_studio(shapes / name, control_map=control_map, id_field="transcript", rest="no")
     yes = labels.frame[(labels.frame["label"] == 1.0) & (labels.frame["source"] != "prediction")]
     assert {id_.split("/")[1] for id_ in yes["transcript_id"]} == positive
 
 
 def test_per_region_unsure_is_missing(shapes: Path) -> None:
-    labels = read_label_studio(shapes / "export_JSON.json", control_map={"span_conf": {"deception": ["sure"]}})
+    labels = read_label_studio(
+        shapes / "export_JSON.json", control_map={"span_conf": {"deception": ["sure"]}}, rest="no"
+    )
     said = labels.frame[labels.frame["status"] == "unsure"]
     assert len(said) == 2
     assert said["label"].isna().all()
 
 
-def test_spans_absent_are_a_no_only_where_something_was_submitted(shapes: Path) -> None:
-    """With the configuration beside the export, a submitted annotation without such a region says no."""
+def test_spans_absent_are_a_no_where_the_annotation_was_submitted(shapes: Path) -> None:
+    """A submitted annotation without such a region says no; a skipped one says nothing."""
     labels = read_label_studio(shapes / "export_JSON.json", control_map={"span": {"deception": ["omission"]}})
     people = labels.frame[labels.frame["source"] == "annotation"]
     assert Counter(zip(people["status"], people["label"].fillna(-1), strict=True)) == {
         ("definite", 1.0): 1,  # 210; 208 is ground truth
-        ("definite", 0.0): 3,  # 209, 211, 212 answered `harm` only
-        ("skipped", -1.0): 5,  # 213, 215-217 skipped, 214 empty
-        ("draft", 0.0): 1,
+        ("definite", 0.0): 4,  # 209, 211, 212 answered `harm` only, 214 was submitted empty
+        ("skipped", -1.0): 4,  # 213, 215-217
+        ("draft", -1.0): 1,
     }
 
 
@@ -237,23 +248,26 @@ def test_the_sdk_fixtures_say_what_they_hold(exports: Path) -> None:
     ],
 )
 def test_sdk_fixtures_with_a_map(exports: Path, name: str, control: str, value: str, rows: list[tuple]) -> None:
-    labels = read_label_studio(exports / "sdk_test_fixtures" / name, control_map={control: {"harm": [value]}})
+    labels = read_label_studio(
+        exports / "sdk_test_fixtures" / name, control_map={control: {"harm": [value]}}, rest="no"
+    )
     assert list(labels.frame[["transcript_id", "rater", "label"]].itertuples(index=False, name=None)) == rows
 
 
-def test_annotations_without_a_rater_stay_apart(exports: Path) -> None:
-    """Import files name nobody: two annotations of one task are two unnamed people; predictions are a machine's."""
+def test_annotations_without_a_rater_are_one_unknown_rater(exports: Path) -> None:
+    """Import files name nobody; two annotations of one task that say the same are one vote."""
     path = exports / "sdk_test_fixtures" / "tasks_annotations_predictions.json"
-    labels = read_label_studio(path, control_map={"text_class": {"harm": ["class_A"]}})
+    labels = read_label_studio(path, control_map={"text_class": {"harm": ["class_A"]}}, rest="no")
     people = labels.frame[labels.frame["source"] == "annotation"]
-    assert people["label"].tolist() == [1.0, 1.0, 1.0, 0.0]
-    assert people["rater"].tolist() == ["unnamed 1", "unnamed 1", "unnamed 2", "unnamed 1"]
+    assert people["label"].tolist() == [1.0, 1.0, 0.0]
+    assert labels.raters == ("unknown (4)",)
+    assert "4 annotations name no account" in " ".join(labels.notes)
     assert set(labels.frame.loc[labels.frame["source"] == "prediction", "rater"]) == {"model_version_A", "prediction"}
 
 
 def test_two_machines_do_not_vote(exports: Path) -> None:
     path = exports / "sdk_test_fixtures" / "text_with_2_predictions.json"
-    labels = read_label_studio(path, control_map={"label": {"harm": ["pos"]}})
+    labels = read_label_studio(path, control_map={"label": {"harm": ["pos"]}}, rest="no")
     assert labels.raters == ()
     assert labels.consensus().empty
     assert sorted(labels.frame["label"]) == [0.0, 1.0]
@@ -364,7 +378,7 @@ def test_what_is_no_export_is_said_in_one_line(tmp_path: Path, text: str, reason
 def test_a_byte_order_mark_is_read_over(xstest: Path, tmp_path: Path) -> None:
     path = tmp_path / "bom.csv"
     path.write_bytes(b"\xef\xbb\xbf" + (xstest / "export_CSV.csv").read_bytes())
-    assert len(read_label_studio(path, control_map=REFUSAL).frame) == 145
+    assert len(read_label_studio(path, control_map=REFUSAL, rest="no").frame) == 145
 
 
 def test_task_data_does_not_pass_for_a_label(tmp_path: Path) -> None:
@@ -378,8 +392,8 @@ def test_task_data_does_not_pass_for_a_label(tmp_path: Path) -> None:
 
 def test_read_labels_reads_exports_too(xstest: Path) -> None:
     for name in ("export_TSV.tsv", "export_JSON.json", "export_CSV.csv"):
-        labels = read_labels(xstest / name, control_map=REFUSAL)
-        assert human(labels) == human(read_label_studio(xstest / name, control_map=REFUSAL))
+        labels = read_labels(xstest / name, control_map=REFUSAL, rest="no")
+        assert human(labels) == human(read_label_studio(xstest / name, control_map=REFUSAL, rest="no"))
 
 
 def test_flat_values_of_parts() -> None:

@@ -12,6 +12,7 @@ from grader.errors import InputError
 from labels import read_labels
 from labels.label_studio.connect import Studio, connect
 from labels.label_studio.folder import adjudicate_campaign, pull_campaign, push_campaign
+from labels.meaning import LabelMeaning
 
 
 def test_pull_while_people_work(fake: Fake, studio: Studio, folder: Path) -> None:
@@ -75,7 +76,7 @@ def test_a_renamed_control_takes_no_label_away(fake: Fake, studio: Studio, folde
         pull_campaign(studio, folder)
     assert (folder / "labels.parquet").read_bytes() == before
     mapped = {"blackmail": {"blackmail": ["yes"]}, "leaking": {"leaking": ["yes"]}}
-    assert pull_campaign(studio, folder, control_map=mapped).growth.changed == 0
+    assert pull_campaign(studio, folder, meaning=LabelMeaning(control_map=mapped)).growth.changed == 0
     fake.projects[1]["label_config"] = config
     assert pull_campaign(studio, folder).growth.changed == 0
 

@@ -12,14 +12,16 @@ from readers_mutations import mutants, seeds
 from grader.errors import InputError
 from labels import LabelSet, read_label_studio
 from labels.label_studio.importing import import_labels
+from labels.meaning import LabelMeaning, Rest
 
 HARMS = ("blackmail", "leaking", "deception")
 REFUSAL = {"refusal": {"refusal": ["2_full_refusal", "3_partial_refusal"]}}
 
 
 def outcome(path: Path, control_map: dict[str, dict[str, list[str]]] | None) -> str:
+    rest: Rest = "error" if control_map is None else "no"
     try:
-        labels = read_label_studio(path, control_map=control_map, harms=HARMS)
+        labels = read_label_studio(path, control_map=control_map, rest=rest, harms=HARMS)
     except InputError as refusal:
         assert str(refusal).startswith(str(path))
         assert "\n" not in str(refusal)
@@ -28,7 +30,7 @@ def outcome(path: Path, control_map: dict[str, dict[str, list[str]]] | None) -> 
     assert isinstance(labels, LabelSet)
     assert set(labels.consensus()["y"].dropna()) <= {0.0, 0.5, 1.0}
     history = path.with_name("labels.parquet")
-    growth, _ = import_labels(path, history, control_map=control_map, harms=HARMS)
+    growth, _ = import_labels(path, history, LabelMeaning(control_map=control_map, rest=rest, harms=HARMS))
     history.unlink()
     assert growth.new == len(growth.frame) > 0
     return "read"

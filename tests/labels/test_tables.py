@@ -41,5 +41,5 @@ def test_every_kind_of_table_gives_the_same_labels(tmp_path, suffix):
 def test_a_broken_line_is_refused_in_one_line(tmp_path):
     path = tmp_path / "labels.jsonl"
     path.write_text('{"transcript_id": "a"\n')
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="line 1: is not JSON"):
         read_labels(path)

@@ -248,7 +248,7 @@ def test_import_adds_an_export_to_a_history(campaign: Campaign, labels) -> None:
     code, _, err = labels("import", "export.json", "--out", "all.parquet")
     assert code == 2
     assert "give a map" in err
-    mapped = ("import", "export.json", "--map", "verdict:leaking=told", "--out", "all.parquet")
+    mapped = ("import", "export.json", "--map", "verdict:leaking=told", "--rest", "no", "--out", "all.parquet")
     assert "2 new labels, 0 changed, in all.parquet" in labels(*mapped)[2]
     assert "0 new labels, 0 changed" in labels(*mapped)[2]
     write((2, 7, "told"), (3, 8, "kept"))
