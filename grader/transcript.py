@@ -19,6 +19,9 @@ KINDS: frozenset[str] = frozenset(get_args(Kind))
 # Metadata keys that mean something to the numbers; every verdict row carries them.
 FACTS = ("model", "scenario", "family", "arm", "epoch", "episode", "source")
 
+# Metadata key of a run that was recorded but cannot be read: why. Such a transcript has no messages.
+UNREAD = "unread"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:

@@ -1,4 +1,10 @@
-"""From what a log says to a `Transcript`: ids, facts, metadata, clean text. Every reader ends here."""
+"""From a log's record to a `Transcript`: ids, facts, metadata, clean text. Every reader ends here.
+
+A reader turns a record into messages (`grader.readers.blocks`, `pieces`) and metadata (`record_metadata`), and calls
+`build_transcript(id, messages, metadata, source=record.file, raw=record.value, named=NAMED)`. `build_transcript`
+compares the two: a text of the record that is nowhere is an `InputError` with its path, which `read_each` turns into
+an unread transcript. So a reader never drops a field in silence; `NAMED` lists the fields that are no talk.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +14,16 @@ from dataclasses import replace
 from typing import Any
 
 from grader.errors import InputError
-from grader.readers.provider_errors import provider_error
+from grader.readers import media
+from grader.readers.leaves import check_leaves
+from grader.readers.provider_errors import agent_acted, provider_error
 from grader.readers.records import Record
-from grader.transcript import FACTS, Message, Transcript
+from grader.transcript import FACTS, UNREAD, Message, Transcript, canonical_json
 
 # The speaker of words that an auditor put into the agent's mouth.
 PREFILL = "prefill"
+# Why a run failed of which nothing else is known.
+SILENT = "no word of the agent"
 # Deeper than this, JSON is an attack on whoever serialises it again.
 MAX_DEPTH = 100
 
@@ -28,44 +38,94 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 
 
 def read_each(records: Iterator[Record], read: Callable[[Record], Iterable[Transcript]]) -> Iterator[Transcript]:
-    """Yield what `read` makes of each record; its errors learn their file and record."""
+    """Yield what `read` makes of each record; one that cannot be read becomes an unread transcript."""
     for record in records:
         try:
             yield from read(record)
         except InputError as error:
-            raise record.error(error.reason) from None
+            yield unread_transcript(record, error.reason)
 
 
-def build_transcript(id_: str, messages: Iterable[Message], metadata: Mapping[str, Any], *, source: str) -> Transcript:
+def unread_transcript(record: Record, reason: str) -> Transcript:
+    """A run that was recorded but cannot be read: it counts in every denominator, and no grader is asked about it."""
+    value = record.value if isinstance(record.value, Mapping) else {}
+    facts = {key: value[key] for key in FACTS if isinstance(value.get(key), str)}
+    return Transcript(
+        id=_clean_text(record_id(value, record.default_id)),
+        messages=(),
+        metadata={**clean(facts), UNREAD: _clean_text(f"{record.place}: {reason}"), "source": _clean_text(record.file)},
+    )
+
+
+def build_transcript(  # noqa: PLR0913
+    id_: str,
+    messages: Iterable[Message],
+    metadata: Mapping[str, Any],
+    *,
+    source: str,
+    raw: Any = None,
+    named: frozenset[str] = frozenset(),
+) -> Transcript:
     """A transcript with clean texts, JSON-able metadata, its `source` file, failed calls and prefills marked.
+
+    This is the one place that holds the law that no word of a record is lost (`grader.readers.leaves`): every text
+    in `raw` must be in a message, in a media placeholder, in `metadata` (fields that are not talk), or below a key
+    that is named as no talk. Every reader passes `raw`.
 
     Parameters
     ----------
     id_ : str
     messages : iterable of Message
     metadata : mapping
-        What the log knows. NaN and infinities become None: JSON has no word for them.
+        What the log knows. NaN and infinities become None: JSON has no word for them. ``provider_error`` says why
+        a run failed; a run without a word of the agent gets one here, from ``error`` or ``finish_reason``.
     source : str
         The file; becomes metadata ``source``. A ``source`` of the log's own is kept as ``log_source``.
+    raw : JSON value, optional
+        The record, or list of records, of which the transcript was made.
+    named : frozenset of str
+        Keys of this format that hold no talk: scores, expected answers, texts that repeat others.
 
     Raises
     ------
     InputError
-        When a value is nested more than `MAX_DEPTH` levels deep, or the id is empty.
+        When a text of `raw` would be lost (with its path in the record), a value is nested more than `MAX_DEPTH`
+        levels deep, or the id is empty.
     """
     if not id_:
         raise InputError("its id is empty")
-    parts = tuple(_clean_message(message) for message in messages)
+    n_cut = 0
+    parts = []
+    for message in messages:
+        part, n = _clean_message(message)
+        parts.append(part)
+        n_cut += n
+    if raw is not None:
+        check_leaves(raw, parts, metadata, named)
     facts = dict(clean(metadata))
     if "source" in facts:
         facts["log_source"] = facts.pop("source")
     prefilled = [index for index, part in enumerate(parts) if part.role == "assistant" and part.name == PREFILL]
     if prefilled:
         facts["prefill"] = prefilled
+    if n_cut:
+        facts["media_cut"] = n_cut
     failure = provider_error(parts)
     if failure is not None:
         facts.setdefault("provider_error", failure)
-    return Transcript(id=_clean_text(id_), messages=parts, metadata=facts | {"source": _clean_text(source)})
+    elif not facts.get("provider_error") and not agent_acted(parts):
+        facts["provider_error"] = _silence(facts)
+    return Transcript(id=_clean_text(id_), messages=tuple(parts), metadata=facts | {"source": _clean_text(source)})
+
+
+def _silence(facts: Mapping[str, Any]) -> str:
+    """Why a run has no word of the agent's, in the log's own words where it has some."""
+    for key in ("error", "errors", "exception", "failure", "finish_reason", "stop_reason", "status", "limit"):
+        if reason := facts.get(key):
+            text = reason.get("message", reason) if isinstance(reason, Mapping) else reason
+            text = text if isinstance(text, str) else canonical_json(text)
+            return text if key.startswith(("e", "f")) and key != "finish_reason" else f"{SILENT} ({key}: {text})"
+    return SILENT
 
 
 def record_id(record: Mapping[str, Any], default: str) -> str:
@@ -113,13 +173,27 @@ def is_plain(value: Any) -> bool:
     return isinstance(value, (str, int, float))
 
 
-def _clean_message(message: Message) -> Message:
-    text = _clean_text(message.text)
+def _clean_message(message: Message) -> tuple[Message, int]:
+    """The message with whole characters and without binary data, and how many pieces of that were cut out."""
+    text, n = _clean_text(message.text), 0
+    if media.needs_cut(text):
+        text, n = media.cut(text)
     name = None if message.name is None else _clean_text(message.name)
     if message.arguments is None and text is message.text and name is message.name:
-        return message
-    arguments = None if message.arguments is None else clean(message.arguments)
-    return replace(message, text=text, name=name, arguments=arguments)
+        return message, 0
+    arguments = None if message.arguments is None else _without_media(clean(message.arguments))
+    return replace(message, text=text, name=name, arguments=arguments), n
+
+
+def _without_media(value: Any) -> Any:
+    match value:
+        case str():
+            return media.cut(value)[0] if media.needs_cut(value) else value
+        case dict():
+            return {key: _without_media(child) for key, child in value.items()}
+        case list():
+            return [_without_media(child) for child in value]
+    return value
 
 
 def _clean_text(text: str) -> str:

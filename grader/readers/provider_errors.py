@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.resources import files
 
 from grader.transcript import Message
 
-# Each pattern must fill the reply from its first character: an agent that only talks about an
-# error is left alone.
-_ERROR = re.compile(
-    r"""\s*(?:
-        \[(?:API\ )?ERROR\b
-      | (?:API\ )?ERROR:.{0,200}?(?:credit|quota|rate.?limit|overloaded|timed?.?out|api.?key|http.?[45]\d\d)
-      | API\ Error:?\s*\d{3}\b
-      | (?:Error\ code|HTTP(?:\ error|\ status)?):?\s*[45]\d\d\b
-      | HTTP/[\d.]+\s[45]\d\d\b
-      | [45]\d\d\ (?:Client|Server)\ Error
-      | (?:litellm|openai|anthropic|google\.api_core|httpx|requests)(?:\.\w+)*\.\w*(?:Error|Exception|Timeout)\b
-      | (?:\w*RateLimit|APIConnection|APITimeout|APIStatus|InternalServer|Authentication|Overloaded)Error\b
-      | \{\s*"error"\s*:\s*\{\s*"(?:message|type|code|status)"
-      | \{\s*"type"\s*:\s*"error"\s*,\s*"error"
-    )""",
-    re.VERBOSE | re.IGNORECASE | re.DOTALL,
-)
 # A provider's message is short; a long reply that happens to begin like one is a reply.
 _MAX_LENGTH = 4000
 
 
+@cache
+def _pattern() -> re.Pattern[str]:
+    """All patterns of `provider_errors.toml` as one; each must fill the text."""
+    rows = tomllib.loads(files(__package__).joinpath("provider_errors.toml").read_text(encoding="utf-8"))["error"]
+    one = (f"(?!{row['skip']}){row['pattern']}" if "skip" in row else row["pattern"] for row in rows)
+    return re.compile("|".join(f"(?:{pattern})" for pattern in one), re.IGNORECASE | re.DOTALL)
+
+
 def is_provider_error(text: str) -> bool:
-    """Whether a reply is a provider's error text.
+    """Whether a reply is, as a whole, a provider's error text.
 
     Examples
     --------
@@ -38,7 +32,7 @@ def is_provider_error(text: str) -> bool:
     >>> is_provider_error("The server answered with error 402, so I will try again.")
     False
     """
-    return len(text) <= _MAX_LENGTH and _ERROR.match(text) is not None
+    return len(text) <= _MAX_LENGTH and _pattern().fullmatch(text.strip()) is not None
 
 
 def provider_error(messages: Sequence[Message]) -> str | None:
@@ -51,3 +45,12 @@ def provider_error(messages: Sequence[Message]) -> str | None:
         if message.role == "assistant" and message.kind == "text" and is_provider_error(message.text):
             return message.text
     return None
+
+
+def agent_acted(messages: Iterable[Message]) -> bool:
+    """Whether the agent under test said, thought or did anything; a provider's error is no word of its."""
+    return any(
+        message.kind == "tool_call" or (message.text.strip() != "" and not is_provider_error(message.text))
+        for message in messages
+        if message.role == "assistant"
+    )
