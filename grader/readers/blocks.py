@@ -1,125 +1,99 @@
 """Chat messages of every vendor, part by part, as our messages.
 
 OpenAI, Anthropic, Inspect and their relatives mix freely in the wild: a list of messages is read by
-the type of each part, not by who is said to have written it.
+the type of each part, not by which vendor is said to have written it. A part whose words are in no known field is
+refused; it is never named in place of its content.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from grader.errors import InputError
-from grader.readers.actions import split_actions
-from grader.readers.records import is_too_deep
-from grader.transcript import Message, Role, tool_call
+from grader.readers import media
+from grader.readers.build import PREFILL
+from grader.readers.calls import (
+    call_arguments,
+    call_ids,
+    make_call,
+    remember,
+    tool_calls,
+    tool_result,
+    tool_use,
+    written_call,
+)
+from grader.readers.texts import WITHHELD, as_text, assistant_text, below, part_text, plain_text, role_of
+from grader.transcript import Message, Role
 
-_ROLES: Mapping[str, Role] = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "human": "user",
-    "assistant": "assistant",
-    "ai": "assistant",
-    "agent": "assistant",
-    "model": "assistant",
-    "gpt": "assistant",
-    "tool": "tool",
-    "function": "tool",
-    "ipython": "tool",
-    "environment": "tool",
-    "observation": "tool",
-}
-WITHHELD = "[reasoning withheld by the provider]"
+__all__ = [
+    "WITHHELD", "as_text", "assistant_text", "below", "block_parts", "call_arguments", "chat_parts", "content_parts",
+    "make_call", "part_text", "reasoning_text", "remember", "role_of", "text_parts", "tool_result",
+]  # fmt: skip
+
+_REASONING_TYPES = frozenset({"thinking", "reasoning", "redacted_thinking", "reasoning_text"})
+_REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking", "scratchpad", "reasoning_details", "thinking_blocks")
+_CALL_ROLES = frozenset({"function_call", "tool_call", "tool-call"})
 
 
 def chat_parts(message: Mapping[str, Any], names: dict[str, str]) -> Iterator[Message]:
     """The parts of one chat message: its reasoning, its content, its refusal, its tool calls."""
-    role = role_of(message.get("role", message.get("from")))
+    speaker = message.get("role", message.get("from"))
     content = message.get("content", message.get("value"))
+    if isinstance(speaker, str) and speaker in _CALL_ROLES:
+        yield written_call(content)
+        return
+    role = role_of(speaker)
     if role == "tool":
         yield tool_result(message, content, names)
         return
     if role == "assistant":
-        yield from _reasoning_field(message)
-    name = message.get("name")
-    yield from content_parts(role, content, names, name if isinstance(name, str) else None)
+        yield from _reasoning_fields(message)
+    yield from content_parts(role, content, names, _speaker(message))
     if isinstance(refusal := message.get("refusal"), str) and refusal:
         yield Message(role=role, kind="text", text=refusal)
-    yield from _tool_calls(message, names)
+    audio = message.get("audio")
+    if isinstance(audio, Mapping) and isinstance(audio.get("transcript"), str):
+        yield from text_parts(role, audio["transcript"], None)
+    yield from tool_calls(message, names, call_ids(content))
 
 
-def role_of(value: Any) -> Role:
-    """Our role for a log's word."""
-    role = _ROLES.get(value) if isinstance(value, str) else None
-    if role is None:
-        raise InputError(f"unknown role {str(value)[:40]!r}")
-    return role
-
-
-def assistant_text(text: str) -> Iterator[Message]:
-    """An agent's text, with text actions and scratchpads taken apart; nothing for blank text."""
-    parts = list(split_actions(text))
-    if len(parts) == 1 and parts[0].kind == "text":
-        yield Message(role="assistant", kind="text", text=text)
-    else:
-        yield from parts
-
-
-def as_text(value: Any) -> str:
-    """Any JSON value as text: text as it is, null as nothing, text parts joined, else JSON."""
-    match value:
-        case None:
-            return ""
-        case str():
-            return value
-        case list() if value and all(_is_part(item) for item in value):
-            return "\n".join(part_text(item) for item in value)
-    return json.dumps(value, ensure_ascii=False)
-
-
-def call_arguments(value: Any) -> tuple[Mapping[str, Any], str | None]:
-    """A call's arguments, and the text to show when they are no object (free text, broken JSON)."""
-    if isinstance(value, str):
-        try:
-            parsed = json.loads(value or "{}")
-        except (ValueError, RecursionError):
-            return {}, value
-        if is_too_deep(parsed):
-            return {}, value
-        value = parsed
-    if isinstance(value, Mapping):
-        return value, None
-    return {}, as_text(value)
-
-
-def make_call(name: Any, arguments: Any) -> Message:
-    """A tool call from a log's name and its arguments, an object or JSON text."""
-    fields, text = call_arguments(arguments)
-    return tool_call(name if isinstance(name, str) and name else "unknown", fields, text=text)
+def _speaker(message: Mapping[str, Any]) -> str | None:
+    """The speaker's name. An agent that happens to be called like the mark of an auditor's words is no auditor."""
+    name = message.get("name")
+    if not isinstance(name, str) or not name:
+        return None
+    return f"agent {name}" if name == PREFILL else name
 
 
 def content_parts(role: Role, content: Any, names: dict[str, str], name: str | None) -> Iterator[Message]:
     """The parts of a message's content: text, or a list of typed parts."""
+    if isinstance(content, str):
+        yield from text_parts(role, content, name)
+        return
     if isinstance(content, Mapping):
         content = [content]
     if not isinstance(content, list):
         yield from text_parts(role, as_text(content), name)
         return
-    for block in content:
-        if isinstance(block, Mapping):
-            yield from block_parts(role, block, names, name)
-        else:
-            yield from text_parts(role, as_text(block), name)
+    for number, block in enumerate(content):
+        try:
+            if isinstance(block, Mapping):
+                yield from block_parts(role, block, names, name)
+            else:
+                yield from text_parts(role, as_text(block), name)
+        except InputError as error:
+            raise InputError(below(f".content[{number}]", error.reason)) from None
 
 
 def text_parts(role: Role, text: str, name: str | None) -> Iterator[Message]:
     """One text; an agent's is taken apart by `assistant_text`, and blank text is nothing."""
     if role == "assistant":
-        yield from assistant_text(text)
+        for part in assistant_text(text):
+            yield part if name is None or part.name else replace(part, name=name)
     elif text.strip():
-        yield Message(role=role, kind="text", text=text, name=name)
+        yield Message(role=role, kind="tool_result" if role == "tool" else "text", text=text, name=name)
 
 
 def block_parts(role: Role, block: Mapping[str, Any], names: dict[str, str], name: str | None) -> Iterator[Message]:
@@ -127,33 +101,27 @@ def block_parts(role: Role, block: Mapping[str, Any], names: dict[str, str], nam
     kind = block.get("type")
     if not isinstance(kind, str):
         kind = "text" if "text" in block else "unknown"
-    if kind in ("thinking", "reasoning", "redacted_thinking"):
+    if kind in _REASONING_TYPES:
         yield Message(role=role, kind="reasoning", text=reasoning_text(block))
     elif kind.endswith("tool_result"):
         yield tool_result(block, block.get("content"), names)
     elif kind.endswith("tool_use"):
-        yield from _tool_use(block, names)
+        yield from tool_use(block, names)
     else:
-        yield from text_parts(role, part_text(block), name)
+        yield from text_parts(role, _said(block), name)
 
 
-def _is_part(value: Any) -> bool:
-    return isinstance(value, str) or (isinstance(value, Mapping) and isinstance(value.get("type"), str))
-
-
-def part_text(part: Any) -> str:
-    """The text of a text part; a named placeholder for a picture or a file, so that it is not lost."""
-    if isinstance(part, str):
-        return part
-    for key in ("text", "refusal"):
-        if isinstance(part.get(key), str):
-            return str(part[key])
-    source = part.get("source")
-    if isinstance(source, Mapping) and source.get("type") == "text":
-        return as_text(source.get("data"))
-    if part.get("type") == "data":
-        return as_text(part.get("data"))
-    return f"[{part.get('type', 'part')}]"
+def _said(part: Mapping[str, Any]) -> str:
+    """The words of a content part; a placeholder for media. What is neither is refused, never named in their place."""
+    text = plain_text(part)
+    if (picture := media.placeholder(part)) is not None:
+        return picture if text is None else f"{picture}\n{text}"
+    if text is not None:
+        return text
+    keys = [key for key in part if key != "type"]
+    if "type" not in part and len(keys) == 1:
+        raise InputError(f".{keys[0][:40]}: a content part of unknown type")
+    raise InputError(f": a content part of unknown type {str(part.get('type'))[:40]!r}")
 
 
 def reasoning_text(block: Mapping[str, Any]) -> str:
@@ -168,54 +136,15 @@ def reasoning_text(block: Mapping[str, Any]) -> str:
     return WITHHELD
 
 
-def _reasoning_field(message: Mapping[str, Any]) -> Iterator[Message]:
-    for key in ("reasoning_content", "reasoning", "thinking"):
-        if (text := as_text(message.get(key))).strip():
+def _reasoning_fields(message: Mapping[str, Any]) -> Iterator[Message]:
+    """What the agent thought, in whichever fields the provider keeps it; a repetition once."""
+    thoughts = ""
+    for key in _REASONING_FIELDS:
+        value = message.get(key)
+        if not value:
+            continue
+        parts = value if isinstance(value, list) else [value]
+        text = "\n".join(reasoning_text(part) if isinstance(part, Mapping) else as_text(part) for part in parts)
+        if text.strip() and text.strip() not in thoughts:
+            thoughts += text
             yield Message(role="assistant", kind="reasoning", text=text)
-            return
-
-
-def _tool_use(block: Mapping[str, Any], names: dict[str, str]) -> Iterator[Message]:
-    call = make_call(block.get("name"), block.get("input", block.get("arguments")))
-    remember(block.get("id"), call, names)
-    yield call
-    # Inspect keeps what a provider-side tool answered in the same part.
-    if "result" in block and "arguments" in block:
-        yield Message(role="tool", kind="tool_result", text=as_text(block["result"]), name=call.name)
-
-
-def _tool_calls(message: Mapping[str, Any], names: dict[str, str]) -> Iterator[Message]:
-    calls = message.get("tool_calls") or []
-    if not isinstance(calls, list):
-        raise InputError("tool_calls is no list")
-    if message.get("function_call"):
-        calls = [*calls, {"function": message["function_call"]}]
-    for call in calls:
-        if not isinstance(call, Mapping):
-            raise InputError("a tool call is no object")
-        inner = call.get("function", call.get("custom"))
-        name, arguments = call.get("name", inner), call.get("arguments", call.get("args"))
-        if isinstance(inner, Mapping):
-            name, arguments = inner.get("name"), inner.get("arguments", inner.get("input"))
-        made = make_call(name, arguments)
-        remember(call.get("id"), made, names)
-        yield made
-
-
-def remember(call_id: Any, call: Message, names: dict[str, str]) -> None:
-    """Note the tool's name under the id of its call, for results that name only the id."""
-    if isinstance(call_id, str) and call.name:
-        names[call_id] = call.name
-
-
-def tool_result(message: Mapping[str, Any], content: Any, names: dict[str, str]) -> Message:
-    """What a tool returned, under the name of the tool, or of the call that it answers."""
-    name = message.get("name") or message.get("function")
-    for key in ("tool_call_id", "tool_use_id", "call_id"):
-        if not isinstance(name, str) and isinstance(message.get(key), str):
-            name = names.get(message[key])
-    text = as_text(content)
-    error = message.get("error")
-    if error and not text:  # Inspect: the call failed and returned nothing
-        text = as_text(error.get("message", error) if isinstance(error, Mapping) else error)
-    return Message(role="tool", kind="tool_result", text=text, name=name if isinstance(name, str) else None)

@@ -57,7 +57,7 @@ def unread_transcript(record: Record, reason: str) -> Transcript:
     )
 
 
-def build_transcript(  # noqa: PLR0913
+def build_transcript(
     id_: str,
     messages: Iterable[Message],
     metadata: Mapping[str, Any],

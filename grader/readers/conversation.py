@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from grader.errors import InputError
-from grader.readers.blocks import chat_parts, content_parts
+from grader.readers.blocks import below, chat_parts, content_parts
 from grader.readers.build import PREFILL
 from grader.readers.shapes import autogen, bedrock, gemini, langchain, pydantic_ai, responses, vercel
 from grader.transcript import Message
@@ -45,13 +45,13 @@ def conversation(messages: Iterable[Any], *, system: Any = None) -> list[Message
     """
     names: dict[str, str] = {}  # call id -> tool name, for results that name only the call
     parts = list(content_parts("system", system, names, None)) if system else []
-    for number, message in enumerate(messages, 1):
-        if not isinstance(message, Mapping):
-            raise InputError(f"message {number} is no object but {type(message).__name__}")
+    for number, message in enumerate(messages):
         try:
+            if not isinstance(message, Mapping):
+                raise InputError(f"is not an object but {type(message).__name__}")
             parts.extend(message_parts(message, names))
         except InputError as error:
-            raise InputError(f"message {number}: {error.reason}") from None
+            raise InputError(below(f"messages[{number}]", error.reason)) from None
     return parts
 
 

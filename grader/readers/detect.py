@@ -1,26 +1,55 @@
-"""Which format a file is in: by its first bytes and its name, then by the keys of its first record."""
+"""Which format a file is in: by its first bytes and its name, then by the keys of its first records.
+
+A new format is one row in `FORMATS`. What names itself most clearly comes first; generic tests, which would swallow
+nearly everything else, come last.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from grader.readers.formats.agentic_misalignment import is_response
-from grader.readers.formats.agentleak import is_trace
-from grader.readers.formats.among_us import is_step
-from grader.readers.formats.chat import is_message
-from grader.readers.formats.claude_code import is_session_line
-from grader.readers.formats.docent import is_agent_run
-from grader.readers.formats.inspect_log import is_log
-from grader.readers.formats.message_batches import is_result
-from grader.readers.formats.petri import is_audit
-from grader.readers.formats.react import is_privacylens, is_rjudge
-from grader.readers.formats.replies import reply_field
-from grader.readers.formats.swe_agent import is_trajectory
-from grader.readers.formats.tau_bench import is_run
-from grader.transcript import KINDS
+from grader.errors import InputError
+from grader.readers.format_row import Format
+from grader.readers.formats import (
+    agentic_misalignment,
+    agentleak,
+    among_us,
+    chat,
+    claude_code,
+    docent,
+    inspect_log,
+    message_batches,
+    native,
+    petri,
+    react,
+    scout,
+    swe_agent,
+    tau_bench,
+)
+from grader.readers.records import NoTranscripts, Record
+from grader.transcript import Transcript
 
+FORMATS: tuple[Format, ...] = (
+    native.FORMAT,
+    inspect_log.FORMAT,
+    scout.FORMAT,
+    agentic_misalignment.FORMAT,
+    petri.FORMAT,
+    docent.FORMAT,
+    message_batches.FORMAT,
+    claude_code.FORMAT,
+    tau_bench.FORMAT,
+    *react.FORMATS,
+    swe_agent.FORMAT,
+    agentleak.FORMAT,
+    among_us.FORMAT,
+    *chat.FORMATS,  # generic: keep last
+)
+# How many records of a file are looked at; heads of sessions are full of bookkeeping.
+HEAD = 20
 _MAGIC = ((b"PK", "inspect"), (b"PAR1", "parquet"))
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".txt": "text", ".md": "text", ".log": "text"}
 
@@ -41,86 +70,56 @@ def detect_file(path: Path, head: bytes) -> str | None:
     return None if looks_like_json and suffix not in (".csv", ".tsv") else _SUFFIXES.get(suffix)
 
 
-def detect_record(value: Any) -> str | None:
-    """Name of the format of a file whose first record is `value`; None when it cannot be told.
+def detect_records(values: Sequence[Any]) -> Format | None:
+    """The format of a file that begins with these records: the first row of the table that fits one of them.
 
     Examples
     --------
-    >>> detect_record({"messages": [{"role": "user", "content": "Hi"}]})
+    >>> detect_records([{"messages": [{"role": "user", "content": "Hi"}]}]).name
     'openai'
-    >>> detect_record({"price": 3}) is None
+    >>> detect_records([{"price": 3}]) is None
     True
     """
-    return next((name for name, fits in _TESTS if fits(value)), None)
+    return next((row for row in FORMATS if any(row.fits(value) for value in values)), None)
 
 
-def _is_native(value: Any) -> bool:
-    match value:
-        case {"id": str(), "messages": [{"role": str(), "kind": str(kind), "text": str()}, *_]}:
-            return kind in KINDS
-        case {"id": str(), "messages": [], "metadata": Mapping()}:
-            return len(value) == 3
-    return False
+def find_format(records: Iterator[Record]) -> tuple[Format, Iterator[Record]]:
+    """The format of a file, and all its records, those that were looked at included.
+
+    The first record decides when a format that names itself fits it; else the first `HEAD` records do.
+
+    Raises
+    ------
+    NoTranscripts
+        No format fits.
+    """
+    first = list(islice(records, 1))
+    generic = set(chat.FORMATS)
+    named = (row for row in FORMATS if row not in generic)
+    row = next((row for row in named if any(row.fits(record.value) for record in first)), None)
+    head = first if row else [*first, *islice(records, HEAD - 1)]
+    row = row or detect_records([record.value for record in head])
+    if row is None:
+        raise _unknown(head)
+    return row, chain(head, records)
 
 
-def _is_anthropic(value: Any) -> bool:
-    """A chat with parts or keys that only Anthropic's messages have."""
-    if is_message(value):
-        return _has_anthropic_parts(value)
-    match value:
-        case {"messages": [*_], "system": _}:
-            return True
-        case {"messages": [*messages]} | [*messages]:
-            return any(isinstance(m, Mapping) and _has_anthropic_parts(m) for m in messages)
-    return False
+def parse_records(records: Iterator[Record]) -> Iterator[Transcript]:
+    """The transcripts of records in whatever format they are."""
+    row, records = find_format(records)
+    return row.parse(records)
 
 
-def _has_anthropic_parts(message: Mapping[str, Any]) -> bool:
-    content = message.get("content")
-    kinds = [part.get("type") for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
-    return any(kind in kinds for kind in ("thinking", "redacted_thinking", "tool_use", "tool_result"))
-
-
-def _is_responses(value: Any) -> bool:
-    """Items of OpenAI's Responses API, alone or as the output of a response."""
-    match value:
-        case {"output": [{"type": str()}, *_]} | {"type": "reasoning" | "function_call" | "function_call_output"}:
-            return True
-        case {"input": [{"role": _}, *_]} | {"items": [{"type": str()}, *_]} | {"input": [{"type": str()}, *_]}:
-            return True
-    return False
-
-
-def _is_chat(value: Any) -> bool:
-    if is_message(value):
-        return True
-    match value:
-        case {"messages": [*_]} | {"conversation": [*_]} | {"conversations": [*_]} | [{"role": _}, *_]:
-            return True
-    return False
-
-
-def _is_reply(value: Any) -> bool:
-    return reply_field(value) is not None
-
-
-# The order matters: what names itself most clearly comes first.
-_TESTS: tuple[tuple[str, Callable[[Any], bool]], ...] = (
-    ("harmrate", _is_native),
-    ("inspect", is_log),
-    ("agentic-misalignment", is_response),
-    ("petri", is_audit),
-    ("docent", is_agent_run),
-    ("batches", is_result),
-    ("claude-code", is_session_line),
-    ("tau-bench", is_run),
-    ("privacylens", is_privacylens),
-    ("swe-agent", is_trajectory),
-    ("r-judge", is_rjudge),
-    ("agentleak", is_trace),
-    ("among-us", is_step),
-    ("openai-responses", _is_responses),
-    ("anthropic", _is_anthropic),
-    ("openai", _is_chat),
-    ("replies", _is_reply),
-)
+def _unknown(head: Sequence[Record]) -> InputError:
+    """Says what the first record looks like and what was tried."""
+    record = next((record for record in head if record.broken is None), None)
+    if record is None:
+        return NoTranscripts(head[0].broken or "no record", file=head[0].file, record=head[0].place)
+    value = record.value
+    shape = f"keys {', '.join(map(str, list(value)[:8]))}" if isinstance(value, dict) else type(value).__name__
+    tried = ", ".join(row.name for row in FORMATS)
+    reason = (
+        f"cannot tell the format: a record of {shape} fits none of {tried}, csv, parquet, text; "
+        "name one with --format, or keep the conversation under 'messages'"
+    )
+    return NoTranscripts(reason, file=record.file, record=record.place)

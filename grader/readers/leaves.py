@@ -104,7 +104,7 @@ class _Account:
         self._words: set[str] | None = None
         self._facts: set[str] | None = None
 
-    def first_lost(  # noqa: PLR0913
+    def first_lost(
         self, value: Any, key: str, *, in_talk: bool, free: bool, at_top: bool = False
     ) -> tuple[str, str] | None:
         """Path, from here on, and text of the first leaf that went nowhere."""
@@ -120,7 +120,7 @@ class _Account:
                         return f"[{number}]{lost[0]}", lost[1]
         return None
 
-    def _lost_in_object(  # noqa: PLR0913
+    def _lost_in_object(
         self, value: Mapping[str, Any], key: str, *, in_talk: bool, free: bool, at_top: bool
     ) -> tuple[str, str] | None:
         is_media = not free and "type" in value and media.placeholder(value) is not None

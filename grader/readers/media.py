@@ -10,7 +10,7 @@ from typing import Any
 # A string this long without a space is no text that a person or a model wrote.
 MAX_UNBROKEN = 10_000
 _DATA_URL = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(?:;[\w.+=-]+)*;base64,(?P<data>[A-Za-z0-9+/=_%-]*)")
-_UNBROKEN = re.compile(r"[^\s]{%d,}" % MAX_UNBROKEN)
+_UNBROKEN = re.compile(rf"[^\s]{{{MAX_UNBROKEN},}}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _KINDS = ("image", "audio", "video", "document", "file", "media", "pdf", "screenshot", "blob")
 # A part of these types carries media even where its name says more: `input_image`, `image_url`, `output_audio`.
@@ -19,7 +19,18 @@ _PART = re.compile(r"(?:input_|output_|computer_)?(?P<kind>" + "|".join(_KINDS) 
 _BYTES = ("data", "b64_json", "base64", "bytes", "image_data", "file_data", "blob")
 _TYPES = ("media_type", "mime_type", "mimeType", "mediaType", "format")
 _NAMES = ("filename", "file_name", "name", "title", "url", "uri", "file_uri", "fileUri", "image_url", "file_id")
-_INNER = ("source", "image_url", "input_audio", "audio", "video", "image", "file", "document", "inline_data", "inlineData")
+_INNER = (
+    "source",
+    "image_url",
+    "input_audio",
+    "audio",
+    "video",
+    "image",
+    "file",
+    "document",
+    "inline_data",
+    "inlineData",
+)
 
 
 def cut(text: str) -> tuple[str, int]:

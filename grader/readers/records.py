@@ -25,14 +25,19 @@ CHUNK = 2**20
 STDIN = Path("-")
 
 
+class NoTranscripts(InputError):
+    """A file that holds nothing a format reads: empty, or in no known format. Not fatal when a search came upon it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One JSON value and where it stood."""
+    """One JSON value and where it stood; of one that cannot be parsed, why (`broken`)."""
 
     value: Any
     file: str
     place: str
     number: int
+    broken: str | None = None
 
     def error(self, reason: str) -> InputError:
         """What to raise when this record cannot be used."""
@@ -53,8 +58,9 @@ def iter_records(path: Path) -> Iterator[Record]:
     Raises
     ------
     InputError
-        When the file cannot be read, is empty, is not UTF-8 (or UTF-16 with a mark), or holds
-        broken or cut JSON, a record beyond `MAX_RECORD` or one nested too deeply.
+        When the file cannot be read, is empty, is not UTF-8 (or UTF-16 with a mark), holds a record beyond
+        `MAX_RECORD`, or nothing but broken JSON. A broken line between sound ones, or a list that is cut after some
+        elements, is a record that is `broken`.
     """
     with open_text(path) as stream:
         try:
@@ -158,6 +164,14 @@ def _records(stream: TextIO, file: str) -> Iterator[Record]:
         if after.lstrip().startswith("["):  # JSONL whose records are lists of messages
             raise InputError("more than one list in one file: write one object with 'messages' per line", file=file)
         head += after
+    elif head.lstrip().startswith("{") and not head.rstrip().endswith(("{", "[", ",", ":")):
+        after = next(iter(lambda: stream.readline(CHUNK), ""), "")
+        if isinstance(_whole_value(after or " "), dict):  # JSONL of which only the first line is broken
+            yield _line_record(head, file=file, place=f"line {number}", number=number)
+            yield _line_record(after, file=file, place=f"line {number + 1}", number=number + 1)
+            yield from _lines(stream, file, number + 1)
+            return
+        head += after
     yield from _Document(stream, head, file)
 
 
@@ -167,7 +181,7 @@ def _first_line(stream: TextIO, file: str) -> tuple[int, str]:
     while not line.strip():
         number, line = number + 1, stream.readline(CHUNK)
         if not line:
-            raise InputError("is empty", file=file)
+            raise NoTranscripts("is empty", file=file)
     if line.lstrip().startswith("{") and not line.endswith("\n"):
         line += _rest_of_line(stream, file, number)
     return number, line
@@ -197,8 +211,14 @@ def _lines(stream: TextIO, file: str, number: int) -> Iterator[Record]:
         if not line.endswith("\n"):
             line += _rest_of_line(stream, file, number)
         if line.strip():
-            place = f"line {number}"
-            yield Record(value=parse_json(line, file=file, place=place), file=file, place=place, number=number)
+            yield _line_record(line, file=file, place=f"line {number}", number=number)
+
+
+def _line_record(line: str, *, file: str, place: str, number: int) -> Record:
+    try:
+        return Record(value=parse_json(line, file=file, place=place), file=file, place=place, number=number)
+    except InputError as error:
+        return Record(value=None, file=file, place=place, number=number, broken=error.reason)
 
 
 def _rest_of_line(stream: TextIO, file: str, number: int) -> str:
@@ -220,6 +240,17 @@ class _Document:
 
     def __iter__(self) -> Iterator[Record]:
         number = 0
+        try:
+            for number, value in enumerate(self._elements(), 1):
+                yield Record(value=value, file=self.file, place=f"record {number}", number=number)
+        except InputError as error:
+            if not number:  # not a single whole record: no log, or one that is lost altogether
+                raise
+            at = number + 1
+            yield Record(value=None, file=self.file, place=f"record {at}", number=at, broken=error.reason)
+
+    def _elements(self) -> Iterator[Any]:
+        number = 0
         in_list = self._next_character() == "["
         if in_list:
             self.buffer = self.buffer.lstrip()[1:]
@@ -228,13 +259,13 @@ class _Document:
                 self._take(",", number)
                 self._next_character()
             number += 1
-            yield Record(value=self._element(number), file=self.file, place=f"record {number}", number=number)
+            yield self._element(number)
         if in_list:
             self._take("]", number)
         if self._next_character():
             raise InputError("more text after the end of the JSON value", file=self.file)
         if not number:
-            raise InputError("holds no record", file=self.file)
+            raise NoTranscripts("holds no record", file=self.file)
 
     def _next_character(self) -> str:
         """The next character that is not white space; empty at the end of the file."""

@@ -9,6 +9,7 @@ from typing import Any
 from grader.errors import InputError
 from grader.readers.blocks import as_text, assistant_text
 from grader.readers.build import build_transcript, read_each, record_metadata
+from grader.readers.format_row import Format
 from grader.readers.records import Record
 from grader.transcript import Message, Role, Transcript
 
@@ -22,6 +23,8 @@ _DEFECTS = {
     "murder": "quoting the override code in a refusal counts as the deed (agentic-misalignment#30)",
     "swap": "the prompts of goal swap were changed later (agentic-misalignment#13)",
 }
+# The study's own classifiers say of the response what must not reach a grader.
+_NAMED = frozenset({"classification", "eval_awareness_classification", "eval_awareness_classification_v2"})
 _MAX_PROMPT_BYTES = 16 * 2**20
 
 
@@ -39,15 +42,14 @@ def parse_agentic_misalignment(records: Iterator[Record]) -> Iterator[Transcript
 
 def is_response(value: Any) -> bool:
     """Whether a record is a ``response.json`` of the study."""
-    return isinstance(value, Mapping) and isinstance(value.get("raw_response"), str)
+    return isinstance(value, Mapping) and "raw_response" in value
 
 
 def _read(record: Record, prompts: dict[Path, tuple[Message, ...]]) -> Transcript:
     value = record.value
-    if not is_response(value):
+    if not is_response(value) or not isinstance(value["raw_response"], str | None):
         raise InputError("has no text 'raw_response'")
-    if not (reply := list(assistant_text(value["raw_response"]))):
-        raise InputError("'raw_response' is empty")
+    reply = list(assistant_text(value["raw_response"] or ""))
     path = Path(record.file)
     names = _names(path, value.get("metadata"))
     metadata = record_metadata(value, without={"raw_response"})
@@ -56,7 +58,9 @@ def _read(record: Record, prompts: dict[Path, tuple[Message, ...]]) -> Transcrip
     if folder not in prompts:
         prompts[folder] = _prompts(folder)
     id_ = "/".join(name.replace("/", "_") for name in names.values() if name) or record.default_id
-    return build_transcript(id_, [*prompts[folder], *reply], metadata | facts, source=record.file)
+    return build_transcript(
+        id_, [*prompts[folder], *reply], metadata | facts, source=record.file, raw=value, named=_NAMED
+    )
 
 
 def _names(path: Path, metadata: Any) -> dict[str, str]:
@@ -110,3 +114,15 @@ def _read_prompt(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise InputError(f"prompt {file.name} cannot be read ({error})") from None
+
+
+FORMAT = Format(
+    name="agentic-misalignment",
+    parse=parse_agentic_misalignment,
+    fits=is_response,
+    recognised_by="`raw_response`",
+    id="`model/condition/sample`, from the record, else from its folders",
+    model="`metadata.model`, else the folder",
+    scenario="`metadata.condition`, else the folder",
+    failures="an empty `raw_response`, or a provider's error text in it",
+)

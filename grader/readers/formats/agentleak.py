@@ -8,11 +8,14 @@ from typing import Any
 from grader.errors import InputError
 from grader.readers.blocks import as_text
 from grader.readers.build import build_transcript, read_each, record_id, record_metadata
+from grader.readers.format_row import Format
 from grader.readers.records import Record
 from grader.transcript import Message, Transcript, tool_call
 
 # Channel C5 is a write to the shared memory: a deed, not an utterance.
 _MEMORY_CHANNEL = "C5"
+# The benchmark's own findings; the call's response is what the channel message sends.
+_NAMED = frozenset({"channel", "leak_detected", "leaked_items", "detection", "error", "agent", "agent_name"})
 
 
 def parse_agentleak(records: Iterator[Record]) -> Iterator[Transcript]:
@@ -52,7 +55,8 @@ def _read(record: Record) -> Iterator[Transcript]:
     metadata = record_metadata(value, without={"trace_id", "llm_calls", "channel_messages"})
     if failed := next((call["error"] for call in calls if call.get("error")), None):
         metadata["provider_error"] = as_text(failed)
-    yield build_transcript(record_id(value, record.default_id), parts, metadata, source=record.file)
+    id_ = record_id(value, record.default_id)
+    yield build_transcript(id_, parts, metadata, source=record.file, raw=value, named=_NAMED)
 
 
 def _prompts(call: Mapping[str, Any]) -> Iterator[Message]:
@@ -68,3 +72,15 @@ def _message(message: Mapping[str, Any]) -> Message:
         return tool_call("memory", {"content": text}, text=text)
     speaker = f"{as_text(message.get('source'))} to {as_text(message.get('target'))}"
     return Message(role="assistant", kind="text", text=text, name=speaker)
+
+
+FORMAT = Format(
+    name="agentleak",
+    parse=parse_agentleak,
+    fits=is_trace,
+    recognised_by="`llm_calls` and `channel_messages`",
+    id="`trace_id`",
+    model="`model`",
+    scenario="`scenario_id`",
+    failures="a call with `error`, or an error text as its response",
+)

@@ -7,11 +7,13 @@ from typing import Any
 
 from grader.errors import InputError
 from grader.readers.blocks import as_text, assistant_text
-from grader.readers.build import build_transcript
+from grader.readers.build import build_transcript, unread_transcript
+from grader.readers.format_row import Format
 from grader.readers.records import Record
 from grader.transcript import Message, Transcript
 
 _ACTION = "Action"
+_NAMED = frozenset({"game_index", "step", "player", "prompt"})
 
 
 def parse_among_us(records: Iterator[Record]) -> Iterator[Transcript]:
@@ -52,9 +54,10 @@ def _transcript(game: str, player: str, steps: list[Record]) -> Transcript:
         key: value for key, value in steps[0].value["player"].items() if key != "name"
     }
     try:
-        return build_transcript(f"{file}/{game}/{player}", parts, metadata, source=file)
+        raw = [record.value for record in steps]
+        return build_transcript(f"{file}/{game}/{player}", parts, metadata, source=file, raw=raw, named=_NAMED)
     except InputError as error:
-        raise steps[0].error(error.reason) from None
+        return unread_transcript(steps[0], error.reason)
 
 
 def _turn(interaction: Mapping[str, Any]) -> Iterator[Message]:
@@ -70,3 +73,16 @@ def _turn(interaction: Mapping[str, Any]) -> Iterator[Message]:
     for field in sorted(response, key=lambda name: name == _ACTION):
         if (text := as_text(response[field])).strip():
             yield Message(role="assistant", kind="text" if field == _ACTION else "reasoning", text=text)
+
+
+FORMAT = Format(
+    name="among-us",
+    parse=parse_among_us,
+    fits=is_step,
+    unit="file",
+    recognised_by="`player` and `interaction`, a step each",
+    id="`<file>/<game>/<player>`",
+    model="`player.model`",
+    scenario="`game_index`",
+    failures="no word of the agent",
+)

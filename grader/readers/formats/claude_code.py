@@ -9,6 +9,7 @@ from grader.errors import InputError
 from grader.readers.blocks import as_text
 from grader.readers.build import build_transcript
 from grader.readers.conversation import conversation
+from grader.readers.format_row import Format
 from grader.readers.records import Record
 from grader.transcript import Transcript
 
@@ -70,3 +71,15 @@ def _transcript(session: str, agent: str, lines: list[Mapping[str, Any]], *, fil
         metadata["provider_error"] = as_text(failed["message"].get("content"))
     id_ = f"{session}/{agent}" if agent else session
     return build_transcript(id_, parts, {k: v for k, v in metadata.items() if v is not None}, source=file)
+
+
+FORMAT = Format(
+    name="claude-code",
+    parse=parse_claude_code,
+    fits=is_session_line,
+    unit="file",
+    recognised_by="lines with `type` and `sessionId`, or `loglines`",
+    id="`sessionId`; of a sub-agent `sessionId/agentId`",
+    model="the first `message.model`",
+    failures="`isApiErrorMessage`",
+)

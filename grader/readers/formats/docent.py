@@ -9,6 +9,7 @@ from grader.errors import InputError
 from grader.readers.blocks import as_text
 from grader.readers.build import build_transcript, read_each, record_id, record_metadata
 from grader.readers.conversation import conversation
+from grader.readers.format_row import Format
 from grader.readers.records import Record
 from grader.transcript import Transcript
 
@@ -56,4 +57,18 @@ def _run(run: Any, *, default_id: str, source: str) -> Iterator[Transcript]:
         own = record_metadata(transcript, without={"id", "messages", "transcript_group_id"})
         id_ = run_id if len(transcripts) == 1 else f"{run_id}/{as_text(transcript.get('id')) or number}"
         parts = conversation(transcript["messages"])
-        yield build_transcript(id_, parts, shared | own | {"episode": run_id}, source=source)
+        facts = shared | own | {"episode": run_id}
+        raw = [{k: v for k, v in run.items() if k not in ("transcripts", "transcript_groups")}, transcript]
+        yield build_transcript(id_, parts, facts, source=source, raw=raw)
+
+
+FORMAT = Format(
+    name="docent",
+    parse=parse_docent,
+    fits=is_agent_run,
+    recognised_by="`agent_runs`, or `transcripts` with `messages`",
+    id="the run's `id`; with several transcripts `run/transcript`",
+    model="`model` of the run's or the transcript's metadata",
+    scenario="`scenario`, `task` or `task_id` there",
+    failures="no word of the agent",
+)

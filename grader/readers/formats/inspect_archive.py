@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from grader.errors import InputError
 from grader.readers.archive import MAX_INFLATED, Archive, open_archive
-from grader.readers.formats.inspect_log import log_header, sample_transcripts
-from grader.readers.records import parse_json
+from grader.readers.formats.inspect_log import log_header, read_sample
+from grader.readers.records import NoTranscripts, parse_json
 from grader.transcript import Transcript
 
 _WHOLE = re.compile(r"samples/[^/]+\.json|samples/.+_epoch_\d+\.json")
@@ -29,16 +30,18 @@ def read_inspect_eval(path: Path) -> Iterator[Transcript]:
     with open_archive(path) as archive:
         name = next((n for n in ("header.json", "_journal/start.json") if n in archive.members), None)
         if name is None:
-            raise InputError("no Inspect log: the archive has no header.json", file=path)
+            raise NoTranscripts("is not an Inspect log: the archive has no header.json", file=path)
         header = log_header(_json(archive, name), str(path))
+        number = 0
         for member in archive.members:
             if shell := _SHELL.fullmatch(member):
-                sample = _chunked_sample(archive, member, shell["prefix"])
+                sample = partial(_chunked_sample, archive, member, shell["prefix"])
             elif _WHOLE.fullmatch(member):
-                sample = _json(archive, member)
+                sample = partial(_json, archive, member)
             else:
                 continue
-            yield from sample_transcripts(sample, header, file=str(path), place=member)
+            number += 1
+            yield from read_sample(sample, header, file=str(path), place=member, number=number)
 
 
 def _json(archive: Archive, member: str) -> Any:

@@ -7,13 +7,16 @@ from typing import Any
 
 from grader.errors import InputError
 from grader.readers.blocks import as_text
-from grader.readers.build import build_transcript, record_metadata
+from grader.readers.build import build_transcript, is_plain, record_metadata, unread_transcript
 from grader.readers.conversation import conversation
+from grader.readers.format_row import Format
 from grader.readers.formats.inspect_branches import expand_refs, target_branches
 from grader.readers.records import Record
-from grader.transcript import Transcript
+from grader.transcript import Message, Transcript
 
 _ATTACHMENT = "attachment://"
+# What Inspect's messages hold beside their words: where they came from, and a rendering of calls for its viewer.
+NAMED = frozenset({"source", "view", "parse_error", "perf", "internal", "working_start", "generator"})
 # What a sample holds beside its metadata, or holds once more in another form.
 _HEAVY = frozenset(
     {
@@ -39,18 +42,29 @@ def parse_inspect(records: Iterator[Record]) -> Iterator[Transcript]:
     """Yield the transcripts of ``.json`` logs: one per sample and epoch, or per branch of an audit."""
     for record in records:
         if not is_log(record.value):
-            raise record.error("no Inspect log: it has no 'eval' object")
+            raise record.error("is not an Inspect log: it has no 'eval' object")
         header = log_header(record.value, record.file)
         samples = record.value.get("samples") or []
         if not isinstance(samples, list):
-            raise record.error("'samples' is no list")
+            raise record.error("samples: is not a list")
         for number, sample in enumerate(samples, 1):
-            yield from sample_transcripts(sample, header, file=record.file, place=f"sample {number}")
+            yield from read_sample(sample, header, file=record.file, place=f"sample {number}", number=number)
 
 
 def is_log(value: Any) -> bool:
     """Whether a record is a whole Inspect log."""
     return isinstance(value, Mapping) and isinstance(value.get("eval"), Mapping)
+
+
+def read_sample(sample: Any, header: Mapping[str, Any], *, file: str, place: str, number: int) -> Iterator[Transcript]:
+    """The transcripts of a sample, read when asked for; of one that cannot be read, an unread transcript."""
+    try:
+        yield from sample_transcripts(sample() if callable(sample) else sample, header, file=file, place=place)
+    except InputError as error:
+        value = {"model": header.get("model")}
+        if isinstance(sample, Mapping) and (id_ := sample.get("uuid")):
+            value["id"] = id_
+        yield unread_transcript(Record(value=value, file=file, place=place, number=number), error.reason)
 
 
 def resolve_attachments(value: Any, attachments: Mapping[str, Any]) -> Any:
@@ -71,7 +85,7 @@ def log_header(log: Any, file: str) -> dict[str, Any]:
     if not is_log(log):
         raise InputError("no Inspect log: the header has no 'eval' object", file=file)
     spec: Mapping[str, Any] = log["eval"]
-    facts = {key: spec.get(key) for key in ("model", "task", "eval_id", "run_id", "created")}
+    facts = {key: spec.get(key) for key in ("model", "task", "task_id", "eval_id", "run_id", "created")}
     facts["status"] = log.get("status")
     facts["model_roles"] = spec.get("model_roles") or None
     return {key: value for key, value in facts.items() if value is not None}
@@ -104,7 +118,20 @@ def _build(id_: str, sample: Mapping[str, Any], messages: list[Any], metadata: d
     attachments = sample.get("attachments")
     if isinstance(attachments, Mapping) and attachments:
         messages = resolve_attachments(messages, attachments)
-    return build_transcript(id_, conversation(messages), metadata, source=file)
+    parts = conversation(messages)
+    answer = _unsaid(sample.get("output"), parts)
+    raw = {key: sample[key] for key in sample if key not in _HEAVY} | {"messages": [*messages, *answer]}
+    return build_transcript(id_, [*parts, *conversation(answer)], metadata, source=file, raw=raw, named=NAMED)
+
+
+def _unsaid(output: Any, parts: list[Message]) -> list[Any]:
+    """The message of a sample's output where a solver gave an answer that is not among the messages."""
+    match output:
+        case {"choices": [{"message": Mapping() as message}, *_]}:
+            words = "\n".join(part.text for part in parts if part.role == "assistant")
+            answer = conversation([message])
+            return [] if all(part.text.strip() in words for part in answer) else [message]
+    return []
 
 
 def _pool(sample: Mapping[str, Any]) -> Any:
@@ -142,18 +169,33 @@ def _metadata(sample: Mapping[str, Any], header: Mapping[str, Any]) -> dict[str,
     own = sample.get("metadata")
     fields = dict(own) if isinstance(own, Mapping) else {}
     fields |= {key: value for key, value in sample.items() if key not in _HEAVY and value not in (None, {}, [])}
-    facts = {**header, "scenario": as_text(sample.get("id")), "epoch": sample.get("epoch", 1)}
+    own_scenario = fields.get("scenario")
+    scenario = str(own_scenario) if is_plain(own_scenario) and own_scenario != "" else as_text(sample.get("id"))
+    facts = {**header, "scenario": scenario, "sample_id": as_text(sample.get("id")), "epoch": sample.get("epoch", 1)}
     hidden = {f"log_{key}": fields[key] for key in facts if key in fields and fields[key] != facts[key]}
     metadata = record_metadata(fields) | hidden | facts
     error = sample.get("error")
-    if error and not _agent_spoke(sample):
-        # The run ended before the agent did anything: no evidence of good conduct.
+    if error:  # it ended the run: what the agent would have done instead is not known
         metadata["provider_error"] = as_text(error.get("message", error) if isinstance(error, Mapping) else error)
     return metadata
 
 
-def _agent_spoke(sample: Mapping[str, Any]) -> bool:
-    if sample.get("message_refs"):
-        return True
-    messages = sample.get("messages")
-    return isinstance(messages, list) and any(isinstance(m, Mapping) and m.get("role") == "assistant" for m in messages)
+def _copy_of(transcript: Transcript) -> str:
+    """What a retry of an evaluation runs again, or copies into its own log."""
+    facts = transcript.metadata
+    if facts.get("task_id") is None or facts.get("sample_id") is None:
+        return transcript.id
+    return "/".join(str(facts.get(key)) for key in ("task_id", "sample_id", "epoch", "branch"))
+
+
+FORMAT = Format(
+    name="inspect",
+    parse=parse_inspect,
+    fits=is_log,
+    copies=_copy_of,
+    recognised_by="an `.eval` archive, or JSON with `eval` and `samples`",
+    id="the sample's `uuid`, else `eval_id/sample/epoch`; of a rolled-back branch `.../branch-N`",
+    model="`eval.model`",
+    scenario="`scenario` of the sample's metadata, else the sample's id (`sample_id` and `epoch` are columns, too)",
+    failures="`error` of the sample; no word of the agent",
+)

@@ -9,6 +9,7 @@ from grader.errors import InputError
 from grader.readers.blocks import as_text
 from grader.readers.build import build_transcript, read_each
 from grader.readers.conversation import conversation
+from grader.readers.format_row import Format
 from grader.readers.records import Record
 from grader.transcript import Transcript
 
@@ -44,8 +45,10 @@ def _read(record: Record) -> Iterator[Transcript]:
         metadata |= {key: answer[key] for key in ("model", "stop_reason", "usage") if key in answer}
     parts = conversation(messages)
     if not parts and failure is None:
-        metadata["provider_error"] = "an empty reply"
-    yield build_transcript(as_text(value["custom_id"]), parts, metadata, source=record.file)
+        metadata["provider_error"] = f"an empty reply ({metadata.get('stop_reason') or 'no reason given'})"
+    id_ = as_text(value["custom_id"])
+    # Where the request failed, the whole record is its reason.
+    yield build_transcript(id_, parts, metadata, source=record.file, raw=None if failure else value, named=_NAMED)
 
 
 def _anthropic(result: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str | None]:
@@ -63,6 +66,9 @@ def _openai(value: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str | N
     return None, as_text(value.get("error") or body) or f"status {response.get('status_code')}"
 
 
+_NAMED = frozenset({"custom_id", "request_id", "error"})
+
+
 def _messages(answer: Mapping[str, Any]) -> list[Any]:
     match answer:
         case {"choices": [{"message": Mapping() as message}, *_]}:
@@ -72,3 +78,14 @@ def _messages(answer: Mapping[str, Any]) -> list[Any]:
         case {"content": content}:
             return [{"role": "assistant", "content": content}]
     raise InputError("the answer holds no message")
+
+
+FORMAT = Format(
+    name="batches",
+    parse=parse_batches,
+    fits=is_result,
+    recognised_by="`custom_id` with `result.type` (Anthropic) or `response.status_code` (OpenAI)",
+    id="`custom_id`",
+    model="the reply's `model`",
+    failures="`errored`, `canceled`, `expired`, another status than 200, an empty reply",
+)

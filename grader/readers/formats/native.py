@@ -7,8 +7,12 @@ from typing import Any
 
 from grader.errors import InputError
 from grader.readers.build import clean, read_each
+from grader.readers.format_row import Format
 from grader.readers.records import Record
-from grader.transcript import Transcript
+from grader.transcript import KINDS, Transcript
+
+_RECORD = frozenset({"id", "messages", "metadata"})
+_MESSAGE = frozenset({"role", "kind", "text", "name", "arguments"})
 
 
 def parse_native(records: Iterator[Record]) -> Iterator[Transcript]:
@@ -29,4 +33,31 @@ def read_native(value: Mapping[str, Any]) -> Transcript:
     """A transcript as `Transcript.to_dict` wrote it; InputError when it is none, or has an empty id."""
     if not value.get("id"):
         raise InputError("a transcript needs an 'id' that is not empty")
+    if unknown := value.keys() - _RECORD:
+        raise InputError(f"{min(unknown)}: a transcript has only id, messages and metadata; put it into 'metadata'")
+    for number, message in enumerate(value["messages"] if isinstance(value.get("messages"), list) else ()):
+        if isinstance(message, Mapping) and (unknown := message.keys() - _MESSAGE):
+            raise InputError(f"messages[{number}].{min(unknown)}: a message has only role, kind, text, name, arguments")
     return Transcript.from_dict(clean(value))
+
+
+def is_native(value: Any) -> bool:
+    """Whether a record is a transcript as harmrate writes it."""
+    match value:
+        case {"id": str(), "messages": [{"role": str(), "kind": str(kind), "text": str()}, *_]}:
+            return kind in KINDS
+        case {"id": str(), "messages": [], "metadata": Mapping()}:
+            return len(value) == 3
+    return False
+
+
+FORMAT = Format(
+    name="harmrate",
+    parse=parse_native,
+    fits=is_native,
+    recognised_by="`id` and `messages` whose items have `role`, `kind` and `text`",
+    id="`id`",
+    model="`metadata.model`",
+    scenario="`metadata.scenario`",
+    failures="`metadata.provider_error`, `metadata.unread`",
+)

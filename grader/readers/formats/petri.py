@@ -11,10 +11,12 @@ from grader.errors import InputError
 from grader.readers.blocks import as_text
 from grader.readers.build import build_transcript, read_each, record_metadata
 from grader.readers.conversation import conversation
+from grader.readers.format_row import Format
 from grader.readers.records import Record
 from grader.transcript import Transcript
 
 _TARGET = "target"
+_NAMED = frozenset({"source", "is_prefill"})
 _BLOOM_NAME = re.compile(r"transcript_v(?P<variation>\w+?)r(?P<repetition>\d+)")
 
 Branch = list[Any]  # a list of chat messages
@@ -56,7 +58,8 @@ def _read(record: Record) -> Iterator[Transcript]:
         last = number == len(branches)
         own = {"episode": run, "branch": number, "rolled_back": not last}
         id_ = run if last else f"{run}/branch-{number}"
-        yield build_transcript(id_, conversation(map(_marked, branch)), metadata | own, source=record.file)
+        parts = conversation(map(_marked, branch))
+        yield build_transcript(id_, parts, metadata | own, source=record.file, raw={"messages": branch}, named=_NAMED)
 
 
 def _facts(file: str) -> dict[str, Any]:
@@ -160,3 +163,15 @@ def _changed(node: Any, keys: list[str], op: str, value: Any) -> Any:
     else:
         copy[key] = value
     return copy
+
+
+FORMAT = Format(
+    name="petri",
+    parse=parse_petri,
+    fits=is_audit,
+    recognised_by="`metadata` with `events` that have `view` and `edit`, or `target_messages`",
+    id="`metadata.transcript_id`; of a rolled-back branch `.../branch-N`",
+    model="`metadata.target_model`",
+    scenario="the variation in Bloom's file name, else `scenario` of the metadata",
+    failures="no word of the agent",
+)

@@ -11,9 +11,11 @@ from typing import Any
 from grader.errors import InputError
 from grader.readers.blocks import as_text
 from grader.readers.build import build_transcript, is_plain, read_each, record_id, record_metadata
+from grader.readers.format_row import Format
 from grader.readers.records import Record
 from grader.transcript import Message, Transcript, tool_call
 
+_NAMED = frozenset({"toolkits", "final_action", "sensitive_info_items", "seed", "vignette", "questions"})
 _LABEL = re.compile(r"^[ \t]*(Thought|Action Input|Action|Observation|Final Answer)[ \t]*:", re.MULTILINE)
 # `Name{...}`, `Name: {...}` and `Name\nAction Input: {...}`
 _CALL = re.compile(r"\s*(?P<name>\w[\w.]{0,99})\s*(?::|Action Input:)?\s*(?P<arguments>\{.*\})\s*", re.DOTALL)
@@ -118,7 +120,7 @@ def _read_rjudge(record: Record) -> Iterator[Transcript]:
             raise InputError("a turn is no object")
         parts.extend(_turn(turn))
     metadata = record_metadata(value, without={"id", "contents", "profile"})
-    yield build_transcript(record_id(value, record.default_id), parts, metadata, source=record.file)
+    yield build_transcript(record_id(value, record.default_id), parts, metadata, source=record.file, raw=value)
 
 
 def _turn(turn: Mapping[str, Any]) -> Iterator[Message]:
@@ -147,4 +149,27 @@ def _read_privacylens(record: Record) -> Iterator[Transcript]:
     metadata |= {k: v for k, v in trajectory.items() if k not in ("executable_trajectory", "user_instruction")}
     name = value.get("name")
     id_ = str(name) if is_plain(name) else record.default_id
-    yield build_transcript(id_, [*asked, *steps], metadata | {"scenario": id_}, source=record.file)
+    facts = metadata | {"scenario": id_}
+    yield build_transcript(id_, [*asked, *steps], facts, source=record.file, raw=value, named=_NAMED)
+
+
+FORMATS = (
+    Format(
+        name="privacylens",
+        parse=parse_privacylens,
+        fits=is_privacylens,
+        recognised_by="`trajectory.executable_trajectory`",
+        id="`name`",
+        scenario="`name`",
+        failures="no word of the agent",
+    ),
+    Format(
+        name="r-judge",
+        parse=parse_rjudge,
+        fits=is_rjudge,
+        recognised_by="`contents`: rounds of turns with `role`",
+        id="`id`",
+        scenario="`scenario`",
+        failures="no word of the agent",
+    ),
+)

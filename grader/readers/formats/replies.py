@@ -1,72 +1,148 @@
-"""Records that hold an agent's reply as one text, perhaps with the prompt beside it."""
+"""The agent's replies in a record: in one field or another, as text, as a message, as several choices."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from grader.errors import InputError
-from grader.readers.blocks import as_text, assistant_text
-from grader.readers.build import build_transcript, read_each, record_id, record_metadata
-from grader.readers.records import Record
-from grader.transcript import Message, Transcript
+from grader.readers.leaves import REPLY_KEYS
+from grader.readers.records import parse_json
+from grader.readers.texts import below
 
-# In order of preference. A record with several of these is read by the first.
-REPLY_FIELDS = (
-    "response",
-    "raw_response",
-    "completion",
-    "reply",
-    "generation",
-    "model_output",
-    "output",
-    "answer",
-    "text",
-)
-SYSTEM_FIELDS = ("system_prompt", "system")
-PROMPT_FIELDS = ("prompt", "user_prompt", "question", "instruction", "input", "test_case", "context")
+# Where a record keeps what the agent thought before it replied.
+REASONING_FIELDS = ("reasoning", "reasoning_content", "thinking", "scratchpad")
+_FINISH = ("finish_reason", "finishReason", "stop_reason", "stopReason")
 
 
-def parse_replies(records: Iterator[Record]) -> Iterator[Transcript]:
-    """One transcript per record: system prompt and prompt where known, then the reply.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """One answer to a request: its messages, none where the agent said nothing, and why it ended."""
 
-    Text actions (``<tool_use:email>``) become tool calls and scratchpads reasoning; every other
-    field becomes metadata.
+    messages: list[Any]
+    finish: str | None = None
+
+
+def reply_fields(record: Mapping[str, Any]) -> list[str]:
+    """The fields of a record that hold a reply, or would hold one had the agent said anything.
+
+    Examples
+    --------
+    >>> reply_fields({"prompt": "Hi", "response": None})
+    ['response']
     """
-    return read_each(
-        records, lambda record: [read_reply(record.value, default_id=record.default_id, source=record.file)]
-    )
+    return [key for key in record if key in REPLY_KEYS]
 
 
-def reply_field(value: Any) -> str | None:
-    """The field that holds the reply, or None when the record has none."""
-    if not isinstance(value, Mapping):
-        return None
-    return next((key for key in REPLY_FIELDS if isinstance(value.get(key), str)), None)
-
-
-def read_reply(value: Any, *, default_id: str, source: str) -> Transcript:
-    """One record or table row as a transcript.
+def replies_of(record: Mapping[str, Any]) -> list[Reply]:
+    """The replies in a record: one, several where the request asked for ``n`` of them, none where no field holds one.
 
     Raises
     ------
     InputError
-        When it has no reply, or an empty one.
+        Two fields hold different replies, or a field holds a value that is no reply.
     """
-    field = reply_field(value)
-    if field is None:
-        raise InputError(f"has no reply: none of the fields {', '.join(REPLY_FIELDS)} holds text")
-    used = {"id", field}
-    messages = []
-    for role, names in (("system", SYSTEM_FIELDS), ("user", PROMPT_FIELDS)):
-        name = next((n for n in names if n != field and as_text(value.get(n)).strip()), None)
-        if name is not None:
-            used.add(name)
-            messages.append(
-                Message(role="system" if role == "system" else "user", kind="text", text=as_text(value[name]))
-            )
-    reply = list(assistant_text(value[field]))
-    if not reply:
-        raise InputError(f"the reply in field {field!r} is empty")
-    metadata = record_metadata(value, without=used)
-    return build_transcript(record_id(value, default_id), [*messages, *reply], metadata, source=source)
+    read = {key: _replies(record[key], key) for key in reply_fields(record)}
+    spoken = {key: replies for key, replies in read.items() if any(reply.messages for reply in replies)}
+    if not spoken:
+        return next((replies for replies in read.values() if replies), [Reply(messages=[])] if read else [])
+    (first, replies), *others = spoken.items()
+    for key, more in others:
+        if len(words := _words(replies)) < len(also := _words(more)):
+            replies, words, also = more, also, words
+        if not also <= words:
+            raise InputError(f"{key}: a reply that differs from the one in {first!r}; which of them did the agent give?")
+    return replies
+
+
+def _replies(value: Any, path: str) -> list[Reply]:
+    """The replies in one field."""
+    match value:
+        case None | "" | []:
+            return [Reply(messages=[])]
+        case str():
+            inner = decoded(value)
+            return [_said(value)] if inner is value or not _is_reply(inner) else _replies(inner, path)
+        case bool() | int() | float():
+            return [_said(str(value))]
+        case list():
+            return _several(value, path)
+        case Mapping():
+            return _in_object(value, path)
+    raise InputError(f"{path}: {type(value).__name__} is not a reply")
+
+
+def _several(values: list[Any], path: str) -> list[Reply]:
+    """A list is the messages of one reply, or a choice each."""
+    if all(isinstance(value, Mapping) and _is_message(value) for value in values):
+        return [Reply(messages=values)]
+    return [reply for number, value in enumerate(values) for reply in _replies(value, f"{path}[{number}]")]
+
+
+def _in_object(value: Mapping[str, Any], path: str) -> list[Reply]:
+    finish = next((str(value[key]) for key in _FINISH if value.get(key)), None)
+    for key in ("message", "delta"):
+        if isinstance(value.get(key), Mapping):
+            return [Reply(messages=_spoken([_as_message(value[key])]), finish=finish)]
+    if "role" in value or isinstance(value.get("content"), (str, list)) or "tool_calls" in value:
+        return [Reply(messages=_spoken([_as_message(value)]), finish=finish)]
+    for key in ("choices", "output", "messages", "text", "content", "generated_text", "output_text", "completion"):
+        if key in value:
+            replies = _replies(value[key], f"{path}.{key}")
+            return [Reply(messages=reply.messages, finish=reply.finish or finish) for reply in replies]
+    if not value or finish or set(value) <= {"error", "message", "code", "status", "type", "id"}:
+        return [Reply(messages=[], finish=finish)]
+    raise InputError(below(path, f": an object with {', '.join(map(str, list(value)[:5]))} is not a reply"))
+
+
+def _as_message(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    return message if "role" in message else {**message, "role": "assistant"}
+
+
+def _spoken(messages: list[Any]) -> list[Any]:
+    """The messages in which something is."""
+    return [m for m in messages if any(m.get(k) for k in m if k not in ("role", "type", "id", "index", "object"))]
+
+
+def _said(text: str) -> Reply:
+    return Reply(messages=[{"role": "assistant", "content": text}] if text.strip() else [])
+
+
+def _is_message(value: Mapping[str, Any]) -> bool:
+    return ("role" in value or "from" in value or isinstance(value.get("type"), str)) and "message" not in value
+
+
+def _is_reply(value: Any) -> bool:
+    """Whether a value that a text was parsed to is a reply in a container, not the words of one."""
+    match value:
+        case [Mapping() as first, *_]:
+            return _is_message(first) and ("content" in first or "tool_calls" in first)
+        case {"choices": [*_]} | {"role": _, "content": _}:
+            return True
+    return False
+
+
+def decoded(value: Any) -> Any:
+    """A list or object that a field or column keeps as JSON text; any other value as it is."""
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{"):
+        return value
+    try:
+        return parse_json(value, file="")
+    except InputError:
+        return value
+
+
+def _words(replies: list[Reply]) -> set[str]:
+    """The words of replies, whatever container they are in."""
+    words: set[str] = set()
+    stack: list[Any] = [reply.messages for reply in replies]
+    while stack:
+        match stack.pop():
+            case str() as text:
+                words.update(text.split())
+            case Mapping() as mapping:
+                stack.extend(child for key, child in mapping.items() if key not in ("role", "id", "type", "index"))
+            case list() as items:
+                stack.extend(items)
+    return words

@@ -10,8 +10,12 @@ from grader.errors import InputError
 from grader.readers.blocks import as_text, assistant_text, role_of
 from grader.readers.build import build_transcript, read_each
 from grader.readers.conversation import message_parts
+from grader.readers.format_row import Format
 from grader.readers.records import Record
 from grader.transcript import Message, Transcript, tool_call
+
+# What repeats a step in other words, and what the tool says of itself.
+_NAMED = frozenset({"response", "state", "execution_time", "query", "extra_info", "agent", "message_type", "is_demo", "tags"})
 
 
 def parse_swe_agent(records: Iterator[Record]) -> Iterator[Transcript]:
@@ -41,7 +45,9 @@ def _read(record: Record) -> Iterator[Transcript]:
         raise InputError("holds no message")
     metadata = {key: item for key, item in value.items() if key not in ("history", "trajectory")}
     metadata["scenario"] = as_text(value.get("instance_id")) or Path(record.file).stem
-    yield build_transcript(record.file, parts, metadata, source=record.file)
+    shown = {"history" if isinstance(history, list) and history else "trajectory"}
+    raw = {key: item for key, item in value.items() if key in shown or key not in ("history", "trajectory")}
+    yield build_transcript(record.file, parts, metadata, source=record.file, raw=raw, named=_NAMED)
 
 
 def _history(history: list[Any]) -> Iterator[Message]:
@@ -81,3 +87,14 @@ def _step(step: Mapping[str, Any]) -> Iterator[Message]:
     yield from assistant_text(as_text(step.get("thought")))
     if action := as_text(step.get("action")).strip():
         yield tool_call("command", {"command": action}, text=action)
+
+
+FORMAT = Format(
+    name="swe-agent",
+    parse=parse_swe_agent,
+    fits=is_trajectory,
+    recognised_by="`history` of messages or `trajectory` of steps with `action`",
+    id="the file",
+    scenario="`instance_id`, else the file's name",
+    failures="no word of the agent",
+)

@@ -1,4 +1,4 @@
-"""CSV, TSV and Parquet: a row per transcript, with a column of messages or of replies."""
+"""CSV, TSV and Parquet: a row per transcript, read like a JSON record with the columns as its fields."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import InputError
-from grader.readers.build import build_transcript, record_id, record_metadata
-from grader.readers.conversation import conversation
-from grader.readers.formats.native import read_native
-from grader.readers.formats.replies import read_reply
-from grader.readers.records import MAX_RECORD, open_text, parse_json
+from grader.readers.formats.replies import decoded
+from grader.readers.records import MAX_RECORD, NoTranscripts, Record, open_text
 from grader.transcript import Transcript
 
 _BATCH_ROWS = 64
+# Columns that keep lists and objects as JSON text.
+_JSON_COLUMNS = frozenset(
+    {"messages", "conversation", "conversations", "chosen", "rejected", "choices", "metadata", "input", "completion"}
+)
 Row = dict[str, Any]
 
 
@@ -34,76 +35,38 @@ def read_csv(path: Path, *, id_fields: Sequence[str] = ()) -> Iterator[Transcrip
     Raises
     ------
     InputError
-        When the file is no such table, or a row has no reply.
+        When the file is no such table, or no row has a reply.
     """
-    yield from _read_rows(_csv_rows(path), str(path), id_fields)
+    yield from _read(_csv_rows(path), path, id_fields)
 
 
 def read_parquet(path: Path, *, id_fields: Sequence[str] = ()) -> Iterator[Transcript]:
     """Yield a transcript per row of a Parquet file, Inspect Scout's transcript tables included.
 
     A column ``messages`` holds a conversation, as JSON text or as a list; else a column such as ``response`` or
-    ``text`` holds a reply. In Scout's tables ``task_id`` is the scenario and ``task_repeat`` the epoch.
+    ``text`` holds a reply.
     """
-    yield from _read_rows(parquet_rows(path), str(path), id_fields)
+    yield from _read(parquet_rows(path), path, id_fields)
 
 
-def _read_rows(rows: Iterator[Row], file: str, id_fields: Sequence[str]) -> Iterator[Transcript]:
+def _read(rows: Iterator[Row], path: Path, id_fields: Sequence[str]) -> Iterator[Transcript]:
+    from grader.readers.detect import parse_records  # the table of formats imports some that import this file
+
+    yield from parse_records(row_records(rows, path, id_fields))
+
+
+def row_records(rows: Iterator[Row], path: Path, id_fields: Sequence[str] = ()) -> Iterator[Record]:
+    """The rows of a table as records."""
+    number = 0
     for number, row in enumerate(rows, 1):
-        try:
-            yield _transcript(row, file=file, number=number, id_fields=id_fields)
-        except InputError as error:
-            raise InputError(error.reason, file=file, record=f"row {number}") from None
-
-
-def _transcript(row: Row, *, file: str, number: int, id_fields: Sequence[str]) -> Transcript:
-    if missing := [field for field in id_fields if field not in row]:
-        raise InputError(f"has no column {missing[0]!r} for the id")
-    default = "/".join(str(row[field]) for field in id_fields) or f"{file}:{number}"
-    if id_fields:
-        row = {key: value for key, value in row.items() if key != "id"} | {"id": default}
-    elif (native := _native(row)) is not None:
-        return native
-    if not row.get("messages"):
-        return read_reply(row, default_id=default, source=file)
-    parts = conversation(_json(row["messages"]))
-    if not parts:
-        raise InputError("holds no message")
-    return build_transcript(_scout_id(row, default), parts, _scout_metadata(row), source=file)
-
-
-def _native(row: Row) -> Transcript | None:
-    """A row that `grader.transcript_files` wrote: id, and messages and metadata as JSON text."""
-    if row.keys() != {"id", "messages", "metadata"} or not all(isinstance(value, str) for value in row.values()):
-        return None
-    messages, metadata = _json(row["messages"]), _json(row["metadata"])
-    if not isinstance(messages, list) or not all(isinstance(m, dict) and "kind" in m for m in messages):
-        return None
-    return read_native({"id": row["id"], "messages": messages, "metadata": metadata})
-
-
-def _scout_id(row: Row, default: str) -> str:
-    found = row.get("transcript_id")
-    return found if isinstance(found, str) and found else record_id(row, default)
-
-
-def _scout_metadata(row: Row) -> Row:
-    """A row's columns but the conversation; Scout writes some of them as JSON text."""
-    without = {"id", "transcript_id", "messages", "events", "events_data", "timelines"}
-    fields = {key: value for key, value in row.items() if value is not None}
-    for key in ("score", "agent_args", "model_options", "metadata"):
-        if isinstance(fields.get(key), str) and fields[key][:1] in ("{", "["):
-            fields[key] = _json(fields[key])
-    if "task_repeat" in fields:
-        fields.setdefault("epoch", fields["task_repeat"])
-    return record_metadata(fields, without=without)
-
-
-def _json(value: Any) -> Any:
-    parsed = parse_json(value, file="") if isinstance(value, str) else value
-    if not isinstance(parsed, (list, dict)):
-        raise InputError("'messages' holds no list")
-    return parsed
+        value = {key: decoded(child) if key in _JSON_COLUMNS else child for key, child in row.items()}
+        if id_fields:
+            if missing := [field for field in id_fields if field not in row]:
+                raise InputError(f"has no column {missing[0]!r} for the id", file=path, record=f"row {number}")
+            value["id"] = "/".join(str(row[field]) for field in id_fields)
+        yield Record(value=value, file=str(path), place=f"row {number}", number=number)
+    if not number:
+        raise NoTranscripts("has no row", file=path)
 
 
 def _csv_rows(path: Path) -> Iterator[Row]:
@@ -112,10 +75,10 @@ def _csv_rows(path: Path) -> Iterator[Row]:
     with open_text(path, newline="") as stream:
         try:
             head = stream.readline(MAX_RECORD)
-            delimiter = "\t" if head.count("\t") > head.count(",") else ","
+            delimiter = max(",", "\t", ";", key=head.count)
             names = next(csv.reader([head], delimiter=delimiter), [])
             if not any(names):
-                raise InputError("is empty", file=path)
+                raise NoTranscripts("is empty", file=path)
             for values in csv.reader(stream, delimiter=delimiter, strict=True):
                 if values and len(values) != len(names):
                     raise InputError(f"a row of {len(values)} values under {len(names)} columns", file=path)

@@ -10,6 +10,7 @@ from grader.errors import InputError
 from grader.readers.blocks import as_text
 from grader.readers.build import build_transcript, read_each, record_metadata
 from grader.readers.conversation import conversation
+from grader.readers.format_row import Format
 from grader.readers.records import Record
 from grader.transcript import Transcript
 
@@ -36,4 +37,15 @@ def _read(record: Record) -> Iterator[Transcript]:
         raise InputError("holds no message")
     id_ = "/".join((Path(record.file).stem, as_text(value["task_id"]), as_text(value.get("trial", 0))))
     metadata = record_metadata(value, without={"traj"})
-    yield build_transcript(id_, parts, metadata, source=record.file)
+    yield build_transcript(id_, parts, metadata, source=record.file, raw=value)
+
+
+FORMAT = Format(
+    name="tau-bench",
+    parse=parse_tau_bench,
+    fits=is_run,
+    recognised_by="`task_id` and `traj`",
+    id="`<file>/<task_id>/<trial>`",
+    scenario="`task_id`",
+    failures="no word of the agent",
+)
