@@ -16,7 +16,7 @@ from grader.transcript import Message
 REPLY_KEYS = frozenset(
     {
         "output", "outputs", "completion", "completions", "answer", "response", "responses", "choices", "candidates",
-        "generation", "generations", "prediction", "predictions", "model_output", "model_response", "raw_response",
+        "generation", "generations", "prediction", "model_output", "model_response", "raw_response",
         "reply", "generated_text", "output_text",
     }
 )  # fmt: skip
@@ -123,6 +123,8 @@ class _Account:
     def _lost_in_object(
         self, value: Mapping[str, Any], key: str, *, in_talk: bool, free: bool, at_top: bool
     ) -> tuple[str, str] | None:
+        if value.get("type") == "redacted_thinking":
+            return None
         is_media = not free and "type" in value and media.placeholder(value) is not None
         for name, child in value.items():
             if not child or not isinstance(child, (str, Mapping, list, tuple)):
@@ -182,7 +184,8 @@ class _Account:
         if self._words is None:
             self._words = set(_WORD.findall(_ESCAPE.sub(" ", self._whole())))
         words = set(_WORD.findall(_ESCAPE.sub(" ", text))) - self._words
-        return all(word.lower() in _LAYOUT for word in words)
+        # Numbers may be written otherwise: 500.00 and 500.0.
+        return all(word.isdecimal() or word.lower() in _LAYOUT for word in words)
 
 
 def _is_free(name: str, child: Any, parent: Mapping[str, Any]) -> bool:

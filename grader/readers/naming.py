@@ -44,7 +44,7 @@ def read_pattern(pattern: str) -> PathPattern:
     return PathPattern(pattern=pattern, regex=re.compile(rf"(?:^|/){parts.lstrip('/')}$"))
 
 
-def named_transcript(  # noqa: PLR0913
+def named_transcript(
     transcript: Transcript, path: str, name: str, number: int, *, id_from: IdFrom, pattern: PathPattern | None
 ) -> Transcript:
     """The transcript with ids that begin with the file's `name`, and the facts of its path.

@@ -2,66 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
+from typing import Literal
 
 from grader.errors import InputError
 from grader.files.storage import fetched
-from grader.readers.detect import detect_file, detect_record
-from grader.readers.formats.agentic_misalignment import parse_agentic_misalignment
-from grader.readers.formats.agentleak import parse_agentleak
-from grader.readers.formats.among_us import parse_among_us
-from grader.readers.formats.chat import parse_chat
-from grader.readers.formats.claude_code import parse_claude_code
-from grader.readers.formats.docent import parse_docent
+from grader.readers.build import unread_transcript
+from grader.readers.detect import FORMATS, detect_file, find_format
+from grader.readers.format_row import Format, Parser
 from grader.readers.formats.inspect_archive import read_inspect_eval
-from grader.readers.formats.inspect_log import parse_inspect
-from grader.readers.formats.message_batches import parse_batches
-from grader.readers.formats.native import parse_native
-from grader.readers.formats.petri import parse_petri
-from grader.readers.formats.react import parse_privacylens, parse_rjudge
-from grader.readers.formats.replies import parse_replies
-from grader.readers.formats.swe_agent import parse_swe_agent
-from grader.readers.formats.tables import read_csv, read_parquet
-from grader.readers.formats.tau_bench import parse_tau_bench
+from grader.readers.formats.tables import csv_rows, parquet_rows, read_csv, read_parquet, row_records
 from grader.readers.formats.text import read_text
-from grader.readers.paths import iter_files
-from grader.readers.records import STDIN, Record, iter_records, open_binary
-from grader.readers.seen_ids import SeenIds
-from grader.transcript import Transcript
+from grader.readers.groups import group_files
+from grader.readers.ledger import UNREADABLE, ReadingLedger
+from grader.readers.naming import IdFrom, PathPattern, named_transcript, read_pattern
+from grader.readers.paths import Source, list_sources
+from grader.readers.records import STDIN, NoTranscripts, Record, iter_records, open_binary
+from grader.readers.uniqueness import Uniqueness
+from grader.transcript import UNREAD, Transcript
 
 Reader = Callable[[Path], Iterator[Transcript]]
-Parser = Callable[[Iterator[Record]], Iterator[Transcript]]
+OnBad = Literal["outcome", "refuse"]
 
 ENTRY_POINTS = "harmrate.readers"
-
-# Formats made of JSON records: they share the reading of files, and can come from standard input.
-PARSERS: Mapping[str, Parser] = {
-    "harmrate": parse_native,
-    "openai": parse_chat,
-    "openai-responses": parse_chat,
-    "anthropic": parse_chat,
-    "batches": parse_batches,
-    "agentic-misalignment": parse_agentic_misalignment,
-    "inspect": parse_inspect,
-    "petri": parse_petri,
-    "docent": parse_docent,
-    "claude-code": parse_claude_code,
-    "swe-agent": parse_swe_agent,
-    "tau-bench": parse_tau_bench,
-    "agentleak": parse_agentleak,
-    "r-judge": parse_rjudge,
-    "privacylens": parse_privacylens,
-    "among-us": parse_among_us,
-    "replies": parse_replies,
-}
+PARSERS: Mapping[str, Parser] = {row.name: row.parse for row in FORMATS}
+_COPIES = {row.name: row.copies for row in FORMATS if row.copies is not None}
+# Unread records kept back until a sound one shows that the file is one of transcripts at all.
+_MOST_PENDING = 1000
 
 
-def read_transcripts(*paths: str | Path, format: str | Reader = "auto") -> Iterator[Transcript]:
+def read_transcripts(
+    *paths: str | Path,
+    format: str | Reader = "auto",
+    id_from: IdFrom = "record",
+    on_bad: OnBad = "outcome",
+    path_pattern: str | None = None,
+    ledger: ReadingLedger | None = None,
+) -> Iterator[Transcript]:
     """Yield the transcripts of files, one in memory at a time.
 
     Parameters
@@ -73,17 +55,27 @@ def read_transcripts(*paths: str | Path, format: str | Reader = "auto") -> Itera
     format : str or callable, default "auto"
         A name in `READERS`, one that a package offers under the entry-point group
         ``harmrate.readers``, or a function from a path to transcripts. ``auto`` finds out file by file.
+    id_from : {"record", "path"}
+        Where ids come from: the log's own, or the file's path below the named folder and the number in the file.
+    on_bad : {"outcome", "refuse"}
+        What becomes of a record that cannot be read: a transcript without messages whose metadata ``unread`` says
+        why, or an error. ``refuse`` also makes an error of every other note: a file of no known format in a folder,
+        a run that is in two logs.
+    path_pattern : str, optional
+        Facts that paths tell: ``{model}/{scenario}/{id}.json``.
+    ledger : ReadingLedger, optional
+        Counts what was read, used and not used, with notes.
 
     Yields
     ------
     Transcript
-        In the order of the paths, then of the file.
+        In the order of the paths, then of the file; of Inspect's logs the newest first.
 
     Raises
     ------
     InputError
-        When a path matches nothing, a file is empty, damaged or in no known format, or two transcripts
-        have the same id; the message names file, record and reason.
+        When a path matches nothing, a named file is empty or in no known format, nothing at all can be read, or two
+        transcripts have the same id; the message names file, record and reason.
 
     Examples
     --------
@@ -94,121 +86,250 @@ def read_transcripts(*paths: str | Path, format: str | Reader = "auto") -> Itera
     >>> [t.id for t in read_transcripts(folder)]
     ['a']
     """
+    ledger = ReadingLedger() if ledger is None else ledger
+    pattern = None if path_pattern is None else read_pattern(path_pattern)
     read = _reader(format)
-    seen, n = SeenIds(), 0
-    for file in iter_files(paths):
-        for number, transcript in enumerate(_read_anywhere(file, read), 1):
-            place = seen.place(transcript.id)
-            if place is None and seen.may_hold(transcript.id):
-                place = _place_among(paths, read, transcript.id, first=n)
-            if place is not None:
-                reason = f"id {transcript.id!r} is already that of {place}"
-                raise InputError(reason, file=file, record=f"transcript {number}")
-            seen.add(transcript.id, f"{file}: transcript {number}")
-            n += 1
-            yield transcript
-    if not seen:
-        raise InputError("no transcript in " + ", ".join(map(str, paths)))
+    reading = partial(_read_unit, read=read, id_from=id_from, pattern=pattern, on_bad=on_bad)
+    unique = Uniqueness(ledger, strict=on_bad == "refuse", again=lambda: _ids_again(paths, reading))
+    pending: list[Transcript] = []
+    sources = list_sources(paths)
+    for unit in _units(sources):
+        for number, (transcript, identity) in enumerate(reading(unit, ledger=ledger), 1):
+            if not unique.admits(transcript, str(unit[0].path), number, identity if len(sources) > 1 else None):
+                continue
+            if UNREAD not in transcript.metadata:
+                yield from _released(pending, ledger)
+                ledger.count()
+                yield transcript
+            elif on_bad == "refuse":
+                raise _refusal(transcript)
+            else:
+                pending.append(transcript)
+                if ledger.used or len(pending) > _MOST_PENDING:
+                    yield from _released(pending, ledger)
+    if pending:  # nothing at all could be read
+        raise _refusal(pending[0])
+    if not ledger.read and not ledger.not_used:
+        noted = f" ({ledger.notes[0]})" if ledger.notes else ""
+        raise InputError("no transcript in " + ", ".join(map(str, paths)) + noted)
 
 
-def _place_among(paths: tuple[str | Path, ...], read: Reader, id_: str, *, first: int) -> str | None:
-    """Where among the first so many transcripts one has this id, read again; None where the hashes only look alike."""
-    left = first
-    for file in iter_files(paths):
-        if file == STDIN:  # cannot be read again
-            return "one of standard input"
-        for number, transcript in enumerate(islice(_read_anywhere(file, read), left), 1):
-            if transcript.id == id_:
-                return f"{file}: transcript {number}"
-            left -= 1
-    return None
+def _released(pending: list[Transcript], ledger: ReadingLedger) -> Iterator[Transcript]:
+    for transcript in pending:
+        ledger.count(UNREADABLE, f"{transcript.metadata['source']}: {transcript.metadata[UNREAD]}")
+        yield transcript
+    pending.clear()
+
+
+def _refusal(transcript: Transcript) -> InputError:
+    return InputError(str(transcript.metadata[UNREAD]), file=str(transcript.metadata["source"]))
+
+
+def _units(sources: Sequence[Source]) -> Iterator[list[Source]]:
+    """The files in groups that are read together."""
+    local = [source for source in sources if isinstance(source.path, Path)]
+    by_path = {source.path: source for source in local}
+    groups = {group[0]: group for group in group_files([Path(source.path) for source in local])}
+    for source in sources:
+        if not isinstance(source.path, Path):
+            yield [source]
+        elif source.path in groups:
+            yield [by_path[path] for path in groups[source.path]]
+
+
+def _ids_again(
+    paths: tuple[str | Path, ...], reading: Callable[..., Iterator[tuple[Transcript, str | None]]]
+) -> Iterator[tuple[str, str]]:
+    """Ids and places of the transcripts, read again; standard input cannot be."""
+    for unit in _units(list_sources(paths)):
+        if unit[0].path == STDIN:
+            continue
+        for number, (transcript, _) in enumerate(reading(unit, ledger=ReadingLedger()), 1):
+            yield transcript.id, f"{unit[0].path}: transcript {number}"
+
+
+ReadFile = Callable[[Sequence[Path], ReadingLedger], Iterator[tuple[Transcript, str | None]]]
+
+
+def _read_unit(
+    unit: Sequence[Source],
+    *,
+    read: ReadFile,
+    id_from: IdFrom,
+    pattern: PathPattern | None,
+    on_bad: OnBad,
+    ledger: ReadingLedger,
+) -> Iterator[tuple[Transcript, str | None]]:
+    """The transcripts of files that are read together, with their identity among copies; a file that fails is one."""
+    first = unit[0]
+    number = 0
+    try:
+        for transcript, identity in _anywhere(unit, read, ledger):
+            number += 1
+            yield _named(transcript, unit, number, id_from, pattern), identity
+    except NoTranscripts as error:
+        if on_bad == "refuse" or not first.searched or number:
+            raise
+        ledger.note("file without transcripts", f"{error}: not read")
+    except InputError as error:
+        if on_bad == "refuse":
+            raise
+        record = Record(value={}, file=str(first.path), place=error.record or "file", number=number + 1)
+        yield _named(unread_transcript(record, error.reason), unit, number + 1, id_from, pattern), None
+
+
+def _named(
+    transcript: Transcript, unit: Sequence[Source], number: int, id_from: IdFrom, pattern: PathPattern | None
+) -> Transcript:
+    source = next((s for s in unit if transcript.id.startswith(str(s.path))), unit[0])
+    return named_transcript(transcript, str(source.path), source.name, number, id_from=id_from, pattern=pattern)
+
+
+def _anywhere(unit: Sequence[Source], read: ReadFile, ledger: ReadingLedger) -> Iterator[tuple[Transcript, str | None]]:
+    """Read here, or after fetching from object storage."""
+    address = unit[0].path
+    if isinstance(address, Path):
+        yield from read([Path(source.path) for source in unit], ledger)
+        return
+    with fetched(address) as path:
+        yield from ((_renamed(t, str(path), address), identity) for t, identity in read([path], ledger))
 
 
 def read_copy(path: Path, name: str, *, format: str | Reader = "auto") -> Iterator[Transcript]:
-    """The transcripts of `path`, a copy of the file that is called `name`; ids, sources and errors are as of that."""
-    copy = str(path)
-    if copy == name:
-        yield from _reader(format)(path)
-        return
+    """The transcripts of `path`, a copy of the file called `name`; ids, sources and errors use that name."""
     try:
-        for transcript in _reader(format)(path):
-            metadata = dict(transcript.metadata)
-            if isinstance(source := metadata.get("source"), str):
-                metadata["source"] = source.replace(copy, name)
-            yield replace(transcript, id=transcript.id.replace(copy, name), metadata=metadata)
+        for transcript, _ in _reader(format)([path], ReadingLedger()):
+            yield _renamed(transcript, str(path), name)
     except InputError as error:
-        file = None if error.file is None else error.file.replace(copy, name)
-        raise InputError(error.reason.replace(copy, name), file=file, record=error.record) from None
+        file = None if error.file is None else error.file.replace(str(path), name)
+        raise InputError(error.reason.replace(str(path), name), file=file, record=error.record) from None
 
 
-def _read_anywhere(file: Path | str, read: Reader) -> Iterator[Transcript]:
-    if isinstance(file, Path):
-        yield from read(file)
-        return
-    with fetched(file) as path:
-        yield from read_copy(path, file, format=read)
+def _renamed(transcript: Transcript, copy: str, name: str) -> Transcript:
+    if copy == name:
+        return transcript
+    metadata = dict(transcript.metadata)
+    if isinstance(source := metadata.get("source"), str):
+        metadata["source"] = source.replace(copy, name)
+    return replace(transcript, id=transcript.id.replace(copy, name), metadata=metadata)
 
 
-def read_records_as(parse: Parser, path: Path) -> Iterator[Transcript]:
-    """The transcripts of a file of JSON records in a known format."""
-    yield from parse(iter_records(path))
+def read_as(row: Format, paths: Sequence[Path], ledger: ReadingLedger) -> Iterator[tuple[Transcript, str | None]]:
+    """The transcripts of files of JSON records in a known format."""
+    yield from _parsed(row, chain.from_iterable(map(_records, paths)), ledger)
 
 
-def read_inspect(path: Path) -> Iterator[Transcript]:
+def _records(path: Path) -> Iterator[Record]:
+    """The records of a file: its JSON values, or the rows of a table."""
+    match detect_file(path, _head(path)):
+        case "csv":
+            return row_records(csv_rows(path), path)
+        case "parquet":
+            return row_records(parquet_rows(path), path)
+    return iter_records(path)
+
+
+def _parsed(row: Format, records: Iterator[Record], ledger: ReadingLedger) -> Iterator[tuple[Transcript, str | None]]:
+    """What a format makes of records; those that are broken JSON are unread transcripts, or missing from a session."""
+    ledger.formats[row.name] += 1
+    broken: list[Record] = []
+
+    def sound() -> Iterator[Record]:
+        for record in records:
+            if record.broken is None:
+                yield record
+            else:
+                broken.append(record)
+
+    def unread() -> Iterator[tuple[Transcript, None]]:
+        for record in broken:
+            if row.unit == "record":
+                yield unread_transcript(record, str(record.broken)), None
+            else:
+                line = f"{record.file}: {record.place}: {record.broken}; the other lines of the session are read"
+                ledger.note("broken line of a session", line)
+        broken.clear()
+
+    for transcript in row.parse(sound()):
+        yield from unread()
+        yield transcript, None if row.copies is None else row.copies(transcript)
+    yield from unread()
+
+
+def _read_inspect(paths: Sequence[Path], ledger: ReadingLedger) -> Iterator[tuple[Transcript, str | None]]:
     """An Inspect log in either of its forms."""
-    return (
-        read_inspect_eval(path) if detect_file(path, _head(path)) == "inspect" else read_records_as(parse_inspect, path)
-    )
+    (path,) = paths
+    if detect_file(path, _head(path)) != "inspect":
+        yield from read_as(_row("inspect"), paths, ledger)
+        return
+    ledger.formats["inspect"] += 1
+    copies = _COPIES["inspect"]
+    yield from ((transcript, copies(transcript)) for transcript in read_inspect_eval(path))
 
 
-READERS: Mapping[str, Reader] = {name: partial(read_records_as, parse) for name, parse in PARSERS.items()} | {
-    "inspect": read_inspect,
-    "csv": read_csv,
-    "parquet": read_parquet,
-    "scout": read_parquet,
-    "text": read_text,
+def _read_with(
+    reader: Reader, name: str, paths: Sequence[Path], ledger: ReadingLedger
+) -> Iterator[tuple[Transcript, str | None]]:
+    ledger.formats[name] += 1
+    for path in paths:
+        yield from ((transcript, None) for transcript in reader(path))
+
+
+_READ: Mapping[str, ReadFile] = {row.name: partial(read_as, row) for row in FORMATS} | {
+    "inspect": _read_inspect,
+    "csv": partial(_read_with, read_csv, "csv"),
+    "parquet": partial(_read_with, read_parquet, "parquet"),
+    "text": partial(_read_with, read_text, "text"),
 }
 
 
-def _reader(format_: str | Reader) -> Reader:
+def _read_one(read: ReadFile, path: Path) -> Iterator[Transcript]:
+    return (transcript for transcript, _ in read([path], ReadingLedger()))
+
+
+READERS: Mapping[str, Reader] = {name: partial(_read_one, read) for name, read in _READ.items()}
+
+
+def _row(name: str) -> Format:
+    return next(row for row in FORMATS if row.name == name)
+
+
+def _reader(format_: str | Reader) -> ReadFile:
     if callable(format_):
-        return format_
+        return partial(_read_with, format_, getattr(format_, "__name__", "own"))
     if format_ == "auto":
         return _read_auto
-    if format_ in READERS:
-        return READERS[format_]
+    if format_ in _READ:
+        return _READ[format_]
     third_party = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
     if format_ in third_party:
-        return _loaded(third_party[format_])
-    raise InputError(f"unknown format {format_!r}; known are {_known()}")
+        return partial(_read_with, _loaded(third_party[format_]), format_)
+    raise InputError(f"unknown format {format_!r}; choose one of {_known()}")
 
 
 def _loaded(entry: EntryPoint) -> Reader:
-    """A third party's reader; one that cannot be imported, or is no function, is told in one line."""
+    """A third party's reader; one line says why it cannot be imported, or that it is not a function."""
     try:
         reader = entry.load()
     except (ImportError, AttributeError) as error:
         raise InputError(f"format {entry.name!r}: its reader {entry.value} cannot be loaded ({error})") from None
     if not callable(reader):
-        raise InputError(f"format {entry.name!r}: {entry.value} is no function")
-    found: Reader = reader
-    return found
+        raise InputError(f"format {entry.name!r}: {entry.value} is not a function")
+    checked: Reader = reader
+    return checked
 
 
 def _known() -> str:
-    return ", ".join(["auto", *READERS, *(entry.name for entry in entry_points(group=ENTRY_POINTS))])
+    return ", ".join(["auto", *_READ, *(entry.name for entry in entry_points(group=ENTRY_POINTS))])
 
 
-def _read_auto(path: Path) -> Iterator[Transcript]:
-    if name := detect_file(path, _head(path)):
-        yield from READERS[name](path)
+def _read_auto(paths: Sequence[Path], ledger: ReadingLedger) -> Iterator[tuple[Transcript, str | None]]:
+    name = detect_file(paths[0], _head(paths[0]))
+    if name in ("inspect", "text"):
+        yield from _READ[name](paths, ledger)
         return
-    records = iter_records(path)
-    first = next(records)
-    name = detect_record(first.value)
-    if name is None:
-        raise InputError(f"cannot tell the format; name one of {_known()}", file=path, record=first.place)
-    yield from PARSERS[name](chain([first], records))
+    row, records = find_format(chain.from_iterable(map(_records, paths)))
+    yield from _parsed(row, records, ledger)
 
 
 def _head(path: Path) -> bytes:

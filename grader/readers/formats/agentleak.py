@@ -15,7 +15,7 @@ from grader.transcript import Message, Transcript, tool_call
 # Channel C5 is a write to the shared memory: a deed, not an utterance.
 _MEMORY_CHANNEL = "C5"
 # The benchmark's own findings; the call's response is what the channel message sends.
-_NAMED = frozenset({"channel", "leak_detected", "leaked_items", "detection", "error", "agent", "agent_name"})
+_NAMED = frozenset({"input", "error", "channel"})
 
 
 def parse_agentleak(records: Iterator[Record]) -> Iterator[Transcript]:

@@ -21,7 +21,9 @@ _SYSTEM = ("system", "system_prompt", "instructions")
 _PROMPTS = ("prompt", "user_prompt", "question", "instruction", "input", "query", "test_case", "context")
 _ITEMS = frozenset({"reasoning", "function_call", "function_call_output"})  # of OpenAI's Responses API
 # Datasets name the expected answer like a reply; beside a finished conversation nobody can tell which it is.
-_AMBIGUOUS = frozenset({"answer", "answers", "prediction", "predictions", "generation", "generations"})
+_AMBIGUOUS = frozenset({"answer", "prediction", "generation", "generations"})
+# With `data`, these make a task of Label Studio's, not a transcript.
+_TASK = frozenset({"annotations", "completions", "predictions"})
 # What a message of a chat holds beside its words.
 NAMED = frozenset({"detail", "weight", "prefix", "mask", "reasoning.effort", "reasoning.summary"})
 
@@ -91,9 +93,7 @@ def read_chat(value: Mapping[str, Any], *, default_id: str, source: str) -> Iter
     id_ = record_id(value, default_id)
     thoughts = [{"role": "assistant", "content": None} | reasoned] if reasoned else []
     for number, reply in enumerate(replies or [Reply(messages=[])], 1):
-        parts = conversation(
-            [*asked, *thoughts, *reply.messages], system=None if system is None else value[system]
-        )
+        parts = conversation([*asked, *thoughts, *reply.messages], system=None if system is None else value[system])
         facts = metadata | ({"finish_reason": reply.finish} if reply.finish else {})
         facts |= _ending(reply, parts)
         raw: Any = value
@@ -112,7 +112,7 @@ def _asked(value: Mapping[str, Any]) -> tuple[set[str], list[Any]]:
         if isinstance(messages, Mapping) and isinstance(messages.get("messages"), list):
             messages = messages["messages"]
         if isinstance(messages, list) and (messages or key == "messages"):
-            if messages and not all(isinstance(message, Mapping) for message in messages):
+            if key in ("input", "items", "prompt") and not all(isinstance(message, Mapping) for message in messages):
                 continue
             if not messages and (prompt := _prompt(value)):
                 return {key, prompt}, [{"role": "user", "content": value[prompt]}]
@@ -201,7 +201,9 @@ def _is_chat(value: Any) -> bool:
 
 
 def _is_reply(value: Any) -> bool:
-    return isinstance(value, Mapping) and (bool(reply_fields(value)) or isinstance(value.get("text"), str))
+    if not isinstance(value, Mapping) or (isinstance(value.get("data"), Mapping) and not _TASK.isdisjoint(value)):
+        return False
+    return bool(reply_fields(value)) or isinstance(value.get("text"), str)
 
 
 def _read_reply(record: Record) -> Iterator[Transcript]:

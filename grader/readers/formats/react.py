@@ -150,7 +150,8 @@ def _read_privacylens(record: Record) -> Iterator[Transcript]:
     name = value.get("name")
     id_ = str(name) if is_plain(name) else record.default_id
     facts = metadata | {"scenario": id_}
-    yield build_transcript(id_, [*asked, *steps], facts, source=record.file, raw=value, named=_NAMED)
+    raw = [{key: item for key, item in value.items() if key != "trajectory"}, trajectory]
+    yield build_transcript(id_, [*asked, *steps], facts, source=record.file, raw=raw, named=_NAMED)
 
 
 FORMATS = (

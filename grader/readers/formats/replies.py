@@ -52,7 +52,9 @@ def replies_of(record: Mapping[str, Any]) -> list[Reply]:
         if len(words := _words(replies)) < len(also := _words(more)):
             replies, words, also = more, also, words
         if not also <= words:
-            raise InputError(f"{key}: a reply that differs from the one in {first!r}; which of them did the agent give?")
+            raise InputError(
+                f"{key}: a reply that differs from the one in {first!r}; which of them did the agent give?"
+            )
     return replies
 
 

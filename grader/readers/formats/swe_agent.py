@@ -15,7 +15,9 @@ from grader.readers.records import Record
 from grader.transcript import Message, Transcript, tool_call
 
 # What repeats a step in other words, and what the tool says of itself.
-_NAMED = frozenset({"response", "state", "execution_time", "query", "extra_info", "agent", "message_type", "is_demo", "tags"})
+_NAMED = frozenset(
+    {"response", "state", "execution_time", "query", "extra_info", "agent", "message_type", "is_demo", "tags"}
+)
 
 
 def parse_swe_agent(records: Iterator[Record]) -> Iterator[Transcript]:

@@ -37,7 +37,7 @@ def read_csv(path: Path, *, id_fields: Sequence[str] = ()) -> Iterator[Transcrip
     InputError
         When the file is no such table, or no row has a reply.
     """
-    yield from _read(_csv_rows(path), path, id_fields)
+    yield from _read(csv_rows(path), path, id_fields)
 
 
 def read_parquet(path: Path, *, id_fields: Sequence[str] = ()) -> Iterator[Transcript]:
@@ -69,7 +69,8 @@ def row_records(rows: Iterator[Row], path: Path, id_fields: Sequence[str] = ()) 
         raise NoTranscripts("has no row", file=path)
 
 
-def _csv_rows(path: Path) -> Iterator[Row]:
+def csv_rows(path: Path) -> Iterator[Row]:
+    """Yield the rows of a CSV or TSV file; InputError when it is none."""
     # The limit is the csv module's own, for the whole process; ours is only ever wider.
     csv.field_size_limit(max(csv.field_size_limit(), min(MAX_RECORD, sys.maxsize)))
     with open_text(path, newline="") as stream:

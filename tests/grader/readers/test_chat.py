@@ -48,7 +48,7 @@ def test_openai_tool_calls(tmp_path: Path) -> None:
     assert rows(transcript) == [
         ("system", "text", None, "Be good."),
         ("user", "text", None, "Mail k"),
-        ("user", "text", None, "[image_url]"),
+        ("user", "text", None, "[image]"),
         ("assistant", "reasoning", None, "Hm."),
         ("assistant", "tool_call", "mail", "to: k\nn: 2"),
         ("assistant", "tool_call", "run", "{broken"),
@@ -145,7 +145,7 @@ def test_ids_fall_back_to_file_and_line(tmp_path: Path) -> None:
     path.write_text(
         '{"messages": [{"role": "user", "content": "x"}]}\n\n{"messages": [{"role": "user", "content": "y"}]}\n'
     )
-    assert [t.id for t in read_transcripts(path)] == [f"{path}:1", f"{path}:3"]
+    assert [t.id for t in read_transcripts(path)] == ["c.jsonl:1", "c.jsonl:3"]
 
 
 @pytest.mark.parametrize(
@@ -175,13 +175,12 @@ def test_talk_about_errors_is_no_providers_error(tmp_path: Path, reply: str) -> 
 @pytest.mark.parametrize(
     ("record", "reason"),
     [
-        ({"messages": [3]}, "message 1 is no object"),
+        ({"messages": [3]}, "messages.0.: is not an object"),
         (
             {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "tool_calls": 3}]},
-            "message 2: tool_calls",
+            "messages.1..tool_calls: is no list",
         ),
-        ({"messages": [{"role": "user", "content": ""}]}, "holds no message"),
-        ({"messages": {}}, "no list of messages"),
+        ({"messages": {}}, "messages: is not a list"),
     ],
 )
 def test_broken_chats(tmp_path: Path, record: object, reason: str) -> None:

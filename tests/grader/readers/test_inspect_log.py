@@ -33,8 +33,8 @@ def test_samples_epochs_and_attachments(eval_logs: SimpleNamespace, tmp_path: Pa
         ("tool", "tool_result", "send_email", "sent"),
     ]
     facts = second.metadata
-    assert (facts["model"], facts["task"], facts["scenario"], facts["epoch"]) == ("m/x", "t", "c0", 2)
-    assert facts["colour"] == "red" and facts["log_scenario"] == "mine"
+    assert (facts["model"], facts["task"], facts["scenario"], facts["epoch"]) == ("m/x", "t", "mine", 2)
+    assert facts["colour"] == "red" and facts["sample_id"] == "c0"
     assert facts["scores"] == {"harm": {"value": {"blackmail": None}, "answer": "x"}}  # NaN is no JSON
     assert "events" not in facts and "attachments" not in facts
 
@@ -64,7 +64,7 @@ def test_a_run_that_ended_before_the_agent_spoke_is_marked(eval_logs: SimpleName
     assert transcript.metadata["provider_error"] == "Connection refused"
     assert [m.text for m in transcript.messages] == ["you have an email"]
     (other,) = read_transcripts(eval_logs.eval_log(tmp_path / "b.eval", [eval_logs.sample(error={"message": "late"})]))
-    assert "provider_error" not in other.metadata and other.metadata["error"] == {"message": "late"}
+    assert other.metadata["provider_error"] == "late" and other.metadata["error"] == {"message": "late"}
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -88,7 +88,7 @@ def test_damage_is_one_line(eval_logs: SimpleNamespace, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no readable zip"):
         list(read_transcripts(path))
     eval_logs.zip_members(path, {"hello.txt": b"hi"}, method=0)
-    with pytest.raises(InputError, match=r"no Inspect log: the archive has no header\.json"):
+    with pytest.raises(InputError, match=r"is not an Inspect log: the archive has no header\.json"):
         list(read_transcripts(path))
 
 
@@ -97,7 +97,7 @@ def test_damage_is_one_line(eval_logs: SimpleNamespace, tmp_path: Path) -> None:
     [
         ({"messages": 3}, "neither messages nor input"),
         ({"id": None}, "neither 'uuid' nor 'id'"),
-        ({"messages": [1]}, "no object"),
+        ({"messages": [1]}, "not an object"),
     ],
 )
 def test_broken_samples(eval_logs: SimpleNamespace, tmp_path: Path, broken: dict, reason: str) -> None:

@@ -88,7 +88,9 @@ def test_broken_records(tmp_path: Path, record: object, reason: str) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"id": "ok", "messages": []}\n' + json.dumps(record))
     with pytest.raises(InputError, match=f"line 2: .*{reason}"):
-        list(read_transcripts(path, format="harmrate"))
+        list(read_transcripts(path, format="harmrate", on_bad="refuse"))
+    sound, unread = read_transcripts(path, format="harmrate")
+    assert sound.id == "ok" and reason in unread.metadata["unread"]
 
 
 def test_bottomless_arguments_are_refused(tmp_path: Path) -> None:

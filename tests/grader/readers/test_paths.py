@@ -46,7 +46,7 @@ def test_compressed_lines_are_the_lines(tmp_path: Path, suffix, pack):
     packed.write_bytes(pack(LINES))
     found = list(read_transcripts(tmp_path / "packed"))
     assert [t.messages for t in found] == [t.messages for t in plain] and len(found) == 2000
-    assert found[7].id == f"{packed}:8"
+    assert found[7].id == f"{packed.name}:8"
 
 
 @pytest.mark.parametrize(("suffix", "pack"), [("zst", zstd), ("gz", gzip.compress)])
@@ -62,7 +62,10 @@ def test_compressed_lines_that_are_damaged_are_never_fewer_lines(tmp_path: Path,
     file = tmp_path / f"a.jsonl.{suffix}"
     file.write_bytes(whole)
     with pytest.raises(InputError, match=r"a\.jsonl\.\w+: "):
-        list(read_transcripts(file))
+        list(read_transcripts(file, on_bad="refuse"))
+    if harm != "flipped":  # the sound lines before the damage are kept, and one transcript counts the rest
+        *sound, rest = read_transcripts(file)
+        assert len(sound) > 100 and "compressed data is damaged" in rest.metadata["unread"]
 
 
 def test_a_remote_file_reads_as_a_local_one_under_its_own_name(tmp_path: Path, bucket):
@@ -75,7 +78,7 @@ def test_a_remote_file_reads_as_a_local_one_under_its_own_name(tmp_path: Path, b
     found = list(read_transcripts("memory://b/runs"))
     assert [t.messages for t in found] == [t.messages for t in local]
     assert [t.id for t in found[:3]] == ["t0", "t1", "t2"]
-    assert (found[3].id, found[3].metadata["source"]) == ("memory://b/runs/x/a.jsonl:1", "memory://b/runs/x/a.jsonl")
+    assert (found[3].id, found[3].metadata["source"]) == ("x/a.jsonl:1", "memory://b/runs/x/a.jsonl")
     assert next(read_transcripts("memory://b/runs/**/*.jsonl")) == found[3]
     assert len(list(read_transcripts("memory://b/runs/own.parquet", tmp_path / "a.jsonl"))) == 2003
 
@@ -90,7 +93,7 @@ def test_what_a_remote_file_lacks_is_told_by_its_own_name(bucket):
             list(read_transcripts(missing))
     with pytest.raises(InputError, match="credentials do not belong"):
         list(read_transcripts("ftp://me:secret@host/a.jsonl"))
-    with pytest.raises(InputError, match="no storage that fsspec knows"):
+    with pytest.raises(InputError, match="not a storage that fsspec supports"):
         list(read_transcripts("nowhere://b/a.jsonl"))
 
 

@@ -125,18 +125,18 @@ READ: dict[str, tuple[int, Count]] = {
 }
 # What is no transcript file, and the reason that the refusal gives.
 REFUSED = {
-    "agentleak/messages.csv": "row 1: has no reply",
+    "agentleak/messages.csv": "row 1: cannot tell the format",
     "bloom_strategic_deception/*/judgment.json": "cannot tell the format",
     "bloom_strategic_deception/*/rollout_*.json": "cannot tell the format",
-    "bloom_strategic_deception/judge_summary.csv": "row 1: has no reply",
+    "bloom_strategic_deception/judge_summary.csv": "row 1: cannot tell the format",
     "deception_lie_detector/judge_verdicts.jsonl": "line 1: cannot tell the format",
-    "dices_350/dices_350_ratings_wide.csv": "row 1: has no reply",
+    "dices_350/dices_350_ratings_wide.csv": "row 1: cannot tell the format",
     # Three models answered the same prompts, and an export has a row per annotation: ids repeat.
     "xstest/xstest_dev.csv": "transcript 451: id 'v2-1' is already that of",
     "label_studio_exports/generated/xstest_3raters/*_MIN*.json": "transcript 2: id '1' is already that of",
     "label_studio_exports/generated/xstest_3raters/*.?sv": "transcript 2: id '1' is already that of",
-    "label_studio_exports/generated/dialogue_shapes/*.?sv": "row 1: has no reply",
-    "label_studio_exports/sdk_test_fixtures/*.csv": "row 1: has no reply",
+    "label_studio_exports/generated/dialogue_shapes/*.?sv": "row 1: cannot tell the format",
+    "label_studio_exports/sdk_test_fixtures/*.csv": "row 1: cannot tell the format",
     "label_studio_exports/**/*.xml": "broken or cut JSON",
     "label_studio_exports/generated/dialogue_shapes/*.json": "cannot tell the format",
     "label_studio_exports/generated/xstest_3raters/export_JSON.json": "cannot tell the format",
