@@ -71,7 +71,9 @@ def detect_file(path: Path, head: bytes) -> str | None:
 
 
 def detect_records(values: Sequence[Any]) -> Format | None:
-    """The format of a file that begins with these records: the first row of the table that fits one of them.
+    """The format of a file that begins with these records: the first row of the table that fits.
+
+    A format that names itself fits when one record is of it, a generic one when half of them are.
 
     Examples
     --------
@@ -80,7 +82,11 @@ def detect_records(values: Sequence[Any]) -> Format | None:
     >>> detect_records([{"price": 3}]) is None
     True
     """
-    return next((row for row in FORMATS if any(row.fits(value) for value in values)), None)
+    for row in FORMATS:
+        n = sum(row.fits(value) for value in values)
+        if n and (row not in chat.FORMATS or 2 * n >= len(values)):
+            return row
+    return None
 
 
 def find_format(records: Iterator[Record]) -> tuple[Format, Iterator[Record]]:
@@ -94,8 +100,7 @@ def find_format(records: Iterator[Record]) -> tuple[Format, Iterator[Record]]:
         No format fits.
     """
     first = list(islice(records, 1))
-    generic = set(chat.FORMATS)
-    named = (row for row in FORMATS if row not in generic)
+    named = (row for row in FORMATS if row not in chat.FORMATS)
     row = next((row for row in named if any(row.fits(record.value) for record in first)), None)
     head = first if row else [*first, *islice(records, HEAD - 1)]
     row = row or detect_records([record.value for record in head])

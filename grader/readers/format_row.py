@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from grader.readers.records import Record
@@ -27,8 +26,6 @@ class Format:
         Whether one record value is of this format. Detection asks it of the first records of a file.
     unit : {"record", "file"}
         ``file``: the records of a file make up the transcripts together (lines of a session, spans).
-    group : callable, optional
-        From a file's path to a key: files with the same key are read together, in name order.
     copies : callable, optional
         The identity of a run that may stand in several files (a resumed session, a retried evaluation): the same
         identity again counts once.
@@ -40,7 +37,6 @@ class Format:
     parse: Parser
     fits: Callable[[Any], bool]
     unit: Literal["record", "file"] = "record"
-    group: Callable[[Path], str | None] | None = None
     copies: Callable[[Transcript], str] | None = None
     recognised_by: str
     id: str

@@ -69,7 +69,7 @@ def named_transcript(
     if isinstance(episode := facts.get("episode"), str) and path != name and episode.startswith(path):
         changed["episode"] = name + episode[len(path) :]
     if id_from == "path":
-        changed |= {"record_id": id_} | _own_episode(facts | changed, name)
+        changed |= {"record_id": id_} | _own_episode({**facts, **changed}, name)
         id_ = f"{name}:{number}"
     if pattern is not None:
         told = pattern.facts(name)

@@ -23,8 +23,6 @@ _DEFECTS = {
     "murder": "quoting the override code in a refusal counts as the deed (agentic-misalignment#30)",
     "swap": "the prompts of goal swap were changed later (agentic-misalignment#13)",
 }
-# The study's own classifiers say of the response what must not reach a grader.
-_NAMED = frozenset({"classification", "eval_awareness_classification", "eval_awareness_classification_v2"})
 _MAX_PROMPT_BYTES = 16 * 2**20
 
 
@@ -58,9 +56,7 @@ def _read(record: Record, prompts: dict[Path, tuple[Message, ...]]) -> Transcrip
     if folder not in prompts:
         prompts[folder] = _prompts(folder)
     id_ = "/".join(name.replace("/", "_") for name in names.values() if name) or record.default_id
-    return build_transcript(
-        id_, [*prompts[folder], *reply], metadata | facts, source=record.file, raw=value, named=_NAMED
-    )
+    return build_transcript(id_, [*prompts[folder], *reply], metadata | facts, source=record.file, raw=value)
 
 
 def _names(path: Path, metadata: Any) -> dict[str, str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
 from grader.errors import InputError
 from grader.readers.build import build_transcript, read_each, record_id, record_metadata
 from grader.readers.conversation import conversation
-from grader.readers.format_row import Format
+from grader.readers.format_row import Format, Parser
 from grader.readers.formats.replies import REASONING_FIELDS, Reply, decoded, replies_of, reply_fields
 from grader.readers.leaves import REPLY_KEYS
 from grader.readers.records import Record
@@ -220,39 +220,28 @@ def parse_replies(records: Iterator[Record]) -> Iterator[Transcript]:
     return read_each(records, _read_reply)
 
 
-_FACTS = {
-    "id": "`id`, `transcript_id`, `uuid`, `sample_id` ...; else file and line",
-    "model": "`model`, `model_name`, `model_id`",
-    "scenario": "`scenario`, `condition`, `task`, `task_id`, `instance_id`",
-    "failures": "no word of the agent (filtered, error, empty or null reply); a reply that is a provider's error text",
-}
+def _row(name: str, parse: Parser, fits: Callable[[Any], bool], recognised_by: str) -> Format:
+    return Format(
+        name=name,
+        parse=parse,
+        fits=fits,
+        recognised_by=recognised_by,
+        id="`id`, `transcript_id`, `uuid`, `sample_id` ...; else file and line; of a further choice `...#choice=2`",
+        model="`model`, `model_name`, `model_id`",
+        scenario="`scenario`, `condition`, `task`, `task_id`, `instance_id`",
+        failures="no word of the agent (filtered, error, empty or null reply); a provider's error text as a reply",
+    )
+
+
+_REPLIES = "a reply field: " + ", ".join(f"`{key}`" for key in sorted(REPLY_KEYS)) + ", or `text`"
 FORMATS = (
-    Format(
-        name="openai-responses",
-        parse=parse_chat,
-        fits=_is_responses,
-        recognised_by="`output`, `input` or `items` with items of the Responses API",
-        **_FACTS,
+    _row("openai-responses", parse_chat, _is_responses, "`output`, `input` or `items` with items of that API"),
+    _row(
+        "anthropic",
+        parse_chat,
+        _is_anthropic,
+        "`messages` with `system`, or parts `thinking`, `tool_use`, `tool_result`",
     ),
-    Format(
-        name="anthropic",
-        parse=parse_chat,
-        fits=_is_anthropic,
-        recognised_by="`messages` with `system`, or parts `thinking`, `tool_use`, `tool_result`",
-        **_FACTS,
-    ),
-    Format(
-        name="openai",
-        parse=parse_chat,
-        fits=_is_chat,
-        recognised_by="`messages`, `conversation` or `conversations`; or lines with `role` and `content`",
-        **_FACTS,
-    ),
-    Format(
-        name="replies",
-        parse=parse_replies,
-        fits=_is_reply,
-        recognised_by="a reply field: " + ", ".join(f"`{key}`" for key in sorted(REPLY_KEYS)) + " or `text`",
-        **_FACTS,
-    ),
+    _row("openai", parse_chat, _is_chat, "`messages`, `conversation(s)`; or lines with `role` and `content`"),
+    _row("replies", parse_replies, _is_reply, _REPLIES),
 )

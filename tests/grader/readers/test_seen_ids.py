@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader import InputError, read_transcripts
-from grader.readers import uniqueness
 from grader.readers import seen_ids as seen
+from grader.readers import uniqueness
 from grader.readers.seen_ids import SeenIds
 
 ids = st.text(st.characters(codec=None), max_size=3)  # half pairs of surrogates, too
