@@ -58,7 +58,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def own_files() -> set[str]:
     files = {p.relative_to(ROOT).as_posix() for name in PACKAGES for p in (ROOT / name).rglob("*") if p.is_file()}
-    return {name for name in files if "__pycache__" not in name} | {p.name for p in ROOT.glob("cli*.py")}
+    return {name for name in files if "__pycache__" not in name} | {p.name for p in ROOT.glob("*.py")}
 
 
 def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(built):

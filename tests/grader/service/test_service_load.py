@@ -1,6 +1,6 @@
 """The service at 200 connections: nothing is lost, memory stays bounded, the full room is told, the end is graceful.
 
-``HARMRATE_LOAD_SECONDS=60 pytest -m slow tests/grader/harness/test_service_load.py --log-cli-level=INFO``
+``HARMRATE_LOAD_SECONDS=60 pytest -m slow tests/grader/service/test_service_load.py --log-cli-level=INFO``
 is the long run.
 """
 
