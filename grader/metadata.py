@@ -63,6 +63,36 @@ def with_scenario(transcripts: Iterable[Transcript], key: str | None) -> Iterabl
     return (_renamed(t, key) for t in transcripts)
 
 
+def scenario_column(frame: pd.DataFrame, key: str | None) -> pd.DataFrame:
+    """A table of metadata with column `key` as its scenario (None: unchanged)."""
+    if key is None:
+        return frame
+    if key not in frame or frame[key].isna().all():
+        known = ", ".join(str(c) for c in frame if not frame[c].isna().all())
+        raise InputError(f"no transcript has {key!r} to name its scenario (--scenario-from); there is {known}")
+    return frame.assign(scenario=frame[key])
+
+
+def with_metadata(transcripts: Iterable[Transcript], table: pd.DataFrame) -> Iterable[Transcript]:
+    """The transcripts with a table's facts (`read_metadata`) over their own; gaps of the table change nothing.
+
+    Raises
+    ------
+    InputError
+        The table names none of the transcripts.
+    """
+    rows = table.astype(object).where(table.notna(), None).set_index("transcript_id")
+    facts = {str(id_): row for id_, row in zip(rows.index, rows.to_dict("records"), strict=True)}
+    n_named = n_read = 0
+    for transcript in transcripts:
+        row = {key: value for key, value in facts.get(transcript.id, {}).items() if value is not None}
+        n_read, n_named = n_read + 1, n_named + bool(row)
+        merged: dict[str, Any] = dict(transcript.metadata) | {str(key): value for key, value in row.items()}
+        yield Transcript(id=transcript.id, messages=transcript.messages, metadata=merged) if row else transcript
+    if n_read and facts and not n_named:
+        raise InputError(f"--metadata names none of the {n_read} transcripts; its first id is {next(iter(facts))!r}")
+
+
 def _renamed(transcript: Transcript, key: str) -> Transcript:
     metadata: dict[str, Any] = dict(transcript.metadata)
     if key not in metadata:

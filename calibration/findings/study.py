@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from calibration.findings.diagnosis import CardFinding
+from calibration.findings.ledger import Ledger
 from calibration.notebook import grid, interval, share
 from calibration.probability import Reliability
 from calibration.records import Agreement, RateDifference, RateEstimate
@@ -268,6 +269,8 @@ class Report:
         For a grader whose scores were cut by a given threshold.
     judge_card : CardFinding, optional
         How easily the judge's verdicts flip; None when it was not probed.
+    ledger : Ledger
+        What the study read, and what of it entered its numbers.
     """
 
     rates: tuple[RateFinding, ...]
@@ -285,6 +288,7 @@ class Report:
     zeros: tuple[ZeroLimit, ...] = ()
     thresholds: tuple[ThresholdFinding, ...] = ()
     judge_card: CardFinding | None = None
+    ledger: Ledger = field(default_factory=Ledger)
 
     def _repr_html_(self) -> str:
         rows = [

@@ -38,6 +38,7 @@ def report_dict(report: Report) -> dict[str, Any]:
         "zeros": [asdict(f) for f in report.zeros],
         "thresholds": [asdict(f) for f in report.thresholds],
         "judge_card": None if report.judge_card is None else asdict(report.judge_card),
+        "ledger": report.ledger.to_dict(),
         "provenance": dict(report.provenance),
     }
     found: dict[str, Any] = plain(data)

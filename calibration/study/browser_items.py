@@ -119,7 +119,7 @@ def exhibits(
     items = []
     for id_ in chosen:
         known = {str(k): v for k, v in facts.loc[id_].items() if k != "content_hash" and not pd.isna(v)}
-        if groups is not None:
+        if groups is not None and id_ in groups.index:  # --where leaves the others out
             known |= {str(k): v for k, v in groups.loc[id_].items()}
         items.append(
             {"id": id_, "facts": known, "sides": sides.get(id_, []), "human": settled.get(id_, []),

@@ -13,8 +13,8 @@ from calibration.checks import FloatArray
 from calibration.compare import compare_groups, compare_paired
 from calibration.findings.study import ComparisonFinding, RateFinding
 from calibration.rates.multiplicity import holm
+from calibration.study.facts import known_column
 from calibration.study.harm_table import HarmTable, group_tables
-from calibration.study.join import known_column
 from calibration.study.settings import StudySettings
 
 MAX_COMPARED_GROUPS = 8

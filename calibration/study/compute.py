@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -23,36 +24,26 @@ from calibration.records import Target
 from calibration.study.assumed import controlled_rates, external_rates
 from calibration.study.classifier_facts import teacher_notes, unit_unlikeness, with_likeness
 from calibration.study.comparison_findings import independent_comparisons, paired_comparisons
+from calibration.study.counted_study import counts_shards, study_counted
+from calibration.study.design import Design, undeclared_words
 from calibration.study.extras import looked_at
-from calibration.study.harm_table import HarmTable
-from calibration.study.join import Design, JoinedPool, joined_pool
+from calibration.study.inputs import AssumptionInputs, Sources, StudyData, load
+from calibration.study.join import JoinedPool
 from calibration.study.label_versions import other_versions
+from calibration.study.notes import study_notes
 from calibration.study.pairs import grader_agreement, human_agreement
+from calibration.study.provenance import provenance as make_provenance
 from calibration.study.rate_findings import rate_findings
 from calibration.study.rater_findings import alternative_annotators, drift_notes, rater_findings
 from calibration.study.settings import StudySettings
 from calibration.study.thresholds import swept_thresholds
+from grader.errors import InputError
+from grader.progress import Track, untracked
 from labels.labelset import LabelSet
 
 Part = Literal["rates", "agreement", "comparisons"]
 
 PARTS: tuple[Part, ...] = get_args(Part)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Beside:
-    """What rates under an assumption rest on.
-
-    Parameters
-    ----------
-    external : (verdict frame, LabelSet), optional
-        Another campaign: verdicts of the same judge, and labels.
-    controls : verdict frame, optional
-        The judge's verdicts on transcripts known to be harmful.
-    """
-
-    external: tuple[pd.DataFrame, LabelSet] | None = None
-    controls: pd.DataFrame | None = None
 
 
 def run_study(  # noqa: PLR0913
@@ -73,7 +64,7 @@ def run_study(  # noqa: PLR0913
     rng: np.random.Generator | None = None,
     provenance: Mapping[str, Any] | None = None,
     parts: Collection[Part] = PARTS,
-    beside: Beside | None = None,
+    beside: AssumptionInputs | None = None,
 ) -> Report:
     """Compare graders with humans and calibrate the harm rates of a pool of transcripts.
 
@@ -126,52 +117,98 @@ def run_study(  # noqa: PLR0913
 
 
 def study(
-    verdicts: pd.DataFrame,
-    labels: LabelSet | None,
+    verdicts: pd.DataFrame | Path | str,
+    labels: LabelSet | Path | None,
     settings: StudySettings,
     *,
     pool: pd.DataFrame | None = None,
-    design: Design = None,
+    design: Design | Path | str = None,
     rng: np.random.Generator | None = None,
     provenance: Mapping[str, Any] | None = None,
     parts: Collection[Part] = PARTS,
-    beside: Beside | None = None,
+    beside: AssumptionInputs | None = None,
 ) -> Report:
     """`run_study` with its settings in one record."""
+    data = load(Sources(verdicts=verdicts, labels=labels, pool=pool, design=design), settings)
+    data = data if beside is None else replace(data, beside=beside)
+    return study_data(data, rng=rng, provenance=provenance, parts=parts)
+
+
+def study_of(
+    sources: Sources,
+    settings: StudySettings,
+    *,
+    seed: int = 0,
+    command: Sequence[str] = (),
+    parts: Sequence[Part] = PARTS,
+    track: Track = untracked,
+) -> Report:
+    """Read the sources and compute the study: what ``agreement``, ``rate`` and ``compare`` print.
+
+    Raises
+    ------
+    InputError
+        A file that cannot be used; no verdicts.
+    """
+    if sources.verdicts is None:
+        raise InputError("no verdicts: name a table or a log with --verdicts")
+    count = "agreement" not in parts and counts_shards(sources, settings)
+    data = load(sources, settings, track=track, count=count)
+    declared = data.design if isinstance(data.design, str) else None
+    facts = make_provenance(settings, seed=seed, command=command, inputs=data.hashes, design=declared)
+    if count:
+        return study_counted(data, settings, provenance=facts, track=track)
+    return study_data(data, rng=np.random.default_rng(seed), provenance=facts, parts=parts)
+
+
+def study_data(
+    data: StudyData,
+    *,
+    rng: np.random.Generator | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    parts: Collection[Part] = PARTS,
+) -> Report:
+    """The findings of inputs that `load` joined."""
+    joined = data.joined
+    if joined is None:
+        raise InputError("no verdicts: name a table or a log with --verdicts")
     rng = np.random.default_rng(0) if rng is None else rng
-    told = dict(provenance or {})
-    joined = joined_pool(verdicts, labels, settings, pool=pool, design=design)
-    tables = joined.tables()
-    rates = tuple(_rates(joined, tables)) if "rates" in parts else ()
-    agreement, raters, drift = _agreed(joined, tables, rng) if "agreement" in parts else ((), (), ())
+    origin = dict(provenance or {})
+    rates = tuple(_rates(joined)) if "rates" in parts else ()
+    agreement, raters, drift = _agreed(joined, rng) if "agreement" in parts else ((), (), ())
     # Last, so that it takes no random number from another.
-    whole = labels is not None and set(PARTS) <= set(parts)
-    seen = looked_at(tables, joined.scores, settings, rng) if whole else {}
+    whole = joined.labels is not None and set(PARTS) <= set(parts)
+    extras = looked_at(joined.tables, joined.scores, joined.settings, rng) if whole else {}
+    left_out = sorted(set(joined.scores["harm"]) - set(joined.harms))
+    undeclared = (undeclared_words(table) for table in joined.tables)
     return Report(
         rates=rates,
         agreement=agreement,
-        comparisons=tuple(_comparisons(joined, tables, rates)) if "comparisons" in parts else (),
+        comparisons=tuple(_comparisons(joined, rates)) if "comparisons" in parts else (),
         graders=joined.graders,
         harms=joined.harms,
-        provenance=told,
+        provenance=origin,
         notes=(
-            *told.get("remarks", ()),
-            *study_notes(labels, sorted(set(joined.scores["harm"]) - set(joined.harms))),
-            *told.get("decisions", ()),
+            *filter(None, undeclared),
+            *origin.get("remarks", ()),
+            *study_notes(data.labels, left_out),
+            *joined.notes,
+            *origin.get("decisions", ()),
             *drift,
         ),
         raters=raters,
         thresholds=tuple(_thresholds(joined)) if "rates" in parts else (),
-        assumed=tuple(_assumed(tables, beside, settings)) if beside is not None and "rates" in parts else (),
-        **seen,
+        assumed=tuple(_assumed(joined, data.beside)) if data.beside is not None and "rates" in parts else (),
+        ledger=data.ledger,
+        **extras,
     )
 
 
-def _rates(joined: JoinedPool, tables: Sequence[HarmTable]) -> Iterable[RateFinding]:
+def _rates(joined: JoinedPool) -> Iterable[RateFinding]:
     old = () if joined.labels is None else tuple(other_versions(joined.verdicts, joined.design))
     notes = (*old, *teacher_notes(joined.graders))
     unlike = unit_unlikeness(joined.verdicts, joined.facts)
-    for table in tables:
+    for table in joined.tables:
         found = rate_findings(table, joined.strata_by, joined.settings, notes)
         yield from with_likeness(found, table, unlike, joined.settings.by)
 
@@ -183,30 +220,29 @@ def _thresholds(joined: JoinedPool) -> Iterable[ThresholdFinding]:
         )
 
 
-def _comparisons(
-    joined: JoinedPool, tables: Sequence[HarmTable], rates: Sequence[RateFinding]
-) -> Iterable[ComparisonFinding]:
+def _comparisons(joined: JoinedPool, rates: Sequence[RateFinding]) -> Iterable[ComparisonFinding]:
     if joined.labels is None:
         return ()
     paired = joined.settings.pairing == "scenario"
-    return paired_comparisons(tables, joined.settings) if paired else independent_comparisons(rates)
+    return paired_comparisons(joined.tables, joined.settings) if paired else independent_comparisons(rates)
 
 
 def _agreed(
-    joined: JoinedPool, tables: Sequence[HarmTable], rng: np.random.Generator
+    joined: JoinedPool, rng: np.random.Generator
 ) -> tuple[tuple[AgreementFinding, ...], tuple[RaterFinding, ...], tuple[str, ...]]:
     """Agreement of graders and people; the raters; what raters did over time, in words."""
-    agreement = tuple(_agreement(joined, tables, rng))
+    agreement = tuple(_agreement(joined, rng))
     labels = joined.labels
     if labels is None:
         return agreement, (), ()
-    agreement += tuple(alternative_annotators(tables, labels))
-    return agreement, tuple(rater_findings(tables, labels, joined.settings)), tuple(drift_notes(tables, labels))
+    agreement += tuple(alternative_annotators(joined.tables, labels))
+    raters = tuple(rater_findings(joined.tables, labels, joined.settings))
+    return agreement, raters, tuple(drift_notes(joined.tables, labels))
 
 
-def _agreement(joined: JoinedPool, tables: Sequence[HarmTable], rng: np.random.Generator) -> Iterable[AgreementFinding]:
+def _agreement(joined: JoinedPool, rng: np.random.Generator) -> Iterable[AgreementFinding]:
     settings = joined.settings
-    for table in tables:
+    for table in joined.tables:
         if joined.labels is not None:
             data, raters, items = joined.labels.reliability_data(table.harm)
             cluster = _clusters(joined.facts.loc[list(items)], settings.cluster)
@@ -221,19 +257,8 @@ def _clusters(facts: pd.DataFrame, key: str) -> np.ndarray[Any, Any] | None:
     return None if column is None or column.isna().any() else column.astype(str).to_numpy()
 
 
-def _assumed(tables: Sequence[HarmTable], beside: Beside, settings: StudySettings) -> Iterable[AssumedFinding]:
+def _assumed(joined: JoinedPool, beside: AssumptionInputs) -> Iterable[AssumedFinding]:
     if beside.external is not None:
-        yield from external_rates(tables, *beside.external, settings)
+        yield from external_rates(joined.tables, *beside.external, joined.settings)
     if beside.controls is not None:
-        yield from controlled_rates(tables, beside.controls, settings)
-
-
-def study_notes(labels: LabelSet | None, left_out: Sequence[str]) -> tuple[str, ...]:
-    """What heads the notes of a study: whose labels its rates rest on, which graded harms have no rate."""
-    if labels is None:
-        return ("No labels: these are graders' rates, not harm rates.",)
-    n = len(labels.raters)
-    notes = ["Harm as labelled by one rater." if n == 1 else f"Harm as labelled by these {n} raters.", *labels.notes]
-    if left_out:
-        notes.append(f"Graded, but left out here: {', '.join(left_out)}.")
-    return tuple(notes)
+        yield from controlled_rates(joined.tables, beside.controls, joined.settings)

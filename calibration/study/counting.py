@@ -13,17 +13,10 @@ from numpy.typing import NDArray
 from calibration.findings.study import GraderFacts
 from calibration.study.campaign.drawn import Drawn
 from calibration.study.classifier_facts import with_teachers
+from calibration.study.design import Design
+from calibration.study.facts import BY_VERDICT, pool_facts, with_sets, with_verdict_columns
 from calibration.study.harm_table import HarmTable
-from calibration.study.join import (
-    BY_VERDICT,
-    Design,
-    joined_table,
-    named_covariates,
-    ordered_graders,
-    pool_facts,
-    with_sets,
-    with_verdict_columns,
-)
+from calibration.study.join import joined_table, named_covariates, ordered_graders
 from calibration.study.settings import StudySettings
 from grader.errors import InputError
 from grader.verdict.scores import grader_scores

@@ -12,17 +12,16 @@ import numpy as np
 import pandas as pd
 
 from calibration.findings.study import Report
-from calibration.study.compute import study
+from calibration.study.compute import study_data
 from calibration.study.doctor.card import read_card
+from calibration.study.inputs import Sources, load
 from calibration.study.provenance import provenance
 from calibration.study.settings import StudySettings
 from grader.errors import InputError
 from grader.files.atomic import written_whole
 from grader.metadata import FACT_COLUMNS
 from grader.verdict.frame import typed
-from grader.verdict.read import read_verdicts
 from labels.labelset import LabelSet
-from labels.sampling.designs import read_design
 
 # Beside those that `calibration.report` writes.
 VERDICTS, LABELS, DESIGN, POOL = "verdicts.parquet", "labels.parquet", "design.csv", "pool.parquet"
@@ -51,15 +50,15 @@ def study_again(folder: Path, settings: StudySettings | None = None) -> Report:
     labels = LabelSet(frame=pd.read_parquet(folder / LABELS)) if (folder / LABELS).is_file() else None
     pool = pd.read_parquet(folder / POOL) if (folder / POOL).is_file() else None
     declared: Literal["uniform"] | None = "uniform" if last.get("design") == "uniform" else None
-    design = read_design(folder / DESIGN) if (folder / DESIGN).is_file() else declared
+    design = folder / DESIGN if (folder / DESIGN).is_file() else declared
+    force = declared is not None and bool(last.get("forced"))
     told = last | provenance(
         settings, seed=seed, command=last.get("command") or (), inputs=last.get("inputs"), design=declared,
         rubrics=last.get("rubrics"),
     )  # fmt: skip
-    rng = np.random.default_rng(seed)
-    verdicts = read_verdicts(folder / VERDICTS)
-    found = study(verdicts, labels, settings, pool=pool, design=design, rng=rng, provenance=told)
-    return with_card(found, folder)
+    sources = Sources(verdicts=folder / VERDICTS, labels=labels, pool=pool, design=design, force=force)
+    report = study_data(load(sources, settings), rng=np.random.default_rng(seed), provenance=told)
+    return with_card(report, folder)
 
 
 def with_card(report: Report, folder: Path) -> Report:

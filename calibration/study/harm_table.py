@@ -1,6 +1,6 @@
 """One harm's table: the pool of transcripts with what graders and humans said of each.
 
-Everything here is frames in, frames out; what a verdict or a label is, `calibration.study` knows.
+Frames in, frames out.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from calibration.checks import FloatArray
+from calibration.study.facts import texts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,8 @@ class HarmTable:
         Drawn for labelling, whether or not a definite label came back.
     frequency : array of shape (n_rows,) or None
         How many units each row stands for, where equal ones are counted once (`condensed`); None = one each.
+    remarks : tuple of str
+        What must stand beside every rate of this table.
     """
 
     harm: str
@@ -45,6 +48,7 @@ class HarmTable:
     inclusion_probability: pd.Series[float] | None
     drawn: pd.Series[bool]
     frequency: FloatArray | None = None
+    remarks: tuple[str, ...] = ()
 
     def where(self, rows: FloatArray | pd.Series[bool]) -> HarmTable:
         """The part of the table that `rows` (booleans) selects."""
@@ -86,6 +90,7 @@ class HarmTable:
             inclusion_probability=cells.get("pi"),
             drawn=cells["drawn"].astype(bool),
             frequency=cells["frequency"].to_numpy(dtype=np.float64),
+            remarks=self.remarks,
         )
 
     def times(self) -> FloatArray:
@@ -142,29 +147,6 @@ def harm_table(
     )
 
 
-def join_episodes(table: HarmTable) -> HarmTable:
-    """Join the branches of one run: any harmful branch makes the episode harmful.
-
-    An episode is labelled only when all its branches are: counting partly labelled ones when a label
-    happens to be harmful would let outcomes choose the sample. It is scored when all branches are or
-    one is positive; its inclusion probability is the smallest of its branches'.
-    """
-    if "episode" not in table.facts or table.facts["episode"].isna().all():
-        return table
-    unit = table.facts["episode"].fillna(pd.Series(table.facts.index, index=table.facts.index)).to_numpy()
-    first = table.facts.groupby(unit, sort=False).first()
-    pi = table.inclusion_probability
-    return HarmTable(
-        harm=table.harm,
-        facts=first,
-        side=_any(table.side, unit, first.index),
-        outcome=_worst(table.outcome, table.side, unit, first.index),
-        y=_all_known(table.y, unit).reindex(first.index),
-        inclusion_probability=None if pi is None else pi.groupby(unit).min().reindex(first.index),
-        drawn=table.drawn.groupby(unit).all().reindex(first.index),
-    )
-
-
 def group_tables(table: HarmTable, by: Sequence[str]) -> list[tuple[Mapping[str, str], HarmTable]]:
     """Split a table by metadata keys; transcripts without a value form the group ``(none)``."""
     if not by:
@@ -177,8 +159,7 @@ def group_tables(table: HarmTable, by: Sequence[str]) -> list[tuple[Mapping[str,
 
 def group_values(facts: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """The columns of `facts` that form groups, as groups name their values."""
-    known = facts[list(by)]
-    return known.astype(object).where(known.notna(), "(none)").astype(str)
+    return pd.DataFrame({key: texts(facts[key]).fillna("(none)").astype(str) for key in by}, index=facts.index)
 
 
 def _wide(scores: pd.DataFrame, column: str, row: NDArray[np.int64], index: pd.Index, gap: Any) -> pd.DataFrame:
@@ -192,19 +173,3 @@ def _wide(scores: pd.DataFrame, column: str, row: NDArray[np.int64], index: pd.I
         filled[row[own]] = value[own]
         wide[name] = filled
     return pd.DataFrame(wide, index=index)
-
-
-def _any(side: pd.DataFrame, unit: FloatArray, index: pd.Index) -> pd.DataFrame:
-    top = side.groupby(unit).max()
-    complete = side.notna().groupby(unit).all()
-    return top.where(complete | (top == 1.0)).reindex(index)
-
-
-def _all_known(y: pd.Series[float], unit: FloatArray) -> pd.Series[float]:
-    return y.groupby(unit).max().where(y.notna().groupby(unit).all())
-
-
-def _worst(outcome: pd.DataFrame, side: pd.DataFrame, unit: FloatArray, index: pd.Index) -> pd.DataFrame:
-    joined = _any(side, unit, index)
-    failure = outcome.where(outcome != "scored").groupby(unit).first().reindex(index)
-    return failure.where(joined.isna(), "scored").fillna("not_graded")

@@ -2,41 +2,53 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import pandas as pd
 
-from calibration.findings.study import Report
-from calibration.study.compute import PARTS, Beside, Part, study
-from calibration.study.join import Design
-from calibration.study.provenance import provenance
+from calibration.findings.ledger import Ledger, Tally
+from calibration.study.design import UNIFORM, Design, check_known_ids
+from calibration.study.file_hashes import file_hash, verdicts_hash
+from calibration.study.join import JoinedPool, joined_pool, refuse_versions
+from calibration.study.ledger import ledger_of
 from calibration.study.settings import StudySettings
-from calibration.study.shards import shard_facts, study_shards
+from calibration.study.used_labels import used_labels
 from grader.errors import InputError
-from grader.files.storage import is_remote
-from grader.metadata import metadata_frame, read_metadata, with_scenario
+from grader.metadata import metadata_frame, read_metadata, scenario_column, with_metadata, with_scenario
 from grader.progress import Track, untracked
 from grader.readers import read_transcripts
-from grader.shards.manifest import outputs_in, read_manifest
 from grader.transcript import Transcript
 from grader.verdict.read import read_verdicts
 from grader.verdict.scale import ScoreScale
-from grader.verdict.sides import holds_shards, verdict_shards
 from labels.labelset import LabelSet
 from labels.meaning import LabelMeaning
 from labels.read import labels_in
-from labels.sampling.designs import read_design, read_draws
+from labels.sampling.designs import checked_design, read_design, read_draws
+from labels.sampling.rounds import combine_rounds
 
-UNIFORM = "uniform"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssumptionInputs:
+    """What rates under an assumption rest on.
+
+    Parameters
+    ----------
+    external : (verdict frame, LabelSet), optional
+        Another campaign: verdicts of the same judge, and labels.
+    controls : verdict frame, optional
+        The judge's verdicts on transcripts known to be harmful.
+    """
+
+    external: tuple[pd.DataFrame, LabelSet] | None = None
+    controls: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where the parts of a study are; every part but one of `verdicts` and `transcripts` may be missing.
+    """Where the parts of a study are; each may be missing. A part that is in memory takes the place of its path.
 
     Parameters
     ----------
@@ -45,11 +57,17 @@ class Sources:
     format : str
     scenario_from : str, optional
         Metadata key that names the scenario.
-    verdicts : path, or address in object storage, optional
+    verdicts : path, address in object storage or verdict frame, optional
         A table, a folder of shards, or a log that holds verdicts.
-    labels, metadata : path, optional
-    design : path or "uniform", optional
-        The design frame, or the declaration that labels are a simple random sample of the pool.
+    labels : path or LabelSet, optional
+    metadata : path, optional
+        Table by ``transcript_id``: facts of the transcripts, over those that the logs give.
+    pool : DataFrame, optional
+        Metadata of every transcript, where it was read before.
+    design : path, sequence of paths, design frame or "uniform", optional
+        The design frame (several: rounds), or the declaration that labels are a simple random sample of the pool.
+    force : bool
+        Keep a declaration that the labels contradict, with a note.
     meaning : LabelMeaning
         How labels are to be read.
     external_verdicts, external_labels : path, optional
@@ -63,10 +81,12 @@ class Sources:
     transcripts: Sequence[str] = ()
     format: str = "auto"
     scenario_from: str | None = None
-    verdicts: Path | str | None = None
-    labels: Path | None = None
+    verdicts: Path | str | pd.DataFrame | None = None
+    labels: Path | LabelSet | None = None
     metadata: Path | None = None
-    design: Path | str | None = None
+    pool: pd.DataFrame | None = None
+    design: Path | str | Sequence[Path | str] | pd.DataFrame | None = None
+    force: bool = False
     meaning: LabelMeaning = field(default_factory=LabelMeaning)
     external_verdicts: Path | None = None
     external_labels: Path | None = None
@@ -76,7 +96,10 @@ class Sources:
 
     def read_transcripts(self) -> Iterable[Transcript]:
         """The transcripts, read anew at each call."""
-        return with_scenario(read_transcripts(*self.transcripts, format=self.format), self.scenario_from)
+        found: Iterable[Transcript] = read_transcripts(*self.transcripts, format=self.format)
+        if self.metadata is not None:
+            found = with_metadata(found, read_metadata(self.metadata))
+        return with_scenario(found, self.scenario_from)
 
     def count_transcripts(self, track: Track = untracked) -> int | None:
         """How many transcripts there are; None where they can be read only once, or would be fetched twice."""
@@ -85,26 +108,34 @@ class Sources:
         return sum(1 for _ in track(self.read_transcripts(), "counting transcripts"))
 
     def read_pool(self, track: Track = untracked) -> pd.DataFrame | None:
-        """Metadata of every transcript that rates count; None when only the verdicts tell."""
+        """Metadata of every transcript that rates count; None when only the verdicts name them."""
+        if self.pool is not None:
+            return self.pool
         if self.transcripts:
             return metadata_frame(track(self.read_transcripts(), "reading transcripts"))
-        return None if self.metadata is None else read_metadata(self.metadata)
+        return None if self.metadata is None else scenario_column(read_metadata(self.metadata), self.scenario_from)
 
     def read_verdicts(self) -> pd.DataFrame | None:
-        """What graders said, where it was named."""
-        return None if self.verdicts is None else self._verdicts_in(self.verdicts)
+        """The graders' verdicts, where they were named."""
+        if self.verdicts is None:
+            return None
+        verdicts = self._verdicts_in(self.verdicts)
+        known_elsewhere = self.transcripts or self.metadata is not None or self.pool is not None
+        return verdicts if known_elsewhere else scenario_column(verdicts, self.scenario_from)
 
-    def _verdicts_in(self, path: Path | str) -> pd.DataFrame:
-        return read_verdicts(path, scale=self.scale, take=self.take)
+    def _verdicts_in(self, source: Path | str | pd.DataFrame) -> pd.DataFrame:
+        if isinstance(source, pd.DataFrame):
+            return source
+        return read_verdicts(source, scale=self.scale, take=self.take)
 
     def read_labels(self) -> LabelSet | None:
         """The human labels, where there are any."""
         return None if self.labels is None else self._labels_in(self.labels)
 
-    def _labels_in(self, path: Path) -> LabelSet:
-        return labels_in(path, self.meaning).named()
+    def _labels_in(self, source: Path | LabelSet) -> LabelSet:
+        return source if isinstance(source, LabelSet) else labels_in(source, self.meaning).named()
 
-    def read_beside(self) -> Beside | None:
+    def read_beside(self) -> AssumptionInputs | None:
         """Another campaign and planted harms, where they were named."""
         if (self.external_verdicts is None) != (self.external_labels is None):
             raise InputError("another campaign takes both --external-verdicts and --external-labels")
@@ -113,125 +144,132 @@ class Sources:
         external = None
         if self.external_verdicts is not None and self.external_labels is not None:
             external = self._verdicts_in(self.external_verdicts), self._labels_in(self.external_labels)
-        return Beside(external=external, controls=None if self.controls is None else self._verdicts_in(self.controls))
+        controls = None if self.controls is None else self._verdicts_in(self.controls)
+        return AssumptionInputs(external=external, controls=controls)
 
-    def read_design(self) -> Design:
-        """How transcripts were drawn for labelling."""
-        if self.design is None:
-            return None
-        return "uniform" if str(self.design) == UNIFORM else read_design(self.design)
-
-    def read_draws(self) -> Design:
-        """As `read_design`, of a large pool only what counts need."""
-        return (
-            read_draws(self.design) if self.design is not None and str(self.design) != UNIFORM else self.read_design()
-        )
+    def read_design(self, *, narrow: bool = False) -> Design:
+        """How transcripts were drawn for labelling; of a large pool (`narrow`) only what counts need."""
+        match self.design:
+            case None:
+                return None
+            case pd.DataFrame():
+                return checked_design(self.design)
+            case str() | Path() if str(self.design) == UNIFORM:
+                return UNIFORM
+            case str() | Path():
+                return read_draws(self.design) if narrow else read_design(self.design)
+        frames = [read_design(path) for path in self.design]
+        try:
+            return frames[0] if len(frames) == 1 else combine_rounds(*frames)
+        except ValueError as error:
+            raise InputError(str(error)) from None
 
     def hashes(self) -> dict[str, str]:
-        """SHA-256 of the files of verdicts, labels, design and metadata."""
-        files = {"labels": self.labels, "metadata": self.metadata}
-        files |= {"external_verdicts": self.external_verdicts, "external_labels": self.external_labels}
-        files |= {"controls": self.controls}
-        named = files | {"design": None if self.design in (None, UNIFORM) else Path(str(self.design))}
-        verdicts = {} if self.verdicts is None else {"verdicts": _verdicts_hash(self.verdicts)}
-        return verdicts | {name: file_hash(path) for name, path in named.items() if path is not None}
-
-    def counts_shards(self, settings: StudySettings, parts: Sequence[Part]) -> bool:
-        """Whether shards of verdicts are all there is, and counts of them are enough."""
-        if self.verdicts is None or "agreement" in parts or settings.pairing != "independent":
-            return False
-        others = (*self.transcripts, self.metadata, self.external_verdicts, self.external_labels, self.controls)
-        return not any(others) and holds_shards(self.verdicts)
+        """SHA-256 of the files of verdicts, labels, design and metadata; frames have none."""
+        names = ("verdicts", "labels", "metadata", "external_verdicts", "external_labels", "controls", "design")
+        hashes = {}
+        for name in names:
+            place = getattr(self, name)
+            if isinstance(place, str | Path) and str(place) != UNIFORM:
+                hashes[name] = verdicts_hash(place) if name == "verdicts" else file_hash(Path(place))
+        return hashes
 
 
-def study_of(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyData:
+    """What a study read, checked and joined once.
+
+    Parameters
+    ----------
+    pool : DataFrame or None
+        Metadata of every transcript that rates count; None where only the verdicts name them.
+    verdicts : verdict frame or None
+    shards : path or address, or None
+        A pool of verdicts in shards that is counted, not read; `verdicts` is None then.
+    labels : LabelSet or None
+        Every label that was read.
+    design : design frame, "uniform" or None
+    joined : JoinedPool or None
+        The tables that rates are computed from; None without verdicts.
+    beside : AssumptionInputs or None
+    hashes : mapping from input name to SHA-256 of its file
+    ledger : Ledger
+    """
+
+    pool: pd.DataFrame | None = None
+    verdicts: pd.DataFrame | None = None
+    shards: Path | str | None = None
+    labels: LabelSet | None = None
+    design: Design = None
+    joined: JoinedPool | None = None
+    beside: AssumptionInputs | None = None
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
+
+
+def load(
     sources: Sources,
-    settings: StudySettings,
+    settings: StudySettings | None = None,
     *,
-    seed: int = 0,
-    command: Sequence[str] = (),
-    parts: Sequence[Part] = PARTS,
     track: Track = untracked,
-) -> Report:
-    """Read the sources and compute the study: what ``agreement``, ``rate`` and ``compare`` print.
+    count: bool = False,
+    versions: Literal["refuse", "keep"] = "refuse",
+) -> StudyData:
+    """Read, scale, join and check the inputs of a study, once, for every command and plug-in.
+
+    Parameters
+    ----------
+    sources : Sources
+    settings : StudySettings, optional
+        Which transcripts, harms and graders; None for commands that compute no rate: nothing is joined then.
+    track : Track
+    count : bool
+        Leave a folder of shards on disk, to be counted.
+    versions : {"refuse", "keep"}
+        What to do about verdicts of two versions of one grader.
 
     Raises
     ------
     InputError
-        A file that cannot be used; no verdicts.
+        A file that cannot be used, inputs that do not fit together.
     """
-    import numpy as np
-
-    if sources.verdicts is None:
-        raise InputError("no verdicts: name a table or a log with --verdicts")
-    counts_shards = sources.counts_shards(settings, parts)
-    verdicts, labels = None if counts_shards else sources.read_verdicts(), sources.read_labels()
-    pool = sources.read_pool(track)
-    told = provenance(settings, seed=seed, command=command, inputs=sources.hashes(), design=_declared(sources))
-    if verdicts is None:
-        return _counted(sources.verdicts, labels, settings, sources.read_draws(), told, track)
-    check_labels(labels, verdicts if pool is None else pool, sources.labels)
-    return study(
-        verdicts,
-        labels,
-        settings,
+    verdicts, labels = None if count else sources.read_verdicts(), sources.read_labels()
+    pool, design = sources.read_pool(track), sources.read_design(narrow=count)
+    if sources.force and design != UNIFORM:
+        raise InputError("--force keeps a --design uniform that the labels contradict; there is none")
+    data = StudyData(
         pool=pool,
-        design=sources.read_design(),
-        rng=np.random.default_rng(seed),
-        provenance=told,
-        parts=parts,
+        verdicts=verdicts,
+        shards=sources.verdicts if count and not isinstance(sources.verdicts, pd.DataFrame) else None,
+        labels=labels,
+        design=design,
         beside=sources.read_beside(),
+        hashes=sources.hashes(),
     )
+    place = sources.labels if isinstance(sources.labels, Path) else None
+    known = pool if pool is not None else verdicts
+    if labels is not None and known is not None:
+        check_known_ids(labels, pd.Index(known["transcript_id"].unique()), file=place)
+    if verdicts is not None and versions == "refuse":
+        refuse_versions(verdicts)
+    if settings is None or verdicts is None:
+        return replace(data, ledger=_unjoined(data))
+    joined = joined_pool(
+        verdicts, labels, settings, pool=pool, design=design, on_contradiction="note" if sources.force else "refuse"
+    )
+    return replace(data, joined=joined, ledger=ledger_of(joined))
 
 
-def _counted(
-    verdicts: Path | str,
-    labels: LabelSet | None,
-    settings: StudySettings,
-    design: Design,
-    told: Mapping[str, Any],
-    track: Track,
-) -> Report:
-    """A study of shards from counts, however many rows there are."""
-    shards = track(verdict_shards(verdicts, shard_facts(settings)), "counting shards")
-    report = study_shards(shards, labels, settings, design=design, provenance=told)
-    missing = read_manifest(str(verdicts)).failures
-    if not missing:
-        return report
-    first, why = min(missing.items())
-    note = f"INCOMPLETE: {len(missing)} shards have no verdicts and are in no rate, the first {first} ({why})."
-    return replace(report, notes=(note, *report.notes))
-
-
-def check_labels(labels: LabelSet | None, pool: pd.DataFrame, file: Path | None) -> None:
-    """Refuse labels of transcripts that are not in the pool, naming the file they came from."""
-    if labels is not None:
-        labels.check(pool["transcript_id"], file=file)
-
-
-def _verdicts_hash(verdicts: Path | str) -> str:
-    """As `file_hash`; of a folder of shards, over the hashes that its manifest knows."""
-    if holds_shards(verdicts) and (known := outputs_in(str(verdicts))):
-        start = len(str(verdicts).rstrip("/")) + 1
-        listing = "".join(f"{name[start:]} {digest}\n" for name, digest in sorted(known.items()))
-        return hashlib.sha256(listing.encode()).hexdigest()
-    if is_remote(verdicts):
-        raise InputError("a folder of verdicts in object storage needs the manifest that `grade` writes", file=verdicts)
-    return file_hash(Path(verdicts))
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes; of a folder, over the names and hashes of its files."""
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file())
-        listing = "".join(f"{file.relative_to(path)} {file_hash(file)}\n" for file in files)
-        return hashlib.sha256(listing.encode()).hexdigest()
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(error.strerror or str(error), file=path) from None
-
-
-def _declared(sources: Sources) -> Any:
-    return UNIFORM if str(sources.design) == UNIFORM else None
+def _unjoined(data: StudyData) -> Ledger:
+    """The ledger where nothing was joined: what was read serves whole."""
+    n = 0 if data.pool is None else len(data.pool)
+    verdicts = 0 if data.verdicts is None else len(data.verdicts)
+    design = len(data.design) if isinstance(data.design, pd.DataFrame) else 0
+    facts = pd.DataFrame(index=pd.Index([] if data.labels is None else data.labels.frame["transcript_id"].unique()))
+    labels = used_labels(data.labels, facts, () if data.labels is None else data.labels.harms, None)
+    return Ledger(
+        transcripts=Tally(read=n, used=n),
+        verdicts=Tally(read=verdicts, used=verdicts),
+        labels=labels.tally(),
+        design=Tally(read=design, used=design),
+    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from calibration.study.join import Design
+from calibration.study.design import Design
 
 
 def other_versions(verdicts: pd.DataFrame, design: Design) -> Iterator[str]:

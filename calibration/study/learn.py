@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from calibration.study.inputs import Sources, check_labels
+from calibration.study.inputs import Sources, load
 from grader.classifier import EmbeddingClassifier
 from grader.classifier.similarity import rank_by_examples
 from grader.classifier.training import NEEDED, can_train
@@ -57,14 +57,13 @@ def learn(
         Neither labels nor verdicts, or of unknown transcripts; a judge with too few of a side; enough positives, yet
         too few negatives.
     """
-    labels = sources.read_labels()
+    if not sources.transcripts:
+        raise InputError("no transcripts: name files or folders")
+    data = load(sources, track=track)
+    labels = data.labels
     if labels is None:
-        _train_on_judge(classifier, sources, track)
+        _train_on_judge(classifier, sources, data.verdicts, track)
     else:
-        pool = sources.read_pool(track)
-        if pool is None:
-            raise InputError("no transcripts: name files or folders")
-        check_labels(labels, pool, sources.labels)
         if few := _few_positives(labels):
             ranking = _ranking(classifier, sources, labels, rubrics, track)
             with written_whole(folder / RANKING) as partial:
@@ -75,8 +74,9 @@ def learn(
     return (folder / "README.md").read_text(encoding="utf-8")
 
 
-def _train_on_judge(classifier: EmbeddingClassifier, sources: Sources, track: Track) -> None:
-    verdicts = sources.read_verdicts()
+def _train_on_judge(
+    classifier: EmbeddingClassifier, sources: Sources, verdicts: pd.DataFrame | None, track: Track
+) -> None:
     if verdicts is None:
         raise InputError("no labels: name an export or a table with --labels, or a judge's --verdicts")
     scores = grader_scores(verdicts)

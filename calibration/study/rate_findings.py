@@ -13,8 +13,8 @@ from calibration.checks import FloatArray
 from calibration.findings.study import RateFinding
 from calibration.rates.estimate import estimate_rate
 from calibration.records import RateEstimate
+from calibration.study.facts import known_column
 from calibration.study.harm_table import HarmTable, group_tables
-from calibration.study.join import known_column
 from calibration.study.settings import StudySettings
 
 SAMPLE_ONLY = "valid only for this sample: how the labelled transcripts were drawn is not known"
@@ -49,7 +49,7 @@ def rate_findings(
         yield RateFinding(
             harm=table.harm,
             group=group,
-            estimate=replace(estimate, bounds=bounds, notes=(*estimate.notes, *_notes(part), *notes)),
+            estimate=replace(estimate, bounds=bounds, notes=(*estimate.notes, *_notes(part), *part.remarks, *notes)),
             human_only=_estimate(part, None, replace(settings, method="post-stratified")) if labelled else None,
             grader=grader,
             grader_rates={name: _share(part.sides(name), part.times()) for name in part.graders},

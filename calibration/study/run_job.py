@@ -12,7 +12,8 @@ import pandas as pd
 
 from calibration.findings.study import Report
 from calibration.study.browser_items import TRANSCRIPTS, chosen_ids, keep_transcripts
-from calibration.study.compute import study
+from calibration.study.compute import study_data
+from calibration.study.design import Design
 from calibration.study.folder import (
     CLASSIFIER,
     DESIGN,
@@ -24,8 +25,7 @@ from calibration.study.folder import (
     with_card,
     write_pool,
 )
-from calibration.study.inputs import Sources, check_labels
-from calibration.study.join import Design
+from calibration.study.inputs import Sources, load
 from calibration.study.provenance import provenance
 from calibration.study.settings import StudySettings
 from calibration.study.start.registration import Registered, decisions, register
@@ -103,12 +103,11 @@ def run(
     """
     if "-" in sources.transcripts:
         raise InputError("run reads transcripts more than once: save standard input to a file first")
-    pool, labels, design = sources.read_pool(track), sources.read_labels(), sources.read_design()
-    if pool is None:
+    read = load(sources, track=track)
+    pool, labels, design = read.pool, read.labels, read.design
+    if pool is None or not sources.transcripts:
         raise InputError("no transcripts: name files or folders")
-    check_labels(labels, pool, sources.labels)
-    held = sources.read_verdicts()
-    imported = None if held is None else complete(held, pool)
+    imported = None if read.verdicts is None else complete(read.verdicts, pool)
     opened = graders.setup.open(store=store, harms=None if labels is None else labels.harms, watch=watch)
     trained = _trained(sources, graders, labels, store, track)
     working = opened if trained is None else [*opened, trained]
@@ -124,18 +123,21 @@ def run(
         settings,
         seed=seed,
         command=command,
-        inputs={"transcripts": pool_hash(pool)} | sources.hashes(),
+        inputs={"transcripts": pool_hash(pool), **read.hashes},
         design=design if isinstance(design, str) else None,
         rubrics={harm: rubric.hash for harm, rubric in graders.setup.rubrics.items()},
     )
     if classifier is not None and classifier.differences_:
         told["remarks"] = [f"The {classifier.name}: {'; '.join(classifier.differences_)}."]
+    if sources.force:
+        told["forced"] = True
     if study_file is not None:
         n_labels = 0 if labels is None else len(labels.votes())
         entry = Registered.now(decisions(settings, seed=seed), n_labels)
         told["decisions"] = register(study_file.parent, entry)
-    rng = np.random.default_rng(seed)
-    return with_card(study(verdicts, labels, settings, pool=pool, design=design, rng=rng, provenance=told), out)
+    graded = Sources(verdicts=verdicts, labels=labels, pool=pool, design=design, force=sources.force)
+    report = study_data(load(graded, settings), rng=np.random.default_rng(seed), provenance=told)
+    return with_card(report, out)
 
 
 def _keep(out: Path, pool: pd.DataFrame, labels: LabelSet | None, design: Design) -> None:

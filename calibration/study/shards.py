@@ -15,10 +15,11 @@ import pandas as pd
 from calibration.findings.study import Report
 from calibration.study.classifier_facts import teacher_notes
 from calibration.study.comparison_findings import independent_comparisons
-from calibration.study.compute import study_notes
 from calibration.study.counting import CountedPool, Counting
-from calibration.study.join import Design, no_labels
+from calibration.study.design import Design
+from calibration.study.join import no_labels
 from calibration.study.label_versions import other_versions
+from calibration.study.notes import study_notes
 from calibration.study.rate_findings import rate_findings
 from calibration.study.settings import StudySettings
 from labels.labelset import LabelSet

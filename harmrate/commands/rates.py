@@ -153,7 +153,7 @@ def _second_grader(sensitivity: float | None, specificity: float | None) -> tupl
 
 
 def _study(sources: Sources, study: StudyOptions, parts: Sequence[Part], pairing: Pairing = "independent") -> Report:
-    from calibration.study.inputs import study_of
+    from calibration.study.compute import study_of
 
     read, settings = study.reading(sources), study.settings(pairing)
     return study_of(read, settings, seed=study.seed, command=sys.argv, parts=parts, track=track)

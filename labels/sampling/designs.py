@@ -18,6 +18,9 @@ from labels.sampling.allocation import allocate
 from labels.sampling.rounds import DESIGN_COLUMNS, combine_rounds
 from labels.sampling.strata import candidate_strata
 
+# Words for drawn and not drawn.
+_DRAWN = {word: True for word in ("true", "t", "yes", "y", "ja", "j", "1", "1.0")}
+_DRAWN |= {word: False for word in ("false", "f", "no", "n", "nein", "0", "0.0")}
 _GAPS = ["", "NA", "NaN", "nan", "None", "null", "<NA>"]
 
 
@@ -171,7 +174,7 @@ def read_rounds(path: Path | str) -> pd.DataFrame:
         frame = read_parquet_frame(path) if is_parquet else _read_csv(path)
     except (ValueError, OSError) as error:
         raise InputError(f"cannot be read as a design frame: {str(error).splitlines()[0]}", file=path) from None
-    checked = _checked(frame, path)
+    checked = checked_design(frame, path)
     return checked.assign(transcript_id=checked["transcript_id"].astype(str))
 
 
@@ -197,26 +200,46 @@ def read_draws(path: Path | str) -> pd.DataFrame:
             names = set(pq.read_schema(path).names)
             texts = [c for c in ("transcript_id", "harm", "grader", "grader_version") if c in names]
             columns = [*texts, *(c for c in ("inclusion_probability", "drawn") if c in names)]
-            frame = _checked(pd.read_parquet(path, columns=columns, read_dictionary=texts), path)
+            frame = checked_design(pd.read_parquet(path, columns=columns, read_dictionary=texts), path)
             if not frame.duplicated([c for c in ("transcript_id", "harm") if c in names]).any():
                 return frame
     return read_design(path)
 
 
-def _checked(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """The frame with probabilities as numbers and draws as booleans; refused where they are not."""
+def checked_design(frame: pd.DataFrame, file: Path | None = None) -> pd.DataFrame:
+    """A design frame with probabilities as numbers and draws as booleans.
+
+    Raises
+    ------
+    InputError
+        A missing column, a probability outside [0, 1] or (of a drawn row) 0 or missing, a word for drawn that is
+        neither yes nor no.
+    """
     missing = [c for c in ("transcript_id", "inclusion_probability", "drawn") if c not in frame]
     if missing:
-        raise InputError(f"a design frame needs {', '.join(DESIGN_COLUMNS)}; no {missing[0]!r}", file=path)
+        raise InputError(f"a design frame needs {', '.join(DESIGN_COLUMNS)}; no {missing[0]!r}", file=file)
     pi = pd.to_numeric(frame["inclusion_probability"], errors="coerce")
-    if not ((pi >= 0) & (pi <= 1)).all():
-        row = int((~((pi >= 0) & (pi <= 1))).to_numpy().argmax())
-        reason = f"inclusion_probability must fulfil 0 <= p <= 1, got {frame['inclusion_probability'].iloc[row]!r}"
-        raise InputError(reason, file=path, record=f"transcript {frame['transcript_id'].iloc[row]!r}")
-    drawn = frame["drawn"]
-    if drawn.dtype != bool:
-        drawn = drawn.astype(str).str.lower().isin(["true", "1", "1.0", "yes"])
+    drawn = frame["drawn"] if frame["drawn"].dtype == bool else _booleans(frame, file)
+    _refuse(~((pi >= 0) & (pi <= 1)), frame, "inclusion_probability must fulfil 0 <= p <= 1", file)
+    _refuse(drawn & (pi == 0), frame, "a drawn transcript must have an inclusion_probability above 0", file)
     return frame.assign(inclusion_probability=pi, drawn=drawn)
+
+
+def _refuse(bad: pd.Series, frame: pd.DataFrame, rule: str, file: Path | None) -> None:
+    if bad.any():
+        row = frame.iloc[int(bad.to_numpy().argmax())]
+        reason = f"{rule}, got {row['inclusion_probability']!r}"
+        raise InputError(reason, file=file, record=f"transcript {row['transcript_id']!r}")
+
+
+def _booleans(frame: pd.DataFrame, file: Path | None) -> pd.Series:
+    words = frame["drawn"].astype(str).str.strip().str.casefold()
+    unknown = ~words.isin(_DRAWN)
+    if unknown.any():
+        row = frame.iloc[int(unknown.to_numpy().argmax())]
+        reason = f"drawn must be true or false (yes/no, y/n, t/f, ja/nein, 1/0), got {row['drawn']!r}"
+        raise InputError(reason, file=file, record=f"transcript {row['transcript_id']!r}")
+    return words.map(_DRAWN).astype(bool)
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

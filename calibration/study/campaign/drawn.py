@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from calibration.study.join import Design
+from calibration.study.design import Design
 
 # A frame without harms is of every harm.
 _ANY = ""

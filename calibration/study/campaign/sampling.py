@@ -10,13 +10,11 @@ import pandas as pd
 from calibration.study.campaign.sample_plan import Sampled, SamplePlan, assigned, expected_rates, first_judge
 from calibration.study.campaign.shard_sampling import sample_from_shards
 from calibration.study.classifier_facts import unlikeness
-from calibration.study.inputs import Sources
+from calibration.study.inputs import Sources, load
 from grader.errors import InputError
 from grader.files.atomic import write_text
-from grader.metadata import metadata_frame
 from grader.progress import Track, untracked
 from grader.rubrics import load_rubrics
-from grader.verdict.read import read_verdicts
 from grader.verdict.scores import grader_scores
 from grader.verdict.sides import holds_shards
 from grader.verdict.tables import read_table
@@ -50,24 +48,26 @@ def sample_for_labelling(sources: Sources, plan: SamplePlan, folder: Path, *, tr
         The design needs verdicts, labels or unlikeness that are not there, or more transcripts than there are; the
         folder holds another sample.
     """
-    if sources.verdicts is not None and holds_shards(sources.verdicts):
+    if isinstance(sources.verdicts, str | Path) and holds_shards(sources.verdicts):
         n_tasks = sample_from_shards(sources, sources.verdicts, plan, folder, track=track)
         return Sampled(n_tasks=n_tasks, design=folder / SHARD_DESIGN)
     wanted = load_rubrics(plan.rubrics, plan.harms)
     harms = list(wanted)
     rng = np.random.default_rng(plan.seed)
-    pool = metadata_frame(track(sources.read_transcripts(), "reading transcripts"))[["transcript_id"]]
-    candidates = _candidates(pool, sources, harms)
+    data = load(sources, track=track)
+    if data.pool is None:
+        raise InputError("no transcripts: name files or folders")
+    candidates = _candidates(data.pool[["transcript_id"]], data.verdicts, harms)
     earlier = None if plan.earlier is None else read_design(plan.earlier)
     try:
         drawn = draw_sample(
-            _for_design(candidates, sources, plan),
+            _for_design(candidates, data.verdicts, plan),
             plan.n,
             design=plan.design,
             round=plan.round,
             rng=rng,
             harms=harms,
-            pilot=expected_rates(plan.design, earlier, sources.read_labels(), harms),
+            pilot=expected_rates(plan.design, earlier, data.labels, harms),
             earlier=earlier,
         ).assign(**_drawn_by(candidates))
         once = drawn.drop_duplicates("transcript_id")
@@ -82,29 +82,28 @@ def sample_for_labelling(sources: Sources, plan: SamplePlan, folder: Path, *, tr
     return Sampled(n_tasks=int(once["drawn"].sum()), design=folder / DESIGN)
 
 
-def _candidates(pool: pd.DataFrame, sources: Sources, harms: list[str]) -> pd.DataFrame:
-    """Every transcript with what each grader says of each harm; the judge first."""
-    if sources.verdicts is None:
+def _candidates(pool: pd.DataFrame, verdicts: pd.DataFrame | None, harms: list[str]) -> pd.DataFrame:
+    """Every transcript with each grader's side on each harm; the judge first."""
+    if verdicts is None:
         return pool
-    scores = grader_scores(read_verdicts(sources.verdicts))
+    scores = grader_scores(verdicts)
     scores = scores[scores["harm"].isin(harms)]
     said = scores.assign(flagged=scores["side"].map({1.0: True, 0.0: False}).astype(object))
     columns = ["transcript_id", "harm", "grader", "grader_kind", "grader_version", "flagged"]
     return pool.merge(said[columns], how="left")
 
 
-def _for_design(candidates: pd.DataFrame, sources: Sources, plan: SamplePlan) -> pd.DataFrame:
+def _for_design(candidates: pd.DataFrame, verdicts: pd.DataFrame | None, plan: SamplePlan) -> pd.DataFrame:
     """What the design looks at: all graders, one judge, or how unlike the training a transcript is."""
     if plan.unlikeness is not None:
         table = read_table(plan.unlikeness)
         if missing := [c for c in ("transcript_id", "unlikeness") if c not in table]:
             raise InputError(f"a table of unlikeness needs {missing[0]!r}", file=plan.unlikeness)
         return _with_unlikeness(candidates, table.set_index(table["transcript_id"].astype(str))["unlikeness"])
-    if plan.design == "most-unlike-training" and sources.verdicts is not None:
-        verdicts = read_verdicts(sources.verdicts)
+    if plan.design == "most-unlike-training" and verdicts is not None:
         known = unlikeness(verdicts)
         if known.empty:
-            raise InputError("no verdict of a trained classifier, which tells unlikeness", file=sources.verdicts)
+            raise InputError("no verdict of a trained classifier, whose scores come with unlikeness")
         # What was graded and has no number has no text: there is nothing to label.
         return _with_unlikeness(candidates, known.reindex(verdicts["transcript_id"].unique(), fill_value=0.0))
     if plan.design.startswith("disagree-") or "grader" not in candidates:

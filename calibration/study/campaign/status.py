@@ -14,8 +14,9 @@ from calibration.rates.sequential import when_to_stop
 from calibration.study.campaign.progress import progress_of_raters, progress_of_strata, rater_pace
 from calibration.study.campaign.remaining import DesignCounts, labels_to_width, sequence_counts
 from calibration.study.compute import study
+from calibration.study.facts import pool_facts
 from calibration.study.harm_table import HarmTable
-from calibration.study.join import joined_table, pool_facts
+from calibration.study.join import joined_table
 from calibration.study.pairs import HUMAN
 from calibration.study.rater_findings import rate_as_labelled
 from calibration.study.settings import StudySettings

@@ -12,18 +12,11 @@ import pandas as pd
 from calibration.findings.diagnosis import Check
 from calibration.rates.intervals import clopper_pearson_upper
 from calibration.rates.rounding import percent, percent_interval
+from calibration.study.design import Design
 from calibration.study.doctor.judge import noise_in
 from calibration.study.doctor.prompt import contaminated
 from calibration.study.harm_table import HarmTable
-from calibration.study.join import (
-    Design,
-    common_harms,
-    joined_table,
-    named_covariates,
-    no_labels,
-    ordered_graders,
-    pool_facts,
-)
+from calibration.study.join import joined_pool
 from calibration.study.label_versions import other_versions
 from calibration.study.settings import StudySettings
 from grader.rubrics import Rubric
@@ -190,22 +183,18 @@ def _harm_checks(data: Data, verdicts: pd.DataFrame, settings: StudySettings) ->
         if table.y.notna().any():
             yield _enough(table)
             yield _design(table)
+            for told in table.remarks:
+                advice = "Give the design frame with --design, or leave --design out: numbers then hold for the sample."
+                yield Check(level="cannot", topic="design", told=f"{table.harm}: {told}.", advice=advice)
             if chosen := _chosen_by_judge(table, judge):
                 yield chosen
 
 
-def _tables(data: Data, verdicts: pd.DataFrame, settings: StudySettings) -> Iterator[HarmTable]:
-    """One table per harm, as a study would join it."""
-    scores = grader_scores(verdicts)
-    facts = pool_facts(verdicts, data.pool)
-    wanted = scores[~scores["harm"].isin(named_covariates(verdicts))] if settings.harms is None else scores
+def _tables(data: Data, verdicts: pd.DataFrame, settings: StudySettings) -> tuple[HarmTable, ...]:
+    """One table per harm, as a study joins it."""
     labels = None if data.labels is None or data.labels.votes().empty else data.labels
-    if labels is not None:
-        labels.check(facts.index)
-    graders = [g.name for g in ordered_graders(scores, settings.grader)]
-    consensus = no_labels() if labels is None else labels.consensus()
-    for harm in common_harms(wanted, labels, settings.harms):
-        yield joined_table(harm, facts, scores, consensus, data.design, graders)
+    joined = joined_pool(verdicts, labels, settings, pool=data.pool, design=data.design, on_contradiction="note")
+    return joined.tables
 
 
 def _unscored(table: HarmTable, judge: str) -> Check:

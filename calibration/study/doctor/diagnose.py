@@ -13,7 +13,7 @@ from calibration.study.doctor.classifier import examine_classifier
 from calibration.study.doctor.data import Data, examine_data
 from calibration.study.doctor.environment import examine_environment
 from calibration.study.doctor.judge import examine_judge, freeze_labelled
-from calibration.study.inputs import Sources, check_labels
+from calibration.study.inputs import Sources, load
 from calibration.study.settings import StudySettings
 from grader.errors import InputError
 from grader.judge.clients.protocol import Reply, Request
@@ -23,7 +23,6 @@ from grader.judge.stress.version_drift import read_anchors, write_anchors
 from grader.progress import Track, untracked
 from grader.rubrics import Rubric
 from grader.store.store import Store
-from grader.verdict.read import read_verdicts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,19 +110,16 @@ def examine(
 
 def _data(patient: Patient, track: Track) -> tuple[Check, ...]:
     sources = patient.sources
-    pool, labels = sources.read_pool(track), sources.read_labels()
-    verdicts = None if sources.verdicts is None else read_verdicts(sources.verdicts)
-    known = pool if pool is not None else verdicts
-    if known is None:
-        if labels is not None:
+    read = load(sources, track=track, versions="keep")
+    if read.pool is None and read.verdicts is None:
+        if read.labels is not None:
             raise InputError("labels alone tell little: name transcripts, or a table with --verdicts")
         return ()
-    check_labels(labels, known, sources.labels)
     data = Data(
-        pool=pool,
-        verdicts=verdicts,
-        labels=labels,
-        design=sources.read_design(),
+        pool=read.pool,
+        verdicts=read.verdicts,
+        labels=read.labels,
+        design=read.design,
         transcripts=sources.read_transcripts() if sources.transcripts else (),
         rubrics=patient.rubrics,
     )

@@ -90,7 +90,7 @@ def test_labels_few_none_and_without_design(data):
     assert told(replace(data, labels=labelled(data, ids[:99], harmful=20), design="uniform"), "labels")[0] == "fine"
     assert told(replace(data, design=None), "design")[0] == "cannot"
     assert told(replace(data, labels=labelled(data, ids), design=None), "design")[0] == "fine", "all are labelled"
-    out_of_reach = data.design.assign(inclusion_probability=lambda d: d["inclusion_probability"].where(d["drawn"], 0))
+    out_of_reach = data.design.assign(inclusion_probability=lambda d: d["drawn"].astype(float))
     assert told(replace(data, design=out_of_reach), "design")[0] == "warning"
     assert told(replace(data, labels=labelled(data, ids[:40])), "raters")[0] == "note"
 
