@@ -169,6 +169,7 @@ def compare_paired(
     b: ArrayLike,
     *,
     scenario: ArrayLike | None = None,
+    inclusion_probability: tuple[ArrayLike, ArrayLike] | None = None,
     question: Question = "runs",
     method: PairedMethod = "bonett-price",
     confidence_level: float = 0.95,
@@ -181,6 +182,10 @@ def compare_paired(
         1 harmful, 0 harmless, NaN missing. Without `scenario`, position i is the same item under both.
     scenario : array of shape (n,), optional
         Scenario of position i, for both sides; several runs per scenario; NaN where a side has fewer.
+    inclusion_probability : pair of arrays of shape (n,), optional
+        Probability in (0, 1] with which run i of a, and of b, was drawn for labelling; read where a value is given.
+        Each run then counts 1 / probability within its scenario, so that labels drawn more often from flagged runs do
+        not pass for the scenario.
     question : {"runs", "any-harm"}
         With `scenario`: mean difference of the scenarios' harm rates, or difference in the share of scenarios with any
         harmful run (which grows with the number of runs).
@@ -198,7 +203,8 @@ def compare_paired(
     Raises
     ------
     ValueError
-        Unless shapes agree and values are 0, 1 or NaN (for ``runs`` with scenarios: in [0, 1]).
+        Unless shapes agree and values are 0, 1 or NaN (for ``runs`` with scenarios: in [0, 1]); for unequal
+        probabilities without scenarios, or with ``any-harm``: which runs were seen would decide the answer.
 
     References
     ----------
@@ -218,12 +224,48 @@ def compare_paired(
     b = as_vector("b", b, a.size)
     check_unit_or_nan("a", a)
     check_unit_or_nan("b", b)
+    weights = _run_weights(a, b, inclusion_probability)
+    if weights is not None and (scenario is None or question == "any-harm"):
+        rule = "equal probabilities unless scenario is given and question is 'runs'"
+        raise ValueError(f"inclusion_probability must fulfil {rule}, got unequal ones.")
     if scenario is None:
         return _binary_pairs(a, b, method, confidence_level, "items")
     codes = _scenario_codes(scenario, a.size)
+    if weights is not None:
+        means = (_weighted_means(codes, x, w) for x, w in zip((a, b), weights, strict=True))
+        difference = _scenario_means(*means, confidence_level)
+        note = "runs are weighted by 1 / inclusion probability within their scenario"
+        return replace(difference, notes=(*difference.notes, note))
     if question == "any-harm":
         return _binary_pairs(_by_scenario(codes, a, "any"), _by_scenario(codes, b, "any"), method, confidence_level)
     return _scenario_means(_by_scenario(codes, a, "mean"), _by_scenario(codes, b, "mean"), confidence_level)
+
+
+def _run_weights(
+    a: Floats, b: Floats, inclusion_probability: tuple[ArrayLike, ArrayLike] | None
+) -> tuple[Floats, Floats] | None:
+    """1 / probability of each labelled run; None where all weigh the same."""
+    if inclusion_probability is None:
+        return None
+    weights = []
+    for x, given in zip((a, b), inclusion_probability, strict=True):
+        pi = as_vector("inclusion_probability", given, x.size)
+        labelled = ~np.isnan(x)
+        wrong = pi[labelled & ~((pi > 0) & (pi <= 1))]
+        if wrong.size:
+            raise ValueError(f"inclusion_probability must fulfil 0 < p <= 1 where labelled, got {wrong[0]}.")
+        weights.append(np.where(labelled, 1 / np.where(labelled, pi, 1.0), np.nan))
+    if all(np.nanmax(w, initial=0) <= np.nanmin(w, initial=np.inf) * (1 + 1e-9) for w in weights):
+        return None
+    return weights[0], weights[1]
+
+
+def _weighted_means(codes: NDArray[np.int64], x: Floats, weight: Floats) -> Floats:
+    """Weighted mean of every scenario's labelled runs; nan where it has none."""
+    seen, n = ~np.isnan(x), codes.max(initial=-1) + 1
+    total = np.bincount(codes[seen], weights=weight[seen], minlength=n)
+    harmful = np.bincount(codes[seen], weights=(weight * x)[seen], minlength=n)
+    return np.divide(harmful, total, out=np.full(n, np.nan), where=total > 0)
 
 
 def _scenario_codes(scenario: ArrayLike, n: int) -> NDArray[np.int64]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from calibration.notebook import card, interval, p_value, share
+from calibration.notebook import card, p_value, share
+from calibration.notebook import interval as percent_limits
+from calibration.rates.rounding import decimal_interval, points_interval
 
 Target = Literal["pool", "scenarios", "new-scenarios"]
 
@@ -41,7 +43,11 @@ class Agreement:
     def _repr_html_(self) -> str:
         items = f"{self.n_items} items, {self.n_positive} positive, {self.n_raters} raters"
         level = share(self.confidence_level)
-        facts = {"value": f"{self.value:.3f}", f"{level} interval": f"{self.low:.3f} to {self.high:.3f}", "from": items}
+        facts = {
+            "value": f"{self.value:.3f}",
+            f"{level} interval": decimal_interval(self.low, self.high),
+            "from": items,
+        }
         return card(self.statistic, facts, self.notes)
 
 
@@ -99,7 +105,7 @@ class RateEstimate:
         labels = f"{self.n_labeled} labelled, {self.n_harmful:g} harmful, of {self.n_transcripts} transcripts"
         facts = {
             "rate": share(self.rate),
-            f"{share(self.confidence_level)} interval": interval(self.low, self.high),
+            f"{share(self.confidence_level)} interval": percent_limits(self.low, self.high),
             "target": self.target,
             "method": self.method,
             "from": f"{labels}; scored {self.n_scored}",
@@ -134,7 +140,7 @@ class RateDifference:
     def _repr_html_(self) -> str:
         facts = {
             "difference": f"{100 * self.difference:+.1f} points",
-            f"{share(self.confidence_level)} interval": f"{100 * self.low:+.1f} to {100 * self.high:+.1f} points",
+            f"{share(self.confidence_level)} interval": f"{points_interval(self.low, self.high)} points",
             "p": p_value(self.p_value),
             "method": self.method,
         }

@@ -34,12 +34,16 @@ class Coefficient:
         nan where undefined.
     second_is_grader : bool
         Under a design, the second row is the side by which labels may have been drawn.
+    least, most : float
+        Range of the statistic, at which limits are cut.
     """
 
     name: str
     features: Callable[[Ratings], Floats]
     value: Callable[[Floats], Floats]
     second_is_grader: bool = True
+    least: float = -1.0
+    most: float = 1.0
 
 
 def ratio(numerator: Floats, denominator: Floats) -> Floats:
@@ -122,6 +126,7 @@ def percent(w: Floats) -> Coefficient:
         "percent_agreement",
         lambda ratings: np.column_stack(_item_agreement(ratings.counts, w)),
         lambda sums: ratio(sums[..., 0], sums[..., 1]),
+        least=0.0,
     )
 
 
@@ -134,7 +139,7 @@ def positive(code: int) -> Coefficient:
         chosen = np.where(others > 0, r[:, code], 0.0)
         return np.column_stack([chosen * (chosen - 1) / np.maximum(others, 1), chosen])
 
-    return Coefficient("positive_agreement", features, lambda sums: ratio(sums[..., 0], sums[..., 1]))
+    return Coefficient("positive_agreement", features, lambda sums: ratio(sums[..., 0], sums[..., 1]), least=0.0)
 
 
 def cohen(w: Floats) -> Coefficient:

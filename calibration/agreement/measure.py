@@ -12,10 +12,13 @@ from calibration.agreement.coefficients import Coefficient
 from calibration.agreement.ratings import Floats, Ratings
 from calibration.agreement.resampling import linearised_stderr, posterior_values, resampled_values
 from calibration.checks import check_choice, check_level
+from calibration.rates.intervals import normal_quantile
 from calibration.rates.weighting import Weighting, weighting
 from calibration.records import Agreement
 
 MIN_POSITIVE = 10
+# A bootstrap over fewer scenarios says next to nothing about how scenarios differ.
+MIN_SCENARIOS = 5
 
 Interval = Literal["default", "linearised"]
 
@@ -54,9 +57,11 @@ def measure(
         if interval == "linearised":
             low, high = _linearised(coefficient, features, design, value, confidence_level)
             notes += ("interval: linearised, too narrow when one value is rare",)
+        elif reason := _constant_rater(coefficient, ratings):
+            notes += (reason,)
         elif why := _no_posterior(ratings, design):
             draws, reason = _resampled(coefficient, ratings, features, design, n_resamples, rng)
-            low, high = _hold(value, draws, confidence_level)
+            low, high = _stretched(coefficient, value, draws, confidence_level, design)
             notes += (reason or why,)
         else:
             low, high = _hold(value, posterior_values(coefficient, ratings, design, rng=rng), confidence_level)
@@ -71,6 +76,17 @@ def measure(
         n_positive=ratings.n_positive(),
         notes=notes,
     )
+
+
+def _constant_rater(coefficient: Coefficient, ratings: Ratings) -> str:
+    """Why a kappa cannot vary: a rater who uses one value throughout makes it 0 whatever the other says."""
+    if coefficient.name != "kappa" or len(ratings.codes) != 2:
+        return ""
+    both = (ratings.codes >= 0).all(axis=0)
+    for which, codes in zip(("first", "second"), ratings.codes[:, both], strict=True):
+        if codes.size and np.ptp(codes) == 0:
+            return f"no interval: the {which} rater uses one value throughout, so that kappa is 0 by construction"
+    return ""
 
 
 def _no_posterior(ratings: Ratings, design: Weighting) -> str:
@@ -95,13 +111,30 @@ def _resampled(
         positive = ratings.is_binary and n == ratings.n_positive()
         what = "a positive vote" if positive else "a vote for anything but the commonest value"
         return none, f"no interval: {n} items have {what}, {MIN_POSITIVE} are needed"
-    if design.cluster is not None and len(np.unique(design.cluster)) < 2:
-        return none, "no interval: all items are in one cluster"
+    if design.cluster is not None and (clusters := len(np.unique(design.cluster))) < MIN_SCENARIOS:
+        return none, f"no interval: the items are of {clusters} scenarios, {MIN_SCENARIOS} are needed"
     draws = resampled_values(coefficient, features, design, n_resamples=n_resamples, rng=rng)
     draws = draws[np.isfinite(draws)]
     if draws.size < n_resamples / 2 or np.ptp(draws) < 1e-12:
         return none, "no interval: the resamples do not vary"
     return draws, ""
+
+
+def _stretched(
+    coefficient: Coefficient, value: float, draws: Floats, level: float, design: Weighting
+) -> tuple[float, float]:
+    """Interval of the draws; over S scenarios stretched about the value by sqrt(S / (S - 1)) t(S - 1) / z.
+
+    A bootstrap over few units is too narrow, as z in place of t is; the root allows for the skew that remains.
+    """
+    low, high = _hold(value, draws, level)
+    if design.cluster is None or np.isnan(low):
+        return low, high
+    n_scenarios = len(np.unique(design.cluster))
+    stretch = float(stdtrit(n_scenarios - 1, 0.5 + level / 2)) / normal_quantile(level)
+    stretch *= float(np.sqrt(n_scenarios / (n_scenarios - 1)))
+    low, high = value - stretch * (value - low), value + stretch * (high - value)
+    return max(low, coefficient.least), min(high, coefficient.most)
 
 
 def _hold(value: float, draws: Floats, confidence_level: float) -> tuple[float, float]:

@@ -101,7 +101,8 @@ def _error_statistic(name: Literal["error_correlation", "effective_graders"], n_
         mean = ratio(np.where(defined, each, 0).sum(axis=-1), defined.sum(axis=-1).astype(float))
         return mean if name == "error_correlation" else n_graders / (1 + (n_graders - 1) * np.maximum(mean, 0))
 
-    return Coefficient(name, features, value, second_is_grader=False)
+    least, most = (-1.0, 1.0) if name == "error_correlation" else (1.0, float(n_graders))
+    return Coefficient(name, features, value, second_is_grader=False, least=least, most=most)
 
 
 def _panel(

@@ -20,6 +20,7 @@ from calibration.findings.study import (
     ThresholdFinding,
     group_name,
 )
+from calibration.rates.rounding import decimal_interval
 from calibration.report.threshold_table import threshold_table
 from calibration.report.wording import (
     TARGETS,
@@ -172,7 +173,7 @@ def _rate_cells(f: RateFinding) -> tuple[str, ...]:
 def _agreement_cells(f: AgreementFinding) -> tuple[str, ...]:
     a = f.agreement
     value = "-" if a.value != a.value else f"{a.value:.3f}"
-    interval = "-" if a.low != a.low else f"{a.low:.3f} to {a.high:.3f}"
+    interval = "-" if a.low != a.low else decimal_interval(a.low, a.high)
     interval = str(getattr(a, "outcome", interval))  # a test passes or not
     design = "weighted" if f.weighted else "as it is"
     return f.harm, " - ".join(f.between), a.statistic, value, interval, str(a.n_items), str(a.n_positive), design

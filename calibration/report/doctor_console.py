@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from calibration.findings.diagnosis import CardFinding, Check, Diagnosis, FlipRate
+from calibration.rates.rounding import points_interval
 from calibration.report.console import print_line, print_table
 from calibration.report.plain import plain
 from calibration.report.wording import percent, percent_interval, points
@@ -132,6 +133,6 @@ def _drift_rows(card: CardFinding) -> Iterator[tuple[str, ...]]:
             f"{f.n_right_before} of {a.n_paired}",
             f"{f.n_right_after} of {a.n_paired}",
             f"{points(a.difference)} points" if known else "not known",
-            f"{points(a.low)} to {points(a.high)}" if known else "-",
+            points_interval(a.low, a.high) if known else "-",
             f"{a.p_value:.2g}" if known else "-",
         )

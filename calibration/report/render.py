@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 
 from calibration.findings.study import AgreementFinding, CrossFinding, CrossRow, Exhibits, Report, group_name
 from calibration.notebook import p_value
+from calibration.rates import rounding
 from calibration.report import doctor_console as doctor
 from calibration.report import plots, wording
 from calibration.report.files import write_text
@@ -127,6 +128,8 @@ def _context(report: Report) -> dict[str, Any]:
         "group_name": group_name,
         "percent": wording.percent,
         "percent_interval": wording.percent_interval,
+        "decimal_interval": rounding.decimal_interval,
+        "points_interval": rounding.points_interval,
         "count": wording.count,
         "outcome_words": wording.outcome_words,
     }

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from calibration.findings.study import ThresholdFinding
+from calibration.rates.rounding import decimal_interval
 from calibration.records import Agreement
 from calibration.report.wording import percent, percent_interval
 
@@ -47,4 +48,4 @@ def _cells(finding: ThresholdFinding) -> tuple[str, ...]:
 def _share(found: Agreement) -> str:
     if found.value != found.value:
         return "-"
-    return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
+    return f"{found.value:.2f} ({decimal_interval(found.low, found.high, decimals=2)})"

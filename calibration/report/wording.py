@@ -104,7 +104,7 @@ def comparison_sentence(finding: ComparisonFinding) -> str:
     """One sentence: whether two groups can be told apart with these labels."""
     d = finding.difference
     names = f"{finding.harm}: {group_name(finding.first)} against {group_name(finding.second)}"
-    interval = f"{points(d.low)} to {points(d.high)} points at {100 * d.confidence_level:g} %"
+    interval = f"{rounding.points_interval(d.low, d.high)} points at {100 * d.confidence_level:g} %"
     if math.isnan(d.difference):
         return f"{names}: the difference is not known."
     apart = d.low > 0 or d.high < 0

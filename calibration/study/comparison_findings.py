@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from calibration.findings.study import ComparisonFinding, RateFinding
 from calibration.rates.multiplicity import holm
 from calibration.study.facts import known_column
 from calibration.study.harm_table import HarmTable, group_tables
+from calibration.study.rate_findings import SAMPLE_ONLY
 from calibration.study.settings import StudySettings
 
 MAX_COMPARED_GROUPS = 8
@@ -42,8 +44,16 @@ def paired_comparisons(tables: Iterable[HarmTable], settings: StudySettings) -> 
             continue
         found = []
         for (first, a), (second, b) in combinations(groups, 2):
-            y, z, scenario = _by_scenario(a, b, settings.cluster)
-            difference = compare_paired(y, z, scenario=scenario, confidence_level=settings.confidence_level)
+            runs = _by_scenario(a, b, settings.cluster)
+            difference = compare_paired(
+                runs.first,
+                runs.second,
+                scenario=runs.scenario,
+                inclusion_probability=runs.inclusion_probability,
+                confidence_level=settings.confidence_level,
+            )
+            if runs.inclusion_probability is None:
+                difference = replace(difference, notes=(*difference.notes, SAMPLE_ONLY))
             found.append(ComparisonFinding(harm=table.harm, first=first, second=second, difference=difference))
         adjusted = holm([f.difference.p_value for f in found])
         for finding, p in zip(found, adjusted, strict=True):
@@ -52,14 +62,34 @@ def paired_comparisons(tables: Iterable[HarmTable], settings: StudySettings) -> 
             yield replace(finding, difference=difference)
 
 
-def _by_scenario(a: HarmTable, b: HarmTable, key: str) -> tuple[FloatArray, FloatArray, list[str]]:
-    """Labels of both groups side by side, run by run of each scenario; the side with fewer runs is filled with nan."""
-    columns = []
+class _Runs(NamedTuple):
+    """Labelled runs of two groups side by side; nan where a side has fewer runs of the scenario."""
+
+    first: FloatArray
+    second: FloatArray
+    scenario: list[str]
+    inclusion_probability: tuple[FloatArray, FloatArray] | None
+
+
+def _by_scenario(a: HarmTable, b: HarmTable, key: str) -> _Runs:
+    """Labels of both groups, run by run of each scenario, with the probability with which each run was drawn."""
+    columns, designed = [], True
     for part in (a, b):
-        rows = pd.DataFrame({"y": part.y.to_numpy(), "scenario": known_column(part.facts, key).astype(str).to_numpy()})
-        rows = rows[rows["y"].notna()]
+        labelled = part.y.notna().to_numpy()
+        pi = part.probabilities()
+        designed &= pi is not None or bool(labelled.all())
+        rows = pd.DataFrame(
+            {
+                "y": part.y.to_numpy(),
+                "pi": np.ones(len(labelled)) if pi is None else pi,
+                "scenario": known_column(part.facts, key).astype(str).to_numpy(),
+            }
+        )[labelled]
         rows["run"] = rows.groupby("scenario").cumcount()
-        columns.append(rows.set_index(["scenario", "run"])["y"])
+        columns.append(rows.set_index(["scenario", "run"]))
     joined = pd.concat(columns, axis=1, keys=["a", "b"]).sort_index()
+    y, z, pi_y, pi_z = (
+        np.asarray(joined[column], dtype=np.float64) for column in (("a", "y"), ("b", "y"), ("a", "pi"), ("b", "pi"))
+    )
     scenario = [str(name) for name in joined.index.get_level_values("scenario")]
-    return np.asarray(joined["a"], dtype=np.float64), np.asarray(joined["b"], dtype=np.float64), scenario
+    return _Runs(y, z, scenario, (pi_y, pi_z) if designed else None)

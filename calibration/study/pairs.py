@@ -115,7 +115,7 @@ def _with_humans(
     rng: np.random.Generator,
 ) -> Iterator[AgreementFinding]:
     pi = table.probabilities()
-    accuracy = grader_accuracy(y, side, inclusion_probability=pi, confidence_level=confidence_level)
+    accuracy = grader_accuracy(y, side, inclusion_probability=pi, cluster=cluster, confidence_level=confidence_level)
     # A tie of the humans is neither a yes nor a no: coefficients of two binary raters cannot use it.
     both = ~np.isnan(y) & ~np.isnan(side) & (y != 0.5)
     found = list(accuracy.values())

@@ -50,11 +50,19 @@ def rate_findings(
             harm=table.harm,
             group=group,
             estimate=replace(estimate, bounds=bounds, notes=(*estimate.notes, *_notes(part), *part.remarks, *notes)),
-            human_only=_estimate(part, None, replace(settings, method="post-stratified")) if labelled else None,
+            human_only=_labels_alone(part, settings),
             grader=grader,
             grader_rates={name: _share(part.sides(name), part.times()) for name in part.graders},
             outcomes=_tally(part.outcome[grader], part.times()),
         )
+
+
+def _labels_alone(part: HarmTable, settings: StudySettings) -> RateEstimate | None:
+    """What the labels say without any grader; nothing where it is not known how they were drawn."""
+    labelled = part.y.notna()
+    if not labelled.any() or (part.inclusion_probability is None and not labelled.all()):
+        return None
+    return _estimate(part, None, replace(settings, method="post-stratified"))
 
 
 def _apparent_bounds(side: FloatArray, times: FloatArray) -> tuple[float, float]:

@@ -173,3 +173,38 @@ def test_text_ratings():
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def clustered_votes(n_scenarios, rng):
+    """Two raters, 24 items a scenario, scenarios that differ in how often there is harm."""
+    scenario = np.repeat(np.arange(n_scenarios), 24)
+    harm = rng.random(scenario.size) < rng.beta(1, 3, n_scenarios)[scenario]
+    votes = [np.where(harm, rng.random(harm.size) < 0.85, rng.random(harm.size) < 0.05) for _ in range(2)]
+    return *(vote.astype(float) for vote in votes), scenario
+
+
+@pytest.mark.parametrize("n_scenarios", [2, 4])
+def test_fewer_than_five_scenarios_give_no_interval_and_say_so(n_scenarios):
+    a, b, scenario = clustered_votes(n_scenarios, np.random.default_rng(1))
+    kappa = cohen_kappa(a, b, cluster=scenario)
+    assert not np.isnan(kappa.value)
+    assert np.isnan([kappa.low, kappa.high]).all()
+    assert any(f"{n_scenarios} scenarios, 5 are needed" in note for note in kappa.notes)
+
+
+def test_few_scenarios_hold_the_kappa_of_a_very_large_study():
+    rng = np.random.default_rng(8)
+    a, b, _ = clustered_votes(5000, rng)
+    truth, covered = cohen_kappa(a, b).value, 0
+    for _ in range(150):
+        a, b, scenario = clustered_votes(5, rng)
+        kappa = cohen_kappa(a, b, cluster=scenario, n_resamples=200)
+        covered += not (kappa.low > truth or kappa.high < truth)
+    assert covered >= 132  # .935 less three standard errors; .85 before limits were stretched
+
+
+def test_a_grader_that_never_flags_has_a_kappa_of_0_without_an_interval():
+    kappa = cohen_kappa([1.0] * 12 + [0.0] * 40, [0.0] * 52)
+    assert kappa.value == 0
+    assert np.isnan([kappa.low, kappa.high]).all()
+    assert any("the second rater uses one value throughout" in note for note in kappa.notes)

@@ -51,7 +51,7 @@ def test_every_card_shows_these_facts_and_no_others():
     assert re.search("<caption>(.*?)</caption>", difference._repr_html_())[1] == "Difference of rates"
     assert facts(difference._repr_html_()) == {
         "difference": f"{100 * difference.difference:+.1f} points",
-        "95 % interval": f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f} points",
+        "95 % interval": f"{100 * difference.low - 0.05:+.1f} to {100 * difference.high + 0.05:+.1f} points",
         "p": f"{difference.p_value:.2g}" if difference.p_value >= 0.0001 else "&lt; 0.0001",
         "method": "mover",
     }
