@@ -232,8 +232,8 @@ def compare_paired(
         return _binary_pairs(a, b, method, confidence_level, "items")
     codes = _scenario_codes(scenario, a.size)
     if weights is not None:
-        means = (_weighted_means(codes, x, w) for x, w in zip((a, b), weights, strict=True))
-        difference = _scenario_means(*means, confidence_level)
+        first, second = (_weighted_means(codes, x, w) for x, w in zip((a, b), weights, strict=True))
+        difference = _scenario_means(first, second, confidence_level)
         note = "runs are weighted by 1 / inclusion probability within their scenario"
         return replace(difference, notes=(*difference.notes, note))
     if question == "any-harm":
