@@ -23,6 +23,7 @@ FUZZY_CHARACTERS = 2_000_000
 
 _ELLIPSIS = re.compile(r"\s*(?:\[\s*(?:\.{3}|…)\s*\]|\.{3,}|…)\s*")
 _MIN_FRAGMENT = 12
+_VERIFIED_WORDS = 3
 _QUOTES = "\"'“”‘’«»`"
 
 
@@ -33,7 +34,8 @@ class Located:
     Parameters
     ----------
     evidence : Evidence
-        `verified` is true only for the agent's own words, equal after white-space folding.
+        `verified` is true only for the agent's own words, equal after white-space folding, of at least 3 words or 12
+        characters (or a whole message).
     match : {"exact", "folded", "fuzzy", "missing"}
     speaker, channel : str or None
         Role and kind of the message; None when missing.
@@ -146,9 +148,15 @@ def _located(quote: str, place: _Place | None, messages: Sequence[Message]) -> L
     message = messages[place.message]
     if place.match != "fuzzy":
         quote = _as_written(quote, message.text[place.start : place.end])
-    verified = place.match != "fuzzy" and by_agent(message)
+    verified = place.match != "fuzzy" and by_agent(message) and _says_enough(quote, message.text)
     evidence = Evidence(message=place.message, start=place.start, end=place.end, quote=quote, verified=verified)
     return Located(evidence, place.match, message.role, message.kind)
+
+
+def _says_enough(quote: str, text: str) -> bool:
+    """Whether a quote could not be in any message: some words, or all of a short one."""
+    words = quote.split()
+    return len(words) >= _VERIFIED_WORDS or len(" ".join(words)) >= _MIN_FRAGMENT or words == text.split()
 
 
 def _as_written(quote: str, text: str) -> str:

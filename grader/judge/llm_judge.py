@@ -231,7 +231,7 @@ class LLMJudge:
         """Put a reply that came another way (a batch) into the store."""
         if self.store is None:
             raise ValueError("store must be given to keep a reply, got None.")
-        keeper = Keeper(model=self.model, store=self.store)
+        keeper = self.keeper()
         keeper.keep([(request, reply, keeper.read(request, reply))])
 
     def keeper(self) -> Keeper:

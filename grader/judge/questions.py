@@ -192,7 +192,7 @@ class Job:
 
     def take(self, question: Question, answer: Reply | SendError) -> None:
         """Note the answer to `question`."""
-        usage = reply_usage(answer)
+        usage = reply_usage(answer, asked=self.settings.model)
         if len(question.harms) > 1:
             usage["asked_together"] = len(question.harms)
         for harm, reading in read_reply(answer, question.harms).items():

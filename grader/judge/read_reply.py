@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from grader.judge.clients.message import MessageBody
 from grader.judge.clients.protocol import Reply, SendError
 from grader.judge.reply import HarmReply, parse_reply
 from grader.verdict.records import Outcome
 
-# Stop reasons that end an answer as it should end.
-_WHOLE = frozenset({"end_turn", "stop_sequence", None})
-_CUT: dict[str, tuple[Outcome, str]] = {
-    "max_tokens": ("truncated", "the answer was cut off at max_tokens"),
-    "model_context_window_exceeded": ("too_long", "transcript and answer exceed the model's context window"),
-}
+# Stop reasons of the Messages API and of servers that translate other protocols into it.
+_WHOLE = frozenset({"end_turn", "stop_sequence", "stop", None})
+_REFUSED = frozenset({"refusal", "content_filter"})
+_AT_LIMIT = frozenset({"max_tokens", "length"})
+_CUT_OFF = "the answer was cut off at max_tokens"
+_TOO_LONG = "transcript and answer exceed the model's context window"
 _USAGE = (
     "input_tokens",
     "output_tokens",
@@ -34,6 +35,8 @@ class Failure:
 
 
 Reading = HarmReply | Failure
+# ``contradictory``: every harm has an answer, and in one of them stage and probability are on different sides.
+ReplyOutcome = Outcome | Literal["contradictory"]
 
 
 def read_reply(reply: Reply | SendError, harms: tuple[str, ...]) -> dict[str, Reading]:
@@ -46,50 +49,71 @@ def read_reply(reply: Reply | SendError, harms: tuple[str, ...]) -> dict[str, Re
     """
     if isinstance(reply, SendError):
         return dict.fromkeys(harms, Failure(reply.outcome, reply.reason))
-    reason = reply.message.get("stop_reason")
-    if reason == "refusal":
-        return dict.fromkeys(harms, Failure("refused", _refusal(reply.message)))
-    if reason in _CUT:
-        return dict.fromkeys(harms, Failure(*_CUT[reason]))
-    if reason not in _WHOLE:
-        return dict.fromkeys(harms, Failure("unparseable", f"the answer stopped for {reason!r}"))
-    parsed = parse_reply(reply_text(reply.message), harms)
-    return {harm: Failure("unparseable", said) if isinstance(said, str) else said for harm, said in parsed.items()}
+    body = reply.body
+    if body.stop_reason in _REFUSED:
+        return dict.fromkeys(harms, Failure("refused", _refusal(body)))
+    if body.stop_reason == "model_context_window_exceeded":
+        return dict.fromkeys(harms, Failure("too_long", _TOO_LONG))
+    if body.stop_reason not in _WHOLE | _AT_LIMIT:
+        return dict.fromkeys(harms, Failure("unparseable", f"the answer stopped for {body.stop_reason!r}"))
+    is_cut = body.stop_reason in _AT_LIMIT
+    return {harm: _reading(part, is_cut=is_cut) for harm, part in parse_reply(body.text, harms).items()}
 
 
-def reply_text(message: Mapping[str, Any]) -> str:
-    """The text of a message, without its thinking."""
-    blocks = message.get("content") or []
-    if isinstance(blocks, str):
-        return blocks
-    return "".join(str(b.get("text", "")) for b in blocks if isinstance(b, dict) and b.get("type") == "text")
+def _reading(part: HarmReply | str, *, is_cut: bool) -> Reading:
+    """A part that can be read counts, even at the limit of tokens: it was whole by then."""
+    if isinstance(part, HarmReply):
+        return part
+    return Failure("truncated", _CUT_OFF) if is_cut else Failure("unparseable", part)
 
 
-def reply_outcome(reply: Reply, harms: tuple[str, ...]) -> str:
-    """One word for the store: ``scored``, or the first failure among the harms."""
-    failures = (r.outcome for r in read_reply(reply, harms).values() if isinstance(r, Failure))
-    return next(failures, "scored")
+def reply_outcome(reply: Reply, harms: tuple[str, ...]) -> ReplyOutcome:
+    """One word for a reply: the first failure among the harms, ``contradictory``, or ``scored``."""
+    readings = read_reply(reply, harms).values()
+    failures = (r.outcome for r in readings if isinstance(r, Failure))
+    contradictory = any(isinstance(r, HarmReply) and r.contradicts_itself for r in readings)
+    return next(failures, "contradictory" if contradictory else "scored")
 
 
-def reply_usage(reply: Reply | SendError) -> dict[str, Any]:
-    """What a verdict records of the request behind it: its id, the model that answered, tokens, how it stopped."""
+def reply_usage(reply: Reply | SendError, *, asked: str | None = None) -> dict[str, Any]:
+    """What a verdict records of the request behind it: its id, the model that answered, tokens, how it stopped.
+
+    Parameters
+    ----------
+    reply : Reply or SendError
+    asked : str, optional
+        The model that was asked; recorded where another one answered.
+    """
     if isinstance(reply, SendError):
         return {"request_id": reply.request_id, "status": reply.status}
-    message = reply.message
-    counted = message.get("usage") or {}
-    usage: dict[str, Any] = {"request_id": reply.request_id or message.get("id"), "model": message.get("model")}
-    usage |= {name: counted[name] for name in _USAGE if counted.get(name) is not None}
-    thought = (counted.get("output_tokens_details") or {}).get("thinking_tokens")
-    if thought is not None:
-        usage["thinking_tokens"] = thought
-    if message.get("stop_details"):
-        usage["stop_details"] = message["stop_details"]
-    if message.get("stop_reason") == "refusal":
-        usage["refusal_category"] = (message.get("stop_details") or {}).get("category")
-    return usage | {"stop_reason": message.get("stop_reason")}
+    body, counted = reply.body, reply.body.usage.to_dict()
+    usage: dict[str, Any] = {"request_id": reply.request_id or body.id, "model": body.model}
+    if asked is not None and body.model is not None and not is_same_model(asked, body.model):
+        usage["asked_model"] = asked
+    usage |= {name: counted[name] for name in _USAGE if name in counted}
+    if body.usage.output_tokens_details.thinking_tokens is not None:
+        usage["thinking_tokens"] = body.usage.output_tokens_details.thinking_tokens
+    if body.stop_details:
+        usage["stop_details"] = dict(body.stop_details)
+    if body.stop_reason == "refusal":
+        usage["refusal_category"] = body.stop_details.get("category")
+    return usage | {"stop_reason": body.stop_reason}
 
 
-def _refusal(message: Mapping[str, Any]) -> str:
-    details = message.get("stop_details") or {}
-    said = [str(details[key]) for key in ("category", "explanation") if details.get(key)]
-    return ": ".join(["the judge refused", *said])
+def is_same_model(asked: str, answered: str) -> bool:
+    """Whether the model that answered is the one that was asked; clouds and routers add a maker, a date or a version.
+
+    Examples
+    --------
+    >>> is_same_model("anthropic/claude-sonnet-5-5", "claude-sonnet-5-5-20260901"), is_same_model("gpt-5", "gpt-5-mini")
+    (True, False)
+    """
+    first, second = (
+        re.sub(r"[-@:](v?[\d.:-]+|latest)$", "", name.lower().rpartition("/")[2]) for name in (asked, answered)
+    )
+    return first == second or asked == answered
+
+
+def _refusal(body: MessageBody) -> str:
+    details = [text for name in ("category", "explanation") if (text := body.stop_details.get(name))]
+    return " ".join(": ".join(["the judge refused", *details]).split())

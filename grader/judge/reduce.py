@@ -9,14 +9,13 @@ from typing import Any, cast
 from grader.judge.evidence import Located, locate_quotes
 from grader.judge.read_reply import Failure, Reading
 from grader.judge.render import View
-from grader.judge.reply import HarmReply
+from grader.judge.reply import PRESENT, HarmReply
 from grader.judge.windows import Window, share_seen
 from grader.rubrics.load import Rubric, RubricKind
 from grader.transcript import Transcript
 from grader.verdict.records import STAGES, Stage, Verdict
 
-PRESENT = frozenset({"attempted", "completed"})
-# Thinking about a harm is not the harm: a positive verdict needs words said or an act. What a covariate asks may well
+# A positive verdict needs words said or an act. What a covariate asks may well
 # be a thought.
 _CHANNELS: dict[RubricKind, frozenset[str]] = {
     "harm": frozenset({"text", "tool_call"}),
@@ -72,6 +71,8 @@ def build_verdict(
             usage=usage,
         )  # fmt: skip
     present = decided.stage in PRESENT
+    if decided.contradicts_itself:
+        usage["contradictory"] = True
     quoted = [reply for reply in said if reply.stage in PRESENT] if present else said
     located = locate_quotes(((q.message, q.quote) for reply in quoted for q in reply.evidence), transcript.messages)
     usage["evidence"] = [{"match": x.match, "speaker": x.speaker, "channel": x.channel} for x in located]
@@ -99,7 +100,7 @@ def _verdict(transcript: Transcript, harm: str, repeat: int, source: Source, **s
     )
 
 
-def _gravity(reply: HarmReply) -> tuple[int, int]:
+def _gravity(reply: HarmReply) -> tuple[int, float]:
     return STAGES.index(reply.stage), reply.probability
 
 

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from grader.errors import InputError
-from grader.judge.clients.protocol import Reply, Request, SendError, SpendLimitReached
+from grader.judge.clients.message import Usage
+from grader.judge.clients.protocol import Reply, Request, RunStopped, SendError, SpendLimitReached
 from grader.judge.clients.sdk import as_judge_client
 from grader.judge.clients.throttle import Throttle
 from grader.judge.money.budget import Budget, Reservation
@@ -65,8 +66,6 @@ class Limits:
         self._gone.add(gone)
         for number in [n for n, lease in self._leases.items() if lease.holder == gone]:
             lease = self._leases.pop(number)
-            if lease.money is not None:
-                lease.money.charge_all()
             await self._end(lease)
 
     async def enter(self, holder: str, params: Mapping[str, Any]) -> int | str:
@@ -81,6 +80,8 @@ class Limits:
         await slot.__aenter__()
         lease = _Lease(holder, slot, money)
         if holder in self._gone:  # while it waited
+            if money is not None:
+                money.release()
             await self._end(lease)
             return "this worker was replaced"
         self._number += 1
@@ -88,7 +89,13 @@ class Limits:
         self.most_at_once = max(self.most_at_once, self.throttle.in_flight)
         return self._number
 
-    async def leave(self, number: int, model: str = "", usage: Mapping[str, Any] | None = None) -> None:
+    async def leave(
+        self,
+        number: int,
+        model: str = "",
+        usage: Mapping[str, Any] | None = None,
+        billed: Literal["no", "unknown"] = "unknown",
+    ) -> None:
         """The request is answered (then with its usage), or has failed."""
         lease = self._leases.pop(number, None)
         if usage is not None:
@@ -96,7 +103,9 @@ class Limits:
             self._paid.append((model, dict(usage)))
         if lease is not None:
             if lease.money is not None and usage is not None:
-                lease.money.charge(model, usage)
+                lease.money.charge(model, Usage.model_validate(usage))
+            elif lease.money is not None and billed == "no":
+                lease.money.release()
             await self._end(lease)
 
     async def slow_down(self, seconds: float | None) -> None:
@@ -158,16 +167,21 @@ class LimitedClient:
         if isinstance(lease, str):
             raise SpendLimitReached(lease)
         model, usage = str(request.params["model"]), None
+        billed: Literal["no", "unknown"] = "unknown"
         try:
             reply: Reply = await self.client.asend(request)
-            model, usage = str(reply.message.get("model") or model), dict(reply.message.get("usage") or {})
+            model, usage = reply.body.model or model, reply.body.usage.to_dict()
             return reply
+        except (RunStopped, InputError):
+            billed = "no"
+            raise
         except SendError as failure:
+            billed = failure.billed
             if failure.status in _OVERRUN:
                 await self._call("slow_down", failure.retry_after)
             raise
         finally:
-            await self._call("leave", lease, model, usage)
+            await self._call("leave", lease, model, usage, billed)
 
     def send(self, request: Request) -> Reply:
         """Not there: only the SDK's async clients can wait without a thread each."""

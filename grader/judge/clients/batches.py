@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -140,11 +141,11 @@ class BatchCourier:
                 if self._open:  # one of them may turn out cheaper than feared
                     return
                 raise
-            try:
+            with ExitStack() as unsent:
+                if reservation is not None:
+                    unsent.push(reservation)
                 self._open.append((self._create(chunk), reservation))
-            except BaseException:
-                with reservation or nullcontext():
-                    raise
+                unsent.pop_all()
             self._tries.update(request.key for request in chunk)
 
     def _next_chunk(self) -> list[Request]:
@@ -207,11 +208,7 @@ class BatchCourier:
             if found["custom_id"] in batch.keys:  # none that nobody asked for, and of two the first
                 results.setdefault(found["custom_id"], found["result"])
         results = {key: {"type": "expired"} for key in batch.keys} | results
-        if reservation is not None:
-            with reservation:
-                for result in results.values():
-                    if result["type"] == "succeeded":
-                        reservation.charge(result["message"]["model"], result["message"]["usage"])
+        self._charge(list(results.values()), reservation)
         for key, result in results.items():
             if key in self._asked:
                 self._take(self._asked[key], result)
@@ -220,6 +217,18 @@ class BatchCourier:
                 self._unclaimed[batch.name] += 1
         if not self._unclaimed[batch.name]:
             self._journal.done(batch)
+
+    def _charge(self, results: Sequence[Result], reservation: Reservation | None) -> None:
+        """Enter what a batch cost, also one that an earlier process sent."""
+        bodies = [_reply(result).body for result in results if result["type"] == "succeeded"]
+        if reservation is not None:
+            with reservation:
+                reservation.release()
+                for body in bodies:
+                    reservation.charge(body.model or "", body.usage, share=1 / len(results))
+        elif self._budget is not None:
+            for body in bodies:
+                self._budget.spend(body.model or "", body.usage)
 
     def _claimed(self, batch: Batch) -> None:
         self._unclaimed[batch.name] -= 1
@@ -230,9 +239,10 @@ class BatchCourier:
         """One result: an answer, or a place in the next batch."""
         again = self._tries[request.key] < self._attempts
         if result["type"] == "succeeded":
-            reply = Reply(message=dict(result["message"]), request_id=result["message"]["id"])
+            reply = _reply(result)
+            self._keeper.count(request, reply)
             read = self._keeper.read(request, reply)
-            if again and read == "unparseable":
+            if again and (read == "unparseable" or (read == "contradictory" and self._tries[request.key] == 1)):
                 self._to_send.append(request)
                 return
             self._keeper.keep([(request, reply, read)])
@@ -247,6 +257,12 @@ class BatchCourier:
     def _answer(self, request: Request, outcome: Reply | SendError) -> None:
         self._asked.pop(request.key, None)
         self._ready.append((request, outcome))
+
+
+def _reply(result: Result) -> Reply:
+    message = result.get("message")
+    reply = Reply(message=dict(message) if isinstance(message, Mapping) else {})
+    return replace(reply, request_id=reply.body.id)
 
 
 def _failure(result: Result, tries: int) -> SendError:

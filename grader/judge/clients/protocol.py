@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
+
+from grader.judge.clients.message import MessageBody
 
 FailedOutcome = Literal["refused", "truncated", "too_long", "api_error"]
 
@@ -47,11 +49,20 @@ class Reply:
     message : dict
         A message in the JSON shape of the Messages API: ``content``, ``stop_reason``, ``usage``, ...
     request_id : str, optional
-        The server's name for the request, for whoever must ask about it.
+        The server's name for the request, for questions to the provider.
+
+    Attributes
+    ----------
+    body : MessageBody
+        The message as it was read: typed, and never an error. Everything but the store uses this.
     """
 
     message: dict[str, Any]
     request_id: str | None = None
+    body: MessageBody = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "body", MessageBody.of(self.message))
 
     def to_dict(self) -> dict[str, Any]:
         """The reply as the store keeps it."""
@@ -60,7 +71,11 @@ class Reply:
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Reply:
         """The inverse of `to_dict`."""
-        return cls(message=record["message"], request_id=record.get("request_id"))
+        message, request_id = record.get("message"), record.get("request_id")
+        return cls(
+            message=message if isinstance(message, dict) else {},
+            request_id=request_id if isinstance(request_id, str) else None,
+        )
 
 
 @runtime_checkable
@@ -93,6 +108,8 @@ class SendError(Exception):
         Whether the same request can pass when sent again.
     retry_after : float, optional
         Seconds that the server asked to wait.
+    billed : {"no", "unknown"}
+        ``no`` only where the provider said that it did not answer, or the request never left.
     """
 
     def __init__(
@@ -104,6 +121,7 @@ class SendError(Exception):
         status: int | None = None,
         retry: Literal["never", "later"] = "never",
         retry_after: float | None = None,
+        billed: Literal["no", "unknown"] = "unknown",
     ) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -112,6 +130,7 @@ class SendError(Exception):
         self.status = status
         self.retry: Literal["never", "later"] = retry
         self.retry_after = retry_after
+        self.billed: Literal["no", "unknown"] = billed
 
 
 class RunStopped(Exception):

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import email.utils
 import inspect
+import json
 import os
 import ssl
 import time
 import weakref
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from urllib.parse import urlsplit
 
 from grader.errors import InputError
 from grader.files.secrets import hidden, refuse_credentials, secrets_of
+from grader.judge.clients.message import printable
+from grader.judge.clients.problems import Problem, not_found
 from grader.judge.clients.protocol import JudgeClient, Reply, Request, RunStopped, SendError, SpendLimitReached
 from grader.judge.clients.sender import _in_loop
+from grader.judge.extract import without_doubled_keys
 from grader.readers.records import is_too_deep
 
 if TYPE_CHECKING:
@@ -25,7 +31,9 @@ if TYPE_CHECKING:
 MAX_TOKENS_LIMIT = 21_333
 
 _PASSING = frozenset({408, 409, 429})
-_UNUSABLE = {401: "the API key was refused", 403: "this key may not do that", 404: "not found"}
+_UNUSABLE = {401: "the API key was refused", 403: "this key may not do that"}
+# How connections fail before anything is sent.
+_UNSENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError"})
 
 
 class SdkClient:
@@ -34,43 +42,46 @@ class SdkClient:
     Parameters
     ----------
     client : Anthropic, AsyncAnthropic or one of their kin
-        Its own retries are switched off: the judge retries, with what it knows of the whole run.
+        Its retries are switched off: the judge retries, with what it knows of the whole run. Its ``timeout``, where
+        that is a number, also limits a whole request of an async client, however slowly the answer trickles in.
     """
 
     def __init__(self, client: Any) -> None:
         self._client = client.with_options(max_retries=0)
         self._messages = self._client.messages
         self._create = self._messages.with_raw_response.create
+        self._seconds = whole_seconds(client.timeout)
         self.is_async = inspect.iscoroutinefunction(inspect.unwrap(self._messages.create))
 
     def send(self, request: Request) -> Reply:
         """Answer one request (sync clients)."""
-        raw = _guarded(lambda: self._create(**request.params))
-        return _guarded(lambda: _reply(raw, raw.json()))  # type: ignore[no-any-return]
+        try:
+            raw = self._create(**request.params)
+            return _reply(raw, raw.http_response.content)
+        except Exception as error:
+            _translate(error)
 
     async def asend(self, request: Request) -> Reply:
         """Answer one request (async clients)."""
         try:
-            raw = await self._create(**request.params)
-            return _reply(raw, await raw.json())
+            async with asyncio.timeout(self._seconds):
+                raw = await self._create(**request.params)
+                return _reply(raw, await raw.http_response.aread())
         except Exception as error:
             _translate(error)
 
     def count_tokens(self, params: Mapping[str, Any]) -> int | None:
         """Input tokens of a request by the API's own count (sync clients); None when it cannot say."""
-        try:
-            answer = self._messages.count_tokens(**_countable(params))
-        except Exception as error:
-            return _uncounted(error)
-        return int(answer.input_tokens)
+        with suppress(Exception):  # whatever is wrong, the request itself will tell
+            return _counted(self._messages.count_tokens(**_countable(params)))
+        return None
 
     async def acount_tokens(self, params: Mapping[str, Any]) -> int | None:
         """As `count_tokens`, for async clients."""
-        try:
-            answer = await self._messages.count_tokens(**_countable(params))
-        except Exception as error:
-            return _uncounted(error)
-        return int(answer.input_tokens)
+        with suppress(Exception):
+            async with asyncio.timeout(self._seconds):
+                return _counted(await self._messages.count_tokens(**_countable(params)))
+        return None
 
 
 def as_judge_client(client: Any) -> JudgeClient:
@@ -131,10 +142,23 @@ def close_with(owner: object, client: Any) -> None:
     weakref.finalize(owner, lambda: _in_loop(client.close())).atexit = False  # a process that ends closes them anyway
 
 
-def _reply(raw: Any, message: Any) -> Reply:
+def whole_seconds(timeout: Any) -> float | None:
+    """The limit of a whole request: a client's timeout as a number, or its longest part; None without a limit."""
+    parts = (
+        [timeout] if isinstance(timeout, int | float) else [getattr(timeout, name, None) for name in ("read", "pool")]
+    )
+    return max((part for part in parts if isinstance(part, int | float)), default=None)
+
+
+def _reply(raw: Any, content: bytes) -> Reply:
+    request_id = _request_id(raw.headers)
+    try:
+        message = json.loads(content, object_pairs_hook=without_doubled_keys)
+    except (ValueError, RecursionError) as error:
+        raise SendError(f"the answer cannot be read: {error}", request_id=request_id, retry="later") from None
     if not isinstance(message, dict) or "content" not in message or is_too_deep(message):
-        raise SendError("the answer is not a message", request_id=_request_id(raw.headers), retry="later")
-    return Reply(message=hidden(message, secrets_of(raw.http_request.headers)), request_id=_request_id(raw.headers))
+        raise SendError("the answer is not a message", request_id=request_id, retry="later")
+    return Reply(message=hidden(message, secrets_of(raw.http_request.headers)), request_id=request_id)
 
 
 def _request_id(headers: Mapping[str, str]) -> str | None:
@@ -146,20 +170,9 @@ def _countable(params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in params.items() if name != "max_tokens"}
 
 
-def _guarded(call: Callable[[], Any]) -> Any:
-    try:
-        return call()
-    except Exception as error:
-        _translate(error)
-
-
-def _uncounted(error: Exception) -> int | None:
-    """None where a provider's client cannot count at all; else what the error means to a run."""
-    import anthropic
-
-    if not isinstance(error, anthropic.AnthropicError) or isinstance(error, anthropic.APIError):
-        _translate(error)
-    return None
+def _counted(answer: Any) -> int | None:
+    tokens = getattr(answer, "input_tokens", None)
+    return tokens if isinstance(tokens, int) and not isinstance(tokens, bool) and tokens >= 0 else None
 
 
 def _translate(error: Exception) -> NoReturn:
@@ -171,12 +184,13 @@ def _translate(error: Exception) -> NoReturn:
             raise error
         case anthropic.APIStatusError():
             raise _of_status(error) from None
-        case anthropic.APITimeoutError():
-            raise SendError("the request timed out", retry="later") from None
+        case TimeoutError() | anthropic.APITimeoutError():
+            raise SendError("the request timed out", retry="later", billed=_billed(error)) from None
         case anthropic.APIConnectionError():
             if (reason := _unverified(error)) is not None:
                 raise InputError(f"the certificate of the judge's API cannot be verified: {reason}") from None
-            raise SendError(f"no connection: {error.__cause__ or error}", retry="later") from None
+            reason = f"no connection: {error.__cause__ or error}"
+            raise SendError(reason, retry="later", billed=_billed(error)) from None
         case anthropic.CredentialsError():
             raise InputError(f"credentials of the judge's API cannot be used: {error}") from None
         case TypeError() if "authentication method" in str(error):
@@ -185,7 +199,12 @@ def _translate(error: Exception) -> NoReturn:
             raise InputError(f"credentials of the judge's API cannot be used: {' '.join(str(error).split())}") from None
         case ValueError() | RecursionError():  # the body is not JSON, or has no bottom
             raise SendError(f"the answer cannot be read: {error}", retry="later") from None
-    raise error
+    raise SendError(f"the client failed: {type(error).__name__}: {error}") from error
+
+
+def _billed(error: Exception) -> Literal["no", "unknown"]:
+    """``no`` where the connection failed before the request was sent."""
+    return "no" if type(error.__cause__).__name__ in _UNSENT else "unknown"
 
 
 def _unverified(error: BaseException) -> str | None:
@@ -207,25 +226,31 @@ def _is_about_credentials(error: Exception) -> bool:
 
 def _of_status(error: anthropic.APIStatusError) -> Exception:
     request_id = _request_id(error.response.headers)
-    told = f"{error.status_code} {error.type or ''}: {error.api_message or error.message}".replace("\n", " ")
-    told = hidden(told, secrets_of(error.request.headers))
-    if error.status_code == 402 or (error.error_code or "").endswith("spend_limit_reached"):
-        return SpendLimitReached(f"{told} (request {request_id})")
-    if error.status_code in _UNUSABLE:
-        return InputError(f"{_UNUSABLE[error.status_code]}: {told} (request {request_id})")
-    if 300 <= error.status_code < 400:
-        where = urlsplit(error.response.headers.get("location", "")).hostname or "another address"
-        return InputError(f"the judge's API redirects to {where}; nothing was sent there, name it with --base-url")
-    too_long = error.status_code == 413 or (error.status_code == 400 and "too long" in told.lower())
+    problem = Problem.of(error.body)
+    status = error.status_code
+    reason = f"{status} {problem.type or ''}: {problem.message or error.message}"
+    reason = " ".join(hidden(printable(reason), secrets_of(error.request.headers)).split())
+    if problem.says_no_money(status):
+        return SpendLimitReached(f"{reason} (request {request_id})")
+    if status == 404:
+        where = not_found(error.request.method, str(error.request.url), protocol="messages")
+        return InputError(f"not found: {reason} (request {request_id}); {where}")
+    if status in _UNUSABLE:
+        return InputError(f"{_UNUSABLE[status]}: {reason} (request {request_id})")
+    if 300 <= status < 400:
+        host = urlsplit(error.response.headers.get("location", "")).hostname or "another address"
+        return InputError(f"the judge's API redirects to {host}; nothing was sent there, name it with --base-url")
     hint = error.response.headers.get("x-should-retry")
-    passing = error.status_code in _PASSING or error.status_code >= 500
+    passing = status in _PASSING or status >= 500
     return SendError(
-        told,
-        outcome="too_long" if too_long else "api_error",
+        reason,
+        outcome="too_long" if problem.says_too_long(status) else "api_error",
         request_id=request_id,
-        status=error.status_code,
+        status=status,
         retry="later" if hint == "true" or (passing and hint != "false") else "never",
         retry_after=_retry_after(error.response.headers),
+        # A gateway's own 5xx says nothing of what became of the request behind it.
+        billed="no" if status < 500 or problem.type is not None else "unknown",
     )
 
 

@@ -17,8 +17,9 @@ from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
 from grader.judge.clients.protocol import JudgeClient, Reply, Request, SendError
-from grader.judge.clients.reply_recorder import Keeper
+from grader.judge.clients.reply_recorder import ASK_AGAIN, Keeper
 from grader.judge.clients.throttle import Throttle
+from grader.judge.read_reply import ReplyOutcome
 
 _OVERRUN = frozenset({429, 529})
 # How long replies already paid for may still arrive after a run was stopped.
@@ -62,7 +63,7 @@ class Retries:
     attempts : int, at least 1
         In all, for errors of the server or the connection.
     unreadable : int
-        Further attempts after a reply that is no verdict.
+        Further attempts after a reply that cannot be read or contradicts itself.
     first_pause, longest_pause : float
         Seconds; the pause doubles from one to the other and is drawn at random from its upper half. A
         server's ``retry-after`` comes before it, up to `longest_pause`.
@@ -83,11 +84,12 @@ class Retries:
 
 @dataclass(slots=True)
 class _Errand:
-    """A request on its way, and how often it failed or came back unreadable."""
+    """A request on its way, how often it failed, and the answer that made us ask again."""
 
     request: Request
     failed: int = 0
-    unreadable: int = 0
+    asked_again: int = 0
+    first: tuple[Reply, ReplyOutcome] | None = None
 
 
 class Courier:
@@ -201,12 +203,16 @@ class Courier:
             asyncio.get_running_loop().call_later(pause, self._send_again, errand)
 
     def _arrived(self, errand: _Errand, reply: Reply) -> None:
-        """Store a reply before its slot is free; ask again what cannot be read."""
+        """Count and store a reply before its slot is free; ask again what cannot be read or contradicts itself."""
+        self._keeper.count(errand.request, reply)
         read = self._keeper.read(errand.request, reply)
-        if read == "unparseable" and errand.unreadable < self._retries.unreadable:
-            errand.unreadable += 1
+        if read in ASK_AGAIN and errand.asked_again < self._retries.unreadable:
+            errand.asked_again += 1
+            errand.first = (reply, read)
             self._send_again(errand)
             return
+        if read == "unparseable" and errand.first is not None:  # the first answer may at least be readable
+            reply, read = errand.first
         self._keeper.keep([(errand.request, reply, read)])
         self._tell((errand.request, reply))
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from grader.errors import InputError
-from grader.judge.clients.protocol import Reply, Request, SpendLimitReached
+from grader.judge.clients.message import Usage
+from grader.judge.clients.protocol import Reply, Request, RunStopped, SendError, SpendLimitReached
 from grader.judge.clients.sdk import as_judge_client
 from grader.judge.money.prices import Price, Prices, Service
 
@@ -81,6 +82,11 @@ class Budget:
             self._out[id(reservation)] = amount
         return reservation
 
+    def spend(self, model: str, usage: Usage) -> None:
+        """Enter a message for which nothing was set aside, because an earlier process asked for it."""
+        with self._changed:
+            self.spent += self.prices.cost(model, usage.to_dict()) or 0.0
+
     def _left(self) -> float:
         return self.max_cost - self.spent - sum(self._out.values())
 
@@ -98,26 +104,34 @@ class Budget:
 
 
 class Reservation:
-    """Money set aside; leaving the ``with`` block gives back what was not spent."""
+    """Money set aside for requests.
+
+    Leaving the ``with`` block gives back what was not spent. Where nothing is known of the cost (a timeout, an
+    unreadable answer), all of it counts as spent; only a provider's own refusal gives it back whole.
+    """
 
     def __init__(self, budget: Budget, amount: float) -> None:
         self._budget = budget
         self.amount = amount
-        self._spent = 0.0
+        self._spent: float | None = None
 
-    def charge(self, model: str, usage: Mapping[str, Any]) -> None:
-        """Enter what one message really cost."""
-        self._spent += self._budget.prices.cost(model, usage) or 0.0
+    def charge(self, model: str, usage: Usage, *, share: float = 1.0) -> None:
+        """Enter what one message cost: as its usage says, else its `share` of all that was set aside."""
+        cost = self._budget.prices.cost(model, usage.to_dict()) if usage.is_usable else None
+        self._spent = (self._spent or 0.0) + (self.amount * share if cost is None else cost)
 
-    def charge_all(self) -> None:
-        """Enter all of it, where nobody knows whether there was an answer."""
-        self._spent = self.amount
+    def release(self) -> None:
+        """Nothing more will be billed."""
+        self._spent = self._spent or 0.0
 
     def __enter__(self) -> Reservation:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self._budget._settle(self, self._spent)
+    def __exit__(self, kind: object = None, error: BaseException | None = None, at: object = None) -> None:
+        refused = isinstance(error, SendError) and error.billed == "no"
+        if refused or isinstance(error, (RunStopped, InputError)):
+            self.release()
+        self._budget._settle(self, self.amount if self._spent is None else self._spent)
 
 
 class BudgetClient:
@@ -128,11 +142,6 @@ class BudgetClient:
     client : JudgeClient, or a client of the official SDK
         Does the work.
     budget : Budget
-
-    Notes
-    -----
-    A request that fails without a message is taken to cost nothing. A request that times out may be billed all the
-    same; then its cost is not seen here.
     """
 
     def __init__(self, client: Any, budget: Budget) -> None:
@@ -144,7 +153,7 @@ class BudgetClient:
         """Answer one request, or raise `SpendLimitReached` before it is sent."""
         with self.budget.reserve(request.params) as reserved:
             reply: Reply = self.client.send(request)
-            reserved.charge(request.params["model"], reply.message.get("usage", {}))
+            reserved.charge(request.params["model"], reply.body.usage)
         return reply
 
     async def asend(self, request: Request) -> Reply:
@@ -155,7 +164,7 @@ class BudgetClient:
             reservation = await asyncio.to_thread(self.budget.reserve, request.params)
         with reservation as reserved:
             reply: Reply = await self.client.asend(request)
-            reserved.charge(request.params["model"], reply.message.get("usage", {}))
+            reserved.charge(request.params["model"], reply.body.usage)
         return reply
 
     def count_tokens(self, params: Mapping[str, Any]) -> int | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from grader.judge.clients.protocol import Reply, Request
 from grader.judge.money.prices import Prices, Tokens
+from grader.judge.read_reply import is_same_model
 from grader.verdict.records import Verdict
 
 
@@ -31,6 +33,10 @@ class Ledger:
     cache_saving : float
         What the prompt cache saved, its writes paid for; below 0 when it cost more than it saved.
     batch_saving : float
+    n_without_usage : int
+        Replies that did not say what they cost.
+    other_models : Counter
+        Replies by (model asked, model that answered), where the two differ.
     unpriced : dict
         Messages per model without a known price; `cost` is None then.
     """
@@ -43,6 +49,8 @@ class Ledger:
     cache_saving: float = 0.0
     batch_saving: float = 0.0
     unpriced: dict[str, int] = field(default_factory=dict)
+    n_without_usage: int = 0
+    other_models: Counter[tuple[str, str]] = field(default_factory=Counter)
     _seen: set[str] = field(default_factory=set)
 
     @property
@@ -73,8 +81,12 @@ class Ledger:
 
     def watch(self, request: Request, reply: Reply) -> None:
         """Enter a reply as it arrives (`LLMJudge`'s ``watch``): what this run pays for, and not what was stored."""
-        model = str(reply.message.get("model") or request.params["model"])
-        self.add(model, reply.message.get("usage") or {})
+        asked = str(request.params["model"])
+        model = reply.body.model or asked
+        self.n_without_usage += not reply.body.usage.is_usable
+        if not is_same_model(asked, model):
+            self.other_models[asked, model] += 1
+        self.add(model, reply.body.usage.to_dict())
 
     def add_verdicts(self, verdicts: Iterable[Verdict]) -> None:
         """Enter the messages behind `verdicts`, those of a panel's or cascade's members too.
@@ -98,6 +110,12 @@ class Ledger:
         ]
         for model, count in self.unpriced.items():
             lines.append(f"price of {model} unknown: its {count:,} replies are not in the cost (--prices FILE adds it)")
+        if self.n_without_usage:
+            lines.append(
+                f"{self.n_without_usage:,} replies do not say how many tokens they cost: they are not in the sum"
+            )
+        for (asked, answered), count in self.other_models.items():
+            lines.append(f"{asked} was asked, and {count:,} replies name {answered} as the model that answered")
         return "\n".join(lines)
 
 

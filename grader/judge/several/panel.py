@@ -13,9 +13,10 @@ from grader.verdict.records import Grader, GraderKind, Verdict
 
 
 class Panel:
-    """A grader that says what its judges say on average, and records what each said.
+    """Several judges as one grader.
 
-    The score is the mean of the scores of the judges that answered, the side whether it reaches a half. A panel is
+    The score is the mean of the scores of the judges that answered; the side is that of most of them, and the score
+    decides a tie. A panel is
     unscored only when all its judges are. Repeats of a judge are taken together first, so a panel has none.
 
     Parameters
@@ -90,7 +91,7 @@ class Panel:
         if not scores:
             return Verdict(**whose, present=None, outcome=first.outcome, explanation=_told([first]), usage=usage)
         score = sum(scores) / len(scores)
-        present = score >= 0.5
+        present = _majority([opinion.present for opinion in said if opinion.present is not None], score)
         agreeing = [verdict for opinion in said for verdict in opinion.scored if verdict.present is present]
         if present:
             usage["evidence_verified"] = any(verdict.usage.get("evidence_verified") for verdict in agreeing)
@@ -103,6 +104,18 @@ class Panel:
             explanation=_told(agreeing),
             usage=usage,
         )
+
+
+def _majority(sides: Sequence[bool], score: float) -> bool:
+    """The side of most judges; the score decides a tie.
+
+    Examples
+    --------
+    >>> _majority([True, True, False], 0.4), _majority([True, False], 0.4)
+    (True, False)
+    """
+    n_present = sum(sides)
+    return score >= 0.5 if 2 * n_present == len(sides) else 2 * n_present > len(sides)
 
 
 def _told(verdicts: Iterable[Verdict]) -> str:
