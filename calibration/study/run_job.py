@@ -31,6 +31,7 @@ from calibration.study.settings import StudySettings
 from calibration.study.start.registration import Registered, decisions, register
 from grader.classifier import EmbeddingClassifier
 from grader.errors import InputError
+from grader.failure_budget import FailureBudget
 from grader.graders import GraderSetup
 from grader.grading import iter_rows
 from grader.judge.clients.protocol import Reply, Request
@@ -113,7 +114,9 @@ def run(
     working = opened if trained is None else [*opened, trained]
     classifier = next((g for g in working if isinstance(g, EmbeddingClassifier)), None)
     out.mkdir(parents=True, exist_ok=True)
-    _write_verdicts(out / VERDICTS, imported, sources, working, track, len(pool))
+    judge = graders.setup.judge
+    budget = FailureBudget(1.0 if judge is None else judge.max_failed)
+    _write_verdicts(out / VERDICTS, imported, sources, working, budget, track=track, n_transcripts=len(pool))
     verdicts = read_verdicts(out / VERDICTS)
     keep_transcripts(sources.read_transcripts(), chosen_ids(verdicts, labels), out / TRANSCRIPTS)
     _keep(out, pool, labels, design)
@@ -168,6 +171,8 @@ def _write_verdicts(
     imported: pd.DataFrame | None,
     sources: Sources,
     graders: Sequence[Grader],
+    budget: FailureBudget,
+    *,
     track: Track,
     n_transcripts: int,
 ) -> None:
@@ -176,7 +181,7 @@ def _write_verdicts(
             columns = [str(c) for c in imported.columns]
             yield from (dict(zip(columns, row, strict=True)) for row in imported.itertuples(index=False, name=None))
         if graders:
-            yield from iter_rows(sources.read_transcripts(), graders)
+            yield from budget.watch(iter_rows(sources.read_transcripts(), graders))
 
     with VerdictWriter(path) as writer:
         for row in track(rows(), GRADING, n_transcripts):

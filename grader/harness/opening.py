@@ -22,7 +22,13 @@ Row = Mapping[str, Any]
 # Transcripts in, rows of the verdict frame out.
 RowSource = Callable[[Iterable[Transcript]], Iterable[Row]]
 
-_JUDGE_SETTINGS = frozenset(f.name for f in fields(JudgeSetup)) - {"model", "others", "together", "transport"}
+_JUDGE_SETTINGS = frozenset(f.name for f in fields(JudgeSetup)) - {
+    "model",
+    "others",
+    "together",
+    "transport",
+    "max_failed",
+}
 _PATHS = frozenset({"replies", "prices"})
 
 

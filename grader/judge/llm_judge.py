@@ -17,7 +17,7 @@ from grader.judge.prompt import PROMPT_VERSION
 from grader.judge.questions import Calls, Effort, Job, Order, Settings, rubrics_told
 from grader.judge.reduce import Source
 from grader.judge.render import View, render
-from grader.judge.run import FailureBudget, Run, missing_requests
+from grader.judge.run import Run, missing_requests
 from grader.judge.windows import Window, plan_windows, transcript_tokens, whole
 from grader.redaction import Redaction, with_pseudonyms
 from grader.rubrics import Rubric
@@ -68,8 +68,6 @@ class LLMJudge:
     name : str, optional
         Default: `model`.
     retries : Retries, optional
-    max_failed : float in [0, 1]
-        Largest share of failed verdicts (errors, refusals, unreadable answers) that a run survives.
     carrier : callable, optional
         Keeper -> Carrier: carries the requests instead of `Courier` (batches); all questions are then asked at once.
     look_ahead : int, optional
@@ -86,7 +84,7 @@ class LLMJudge:
 
     Notes
     -----
-    `grade` raises `RunStopped` when no further request can succeed (spend limit, failure budget) and
+    `grade` raises `RunStopped` when no further request can succeed (spend limit) and
     `InputError` for a refused key or an unknown model; what was answered is in the store by then.
     """
 
@@ -110,7 +108,6 @@ class LLMJudge:
         redact: Redaction | None = None,
         name: str | None = None,
         retries: Retries | None = None,
-        max_failed: float = 1.0,
         carrier: Callable[[Keeper], Carrier] | None = None,
         look_ahead: int | None = None,
         watch: Callable[[Request, Reply], None] | None = None,
@@ -134,7 +131,6 @@ class LLMJudge:
         self.window_tokens = window_tokens
         self.name = name or model
         self.retries = retries or Retries()
-        self.max_failed = max_failed
         self.carrier = carrier
         self.look_ahead = look_ahead or 2 * concurrency
         self.watch = watch
@@ -151,7 +147,6 @@ class LLMJudge:
             "concurrency": (self.concurrency, 1, float("inf")),
             "max_tokens": (self.settings.max_tokens, 1, MAX_TOKENS_LIMIT),
             "window_tokens": (self.window_tokens, 200, float("inf")),
-            "max_failed": (self.max_failed, 0, 1),
         }
         for name, (value, low, high) in rules.items():
             if not low <= value <= high:
@@ -215,7 +210,6 @@ class LLMJudge:
                 open_job=lambda transcript: self._open_job(transcript, carrier.count_tokens),
                 stored=self._stored,
                 source=Source(self.name, self.version, self.settings.view),
-                budget=FailureBudget(self.max_failed),
                 look_ahead=self.look_ahead,
             )
             yield from run.verdicts(transcripts)

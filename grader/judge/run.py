@@ -6,45 +6,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from grader.judge.clients.protocol import FailureBudgetSpent, Reply, Request
+from grader.judge.clients.protocol import Reply, Request
 from grader.judge.clients.sender import Carrier
 from grader.judge.questions import Job, Question
 from grader.judge.reduce import Source
 from grader.transcript import Transcript
 from grader.verdict.records import Verdict
-
-# A failure budget is judged from this many verdicts on, and at the end.
-_BUDGET_FROM = 20
-
-
-@dataclass(slots=True)
-class FailureBudget:
-    """Counts verdicts that failed for technical reasons or refusal.
-
-    Parameters
-    ----------
-    share : float in [0, 1]
-        Largest share of failed verdicts that a run survives.
-    """
-
-    share: float
-    n: int = 0
-    n_failed: int = 0
-
-    def count(self, verdict: Verdict) -> None:
-        """Count one verdict; raise `FailureBudgetSpent` when too many have failed."""
-        self.n += 1
-        self.n_failed += verdict.outcome not in ("scored", "cannot_assess")
-        if self.n >= _BUDGET_FROM:
-            self.check()
-
-    def check(self) -> None:
-        """Raise `FailureBudgetSpent` when the share is exceeded."""
-        if self.n_failed > self.share * self.n:
-            raise FailureBudgetSpent(
-                f"{self.n_failed} of {self.n} verdicts failed, more than the allowed share of {self.share:g}; "
-                "all replies are stored, a rerun continues from here"
-            )
 
 
 @dataclass(slots=True)
@@ -59,7 +26,6 @@ class Run:
     stored : callable
         Content key -> Reply, or None.
     source : Source
-    budget : FailureBudget
     look_ahead : int
         How many requests may wait for answers before the next transcript is read.
     """
@@ -68,7 +34,6 @@ class Run:
     open_job: Callable[[Transcript], Job]
     stored: Callable[[str], Reply | None]
     source: Source
-    budget: FailureBudget
     look_ahead: int
     _waiting: dict[str, list[tuple[Job, Question]]] = field(default_factory=dict)
 
@@ -81,7 +46,6 @@ class Run:
                 yield from self._hear()
         while self._waiting:
             yield from self._hear()
-        self.budget.check()
 
     def _hear(self) -> Iterator[Verdict]:
         request, answer = self.carrier.next_answer()
@@ -105,9 +69,7 @@ class Run:
             job.take(question, reply)
             open_questions.extend(job.questions_after(question))
         if job.is_done:
-            for verdict in job.verdicts(self.source):
-                yield verdict
-                self.budget.count(verdict)
+            yield from job.verdicts(self.source)
 
 
 def missing_requests(

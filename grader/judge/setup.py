@@ -49,7 +49,6 @@ _JUDGE_SETTINGS = (
     "view",
     "window_tokens",
     "redact",
-    "max_failed",
 )
 
 
@@ -81,7 +80,7 @@ class JudgeSetup:
     prices : path, optional
         Price list to put over the shipped one.
     max_failed : float in [0, 1]
-        Largest share of failed verdicts that a run survives.
+        Largest share of a command's verdicts that may fail (`grader.failure_budget`).
     thinking : {"adaptive", "disabled"} or mapping, optional
         Whether the model thinks first; a mapping goes to the API as it is.
     redact : Redaction, optional

@@ -97,6 +97,7 @@ class VerdictWriter:
         self._partial = partial_path(self.path)
         self._sink: _Sink | None = None
         self.outcomes: Counter[str] = Counter()
+        self.n_contradictory = 0
 
     def __enter__(self) -> Self:
         with unwritable(self.path):
@@ -107,6 +108,8 @@ class VerdictWriter:
         """Add one row (`verdict_row`)."""
         self._rows.append(row)
         self.outcomes[str(row.get("outcome", "scored"))] += 1
+        usage = row.get("usage")
+        self.n_contradictory += isinstance(usage, Mapping) and bool(usage.get("contradictory"))
         if len(self._rows) >= _BATCH:
             self._flush()
 
@@ -114,7 +117,8 @@ class VerdictWriter:
         """How many verdicts were written, and how many of them say nothing, by reason."""
         total, scored = self.outcomes.total(), self.outcomes["scored"]
         failed = ", ".join(f"{n} {outcome}" for outcome, n in self.outcomes.most_common() if outcome != "scored")
-        return f"{total} verdicts, scored {scored} of {total}" + (f" ({failed})" if failed else "")
+        contradictory = f", {self.n_contradictory} contradictory" if self.n_contradictory else ""
+        return f"{total} verdicts, scored {scored} of {total}{contradictory}" + (f" ({failed})" if failed else "")
 
     def _flush(self) -> None:
         frame = typed(pd.DataFrame(self._rows)).assign(**{COLUMN: VERSION})

@@ -104,6 +104,7 @@ def grade(
 
 def _grade_file(logs: Sources, judge: JudgeOptions, out: Path, rubrics: Mapping[str, Rubric], store_file: Path) -> None:
     """All verdicts into one file."""
+    from grader.failure_budget import FailureBudget
     from grader.grading import iter_rows, save_rows
     from grader.judge.stress.repeats import RepeatTally
     from grader.progress import GRADING, Meter
@@ -118,6 +119,7 @@ def _grade_file(logs: Sources, judge: JudgeOptions, out: Path, rubrics: Mapping[
                 note(f"{grader.name}: {difference}")
         total = logs.count_transcripts(track) if watched() else None
         rows = repeats.watch(iter_rows(logs.read_transcripts(), graders, store=store))
+        rows = FailureBudget(judge.max_failed).watch(rows)
         follow = metered(Meter(lambda: ledger.cost, judge.max_cost))
         stopped = save_rows(follow(rows, GRADING, total), writer)
     note(f"{out}: {writer.summary()}")
@@ -132,6 +134,7 @@ def _grade_shards(
     logs: Sources, judge: JudgeOptions, engine: EngineOptions, out: str, rubrics: Mapping[str, Rubric], store: Path
 ) -> None:
     """Verdicts into a folder, a file for each file of transcripts."""
+    from grader.failure_budget import FailureBudget
     from grader.shards.run import grade_shards
     from grader.shards.stages import ReadOptions
 
@@ -154,6 +157,10 @@ def _grade_shards(
         note(f"no verdicts: {failure.reason}")
     note(f"{out}: {done.summary()}")
     done.check()
+    budget = FailureBudget(judge.max_failed)
+    for record in done.records.values():
+        budget.add(record.outcomes)
+    budget.check()
 
 
 def export(

@@ -222,7 +222,9 @@ class JudgeOptions:
     max_tokens: Annotated[int, typer.Option(min=1, help="Of one answer.")] = 8192
     window_tokens: Annotated[int, typer.Option(min=200, help="Longer transcripts are graded in windows.")] = 150_000
     max_cost: Annotated[float | None, typer.Option(help="US dollars at which to stop.")] = None
-    max_failed: Annotated[float, typer.Option(min=0, max=1, help="Share of failed verdicts that ends the run.")] = 1.0
+    max_failed: Annotated[
+        float, typer.Option(min=0, max=1, help="Larger shares of failed verdicts are exit code 1.")
+    ] = 0.5
     prices: Annotated[Path | None, typer.Option(help="Price list (TOML) over the shipped one.")] = None
 
     def setup(self) -> JudgeSetup:

@@ -36,6 +36,8 @@ def serve(
 
     if judge.batch:
         raise InputError("a service answers at once: no --batch")
+    if "max_failed" in judge.given():
+        raise InputError("a service has no last verdict to judge a share of failures by: no --max-failed")
     setup = judge.graders(load_rubrics(rubrics, harm or None))
     with Store(store) as kept, spending(judge.prices) as ledger:
         graders = setup.open(store=kept, watch=ledger.watch)

@@ -182,6 +182,7 @@ class Courier:
         except asyncio.CancelledError:
             raise
         except BaseException as error:
+            self._to_send.clear()  # no further request can succeed
             self._hand_over()
             self._answers.put(error)
         finally:  # at once, and not when the loop comes to it: `_start` counts

@@ -73,7 +73,6 @@ def test_a_wrong_client_is_refused(judge: Make) -> None:
         {"concurrency": 0},
         {"max_tokens": 30_000},
         {"window_tokens": 10},
-        {"max_failed": 1.5},
         {"rubrics": {}},
         {"rubrics": [Rubric(name="a", title="A", version="1", text="x")] * 2},
     ],

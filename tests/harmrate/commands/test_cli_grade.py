@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from judge_helpers import answer, transcript
-from messages_server import MessagesServer, faulty_share
+from messages_server import ApiError, MessagesServer, faulty_share, in_order
 from typer.testing import CliRunner
 
 from cli import app
@@ -62,7 +62,7 @@ def test_a_spent_failure_budget_leaves_what_there_is_and_a_rerun_asks_the_rest(s
     code, told = grade(server, "--max-failed", 0.2, "--concurrency", 4)
     assert code == 1 and "more than the allowed share of 0.2" in told
     rows = read_verdicts("v.jsonl")
-    assert 20 <= len(rows) < N and rows["outcome"].isin(["scored", "api_error"]).all()
+    assert len(rows) == N and rows["outcome"].isin(["scored", "api_error"]).all()
     with Store(".harmrate/store.sqlite") as store:
         n_stored = store.counts()["reply"]
     scored = set(rows.loc[rows["outcome"] == "scored", "transcript_id"])
@@ -72,6 +72,35 @@ def test_a_spent_failure_budget_leaves_what_there_is_and_a_rerun_asks_the_rest(s
     assert grade(server, "--max-failed", 0.2)[0] == 0
     assert len(server.messages) == N - n_stored, "what was answered is not asked again"
     assert (read_verdicts("v.jsonl")["outcome"] == "scored").sum() == N
+
+
+def test_the_share_of_failures_is_judged_over_the_whole_run(server: MessagesServer) -> None:
+    server.faults = in_order(["bad_request"] * 25)  # the first 25 of 60 fail: 42 %
+    assert grade(server, "--concurrency", 1)[0] == 0
+
+
+def test_a_run_in_which_nothing_was_scored_has_failed_whatever_the_limit(server: MessagesServer) -> None:
+    server.faults = lambda body, attempt: "refusal"
+    code, told = grade(server, "--max-failed", 1)
+    assert code == 1 and f"none of {N} verdicts was scored" in told
+    assert len(read_verdicts("v.jsonl")) == N
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "text"),
+    [
+        (400, "invalid_request_error", "Your credit balance is too low to access the Anthropic API."),
+        (402, "billing_error", "Payment required."),
+        (403, "permission_error", "insufficient_quota: you exceeded your current quota"),
+    ],
+)
+def test_a_lack_of_money_stops_the_run_at_once(server: MessagesServer, status: int, kind: str, text: str) -> None:
+    def reply(params: dict[str, Any]) -> dict[str, Any]:
+        raise ApiError(status, kind, text)
+
+    server.reply = reply
+    code, told = grade(server, "--concurrency", 2)
+    assert code == 1 and text[:20] in told and len(server.messages) <= 2
 
 
 def test_several_judges_are_a_panel_and_each_is_told(server: MessagesServer) -> None:
@@ -90,7 +119,7 @@ def test_several_judges_are_a_panel_and_each_is_told(server: MessagesServer) -> 
 def test_a_cascade_asks_the_second_where_the_first_is_unsure(server: MessagesServer) -> None:
     def reply(params: dict[str, Any]) -> dict[str, Any]:
         unsure = params["model"] == CHEAP and "Task 7." in json.dumps(params)
-        return answer(params, "none", probability=50) if unsure else answer(params, probability=97)
+        return answer(params, "none", probability=45) if unsure else answer(params, probability=97)
 
     server.reply = reply
     assert grade(server, "--judge", CHEAP, "--judge", DEAR, "--cascade")[0] == 0
