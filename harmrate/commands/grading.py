@@ -118,8 +118,8 @@ def _grade_file(logs: Sources, judge: JudgeOptions, out: Path, rubrics: Mapping[
             for difference in getattr(grader, "differences_", ()):
                 note(f"{grader.name}: {difference}")
         total = logs.count_transcripts(track) if watched() else None
-        rows = repeats.watch(iter_rows(logs.read_transcripts(), graders, store=store))
-        rows = FailureBudget(judge.max_failed).watch(rows)
+        graded = repeats.watch(iter_rows(logs.read_transcripts(), graders, store=store))
+        rows = FailureBudget(judge.max_failed).watch(graded)
         follow = metered(Meter(lambda: ledger.cost, judge.max_cost))
         stopped = save_rows(follow(rows, GRADING, total), writer)
     note(f"{out}: {writer.summary()}")
