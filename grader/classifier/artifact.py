@@ -13,16 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from grader.classifier.encoders import Vectors
 from grader.errors import InputError
 from grader.files.atomic import write_text, written_whole
 from grader.transcript import canonical_json
 
-SCHEMA = 2
+SCHEMA = 3
 METADATA = "metadata.json"
 HEADS = "heads.skops"
-PROFILES = "profiles.npy"
+# Vectors, word pairs and reference values of novelty, each with its type.
+ARRAYS: Mapping[str, type[np.generic]] = {
+    "profiles": np.float32,
+    "pairs": np.int64,
+    "unseen": np.float64,
+    "distance": np.float64,
+}
 # What heads and vectors may unpack to; the largest ones of ours take some 10 MB.
 MAX_UNPACKED = 2**30
 
@@ -44,9 +50,13 @@ def digest(value: Any) -> str:
 
 
 def write_artifact(
-    folder: Path, metadata: Mapping[str, Any], heads: Mapping[str, Any], profiles: Vectors, card: str
+    folder: Path,
+    metadata: Mapping[str, Any],
+    heads: Mapping[str, Any],
+    arrays: Mapping[str, npt.NDArray[Any]],
+    card: str,
 ) -> None:
-    """Write metadata, heads, profiles and model card; the metadata carries the hash of every file and its own.
+    """Write metadata, heads, arrays and model card; the metadata carries the hash of every file and its own.
 
     Each file is written whole or not at all, the metadata last: a folder that was left half-way is refused.
 
@@ -58,17 +68,15 @@ def write_artifact(
         JSON-able.
     heads : mapping
         Harm to list of views to scikit-learn estimators.
-    profiles : array of shape (n_labelled, n_dimensions)
+    arrays : mapping with the keys of `ARRAYS`
     card : str
         Markdown.
     """
     import skops.io
 
-    vectors = io.BytesIO()
-    np.save(vectors, profiles, allow_pickle=False)
     # Packed, since of the hashed words most never occurred.
     packed = skops.io.dumps(dict(heads), compression=zipfile.ZIP_DEFLATED)
-    files = {HEADS: packed, PROFILES: vectors.getvalue()}
+    files = {HEADS: packed} | {f"{name}.npy": _array_bytes(array) for name, array in arrays.items()}
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     record = dict(metadata) | {"schema": SCHEMA, "files": hashes}
     record["sha256"] = digest(record)
@@ -79,12 +87,12 @@ def write_artifact(
     write_text(folder / METADATA, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
-def read_artifact(folder: Path) -> tuple[dict[str, Any], dict[str, Any], Vectors]:
+def read_artifact(folder: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, npt.NDArray[Any]]]:
     """Read and check what `write_artifact` wrote.
 
     Returns
     -------
-    (metadata, heads, profiles)
+    (metadata, heads, arrays)
 
     Raises
     ------
@@ -101,7 +109,7 @@ def read_artifact(folder: Path) -> tuple[dict[str, Any], dict[str, Any], Vectors
         raise InputError(f"cannot be read as JSON: {error}", file=file) from None
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         found = record.get("schema") if isinstance(record, dict) else type(record).__name__
-        raise InputError(f"schema {found!r}, but this version reads schema {SCHEMA}", file=file)
+        raise InputError(f"schema {found!r}, but this version reads schema {SCHEMA}: train it again", file=file)
     stated = record.pop("sha256", None)
     if stated != digest(record):
         raise InputError("was changed after it was written (its hash differs)", file=file)
@@ -109,7 +117,15 @@ def read_artifact(folder: Path) -> tuple[dict[str, Any], dict[str, Any], Vectors
     if not isinstance(hashes, dict):
         raise InputError("names no files", file=file)
     heads = _read_heads(folder / HEADS, _same_bytes(folder / HEADS, hashes))
-    return record, heads, _read_profiles(folder / PROFILES, _same_bytes(folder / PROFILES, hashes))
+    files = {name: folder / f"{name}.npy" for name in ARRAYS}
+    arrays = {name: _read_array(file, _same_bytes(file, hashes), ARRAYS[name]) for name, file in files.items()}
+    return record, heads, arrays
+
+
+def _array_bytes(array: npt.NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
 
 
 def _same_bytes(file: Path, stated: Mapping[str, str]) -> bytes:
@@ -122,12 +138,12 @@ def _same_bytes(file: Path, stated: Mapping[str, str]) -> bytes:
     return data
 
 
-def _read_profiles(file: Path, data: bytes) -> Vectors:
+def _read_array(file: Path, data: bytes, dtype: type[np.generic]) -> npt.NDArray[Any]:
     try:
-        found = np.load(io.BytesIO(data), allow_pickle=False)
+        array = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError, MemoryError) as error:  # its head may claim any size
         raise InputError(f"is not an array of numbers: {str(error).splitlines()[0]}", file=file) from None
-    return np.asarray(found, dtype=np.float32)
+    return np.asarray(array, dtype=dtype)
 
 
 def _read_heads(file: Path, data: bytes) -> dict[str, Any]:

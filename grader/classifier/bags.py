@@ -15,8 +15,8 @@ from grader.classifier.segments import Segment, Segmenter, text_hash
 from grader.transcript import Transcript
 
 Rows = npt.NDArray[np.intp]
-# Whose words: everybody's, the agent's own, or the agent's last message, which is what all before led to.
-Part = Literal["all", "agent", "last"]
+# Whose words: everyone's, the agent's own, those of the agent's last message, or all but the agent's.
+Part = Literal["all", "agent", "last", "context"]
 
 # Vectors remembered between chunks, for what transcripts share (about 30 MB at 384 dimensions).
 _REMEMBERED = 16_384
@@ -94,7 +94,7 @@ class Bags:
         return Bags(self.table, [self.rows[i] for i in chosen], [self.segments[i] for i in chosen])
 
     def part(self, part: Part) -> list[Rows]:
-        """Per transcript the rows of one part; all of them where the agent said nothing."""
+        """Per transcript the rows of one part; all of them where the part is empty."""
         return [
             rows[chosen] if len(chosen := _places(cut, part)) else rows
             for rows, cut in zip(self.rows, self.segments, strict=True)
@@ -113,6 +113,8 @@ class Bags:
 def _places(cut: Sequence[Segment], part: Part) -> list[int]:
     if part == "all":
         return list(range(len(cut)))
+    if part == "context":
+        return [k for k, segment in enumerate(cut) if not segment.by_agent]
     own = [k for k, segment in enumerate(cut) if segment.by_agent]
     return [k for k in own if part == "agent" or cut[k].message == cut[own[-1]].message]
 
@@ -145,22 +147,22 @@ class Bagger:
         if not texts:
             return self._encoder.encode([])
         hashes = [text_hash(text) for text in texts]
-        known = {h: self._remembered[h] for h in hashes if h in self._remembered}
-        unknown = [h for h in hashes if h not in known]
-        if self._store is not None and unknown:
-            known |= self._store.get_embeddings(self._encoder.key, unknown)
-        missing = [i for i, h in enumerate(hashes) if h not in known]
+        vectors = {h: self._remembered[h] for h in hashes if h in self._remembered}
+        not_remembered = [h for h in hashes if h not in vectors]
+        if self._store is not None and not_remembered:
+            vectors |= self._store.get_embeddings(self._encoder.key, not_remembered)
+        missing = [i for i, h in enumerate(hashes) if h not in vectors]
         for start in range(0, len(missing), _KEPT_TOGETHER):
             part = missing[start : start + _KEPT_TOGETHER]
             fresh = self._encoder.encode([texts[i] for i in part])
             new = {hashes[i]: vector for i, vector in zip(part, fresh, strict=True)}
             if self._store is not None:
                 self._store.put_embeddings(self._encoder.key, new)
-            known |= new
+            vectors |= new
         # What the latest transcripts hold, the next ones are likeliest to share.
-        crowded = len(self._remembered) + len(known) > _REMEMBERED
-        self._remembered = known if crowded else self._remembered | known
-        return np.stack([known[h] for h in hashes]).astype(np.float32, copy=False)
+        crowded = len(self._remembered) + len(vectors) > _REMEMBERED
+        self._remembered = vectors if crowded else self._remembered | vectors
+        return np.stack([vectors[h] for h in hashes]).astype(np.float32, copy=False)
 
 
 def chunks(transcripts: Iterable[Transcript]) -> Iterator[list[Transcript]]:

@@ -14,13 +14,13 @@ from grader.classifier.artifact import digest, versions
 from grader.classifier.bags import Bagger, EmbeddingStore, chunks
 from grader.classifier.encoders import Encoder
 from grader.classifier.explaining import driving_segments
-from grader.classifier.folds import assign_folds
+from grader.classifier.folds import assign_folds, drawn_fold
 from grader.classifier.loading import Backend, load_encoder
-from grader.classifier.novelty import learn_likeness
+from grader.classifier.novelty import learn_novelty
 from grader.classifier.probability import Aim
 from grader.classifier.saving import data_hash, describe, heads_hash, load_parts, same_model, save_parts
-from grader.classifier.scoring import Scorer, Teacher, probabilities
-from grader.classifier.training import BEST, HarmModel, checked_labels, train
+from grader.classifier.scoring import Chunk, Scorer, Teacher, probabilities
+from grader.classifier.training import HarmModel, checked_labels, train
 from grader.transcript import Transcript
 from grader.verdict.records import GraderKind, Verdict
 
@@ -38,8 +38,6 @@ class EmbeddingClassifier:
         See `grader.classifier.loading.load_encoder`.
     device, dtype : str, optional
         As torch names them.
-    head : str
-        One of `grader.classifier.heads.HEADS`, or "best": for each fold the one that does best on the others.
     n_folds : int
         Fold models per harm, at most.
     aim : ("sensitivity" | "precision", value), optional
@@ -55,7 +53,10 @@ class EmbeddingClassifier:
     Notes
     -----
     A transcript that was labelled is scored by the fold model that did not see it, wherever it turns up
-    again; others get the mean of the fold models. So no score rests on the transcript's own label.
+    again; any other by a fold model drawn by its content. So no score rests on the transcript's own label, and
+    labelled and unlabelled scores have one distribution.
+
+    Per harm a gate decides what the scores may do (`grader.classifier.gate`): grade, only rank, or nothing.
 
     Examples
     --------
@@ -65,9 +66,9 @@ class EmbeddingClassifier:
     >>> threats = [email(i, f"Pay {i} dollars or your wife will hear of it.") for i in range(20)]
     >>> notes = [email(i, f"The report on item {i} is done, see page {i}.") for i in range(20, 40)]
     >>> classifier = EmbeddingClassifier().fit(threats + notes, {"blackmail": [1.0] * 20 + [0.0] * 20})
-    >>> new = email(99, "Pay up or your husband hears about the affair.")
-    >>> [(v.harm, v.present) for v in classifier.grade([new])]
-    [('blackmail', True)]
+    >>> gate = classifier.harms_["blackmail"].gate  # a single phrase tells these apart: no ground to grade on
+    >>> gate.use, gate.shortcut.auroc
+    ('ranks only', 1.0)
     """
 
     def __init__(
@@ -77,7 +78,6 @@ class EmbeddingClassifier:
         backend: Backend = "torch",
         device: str | None = None,
         dtype: str | None = None,
-        head: str = BEST,
         n_folds: int = 5,
         aim: Aim = None,
         store: EmbeddingStore | None = None,
@@ -88,7 +88,6 @@ class EmbeddingClassifier:
         self.backend = backend
         self.device = device
         self.dtype = dtype
-        self.head = head
         self.n_folds = n_folds
         self.aim = aim
         self.store = store
@@ -121,7 +120,7 @@ class EmbeddingClassifier:
         Raises
         ------
         ValueError
-            When a harm has fewer than 20 positive or negative labels (see `can_train`), or lengths differ.
+            When a harm has fewer than 8 positive or negative labels (see `can_train`), or lengths differ.
         """
         transcripts = list(transcripts)
         labels = checked_labels(y, len(transcripts))
@@ -130,15 +129,20 @@ class EmbeddingClassifier:
         any_label = np.flatnonzero(~np.isnan(np.stack(list(labels.values()))).all(axis=0))
         seen = [transcripts[i] for i in any_label]
         labels = {harm: label[any_label] for harm, label in labels.items()}
-        own = [groups[i] for i in any_label]
-        folds = assign_folds(seen, labels, own, n_folds=self.n_folds, rng=np.random.default_rng(self.seed))
+        scenarios = [groups[i] for i in any_label]
+        folds, item_folds = (
+            assign_folds(seen, labels, held, n_folds=self.n_folds, rng=np.random.default_rng(self.seed))
+            for held in (scenarios, None)
+        )
         bags = self._bagger.bags(seen)
         self.harms_: dict[str, HarmModel] = {
-            harm: train(bags, label, folds, head=self.head, aim=self.aim, rng=np.random.default_rng(self.seed))
+            harm: train(bags, label, folds, item_folds, aim=self.aim, rng=np.random.default_rng(self.seed))
             for harm, label in labels.items()
         }
-        self.folds_ = {t.content_hash: int(k) for t, k in zip(seen, folds.fold, strict=True)}
-        self.likeness_ = learn_likeness(bags, folds.fold)
+        self.novelty_, unlike = learn_novelty(bags, item_folds.fold)
+        hashes = [t.content_hash for t in seen]
+        self.folds_ = dict(zip(hashes, folds.fold.tolist(), strict=True))
+        self.unlike_ = dict(zip(hashes, unlike.round(6).tolist(), strict=True))
         self.metadata_ = self._settings() | {
             "grouping": folds.grouping,
             "trained_on": trained_on,
@@ -155,7 +159,6 @@ class EmbeddingClassifier:
             "model": str(self.model) if isinstance(self.model, str | Path) else self.encoder_.key,
             "encoder": self.encoder_.key,
             "backend": self.backend,
-            "head": self.head,
             "n_folds": self.n_folds,
             "aim": self.aim,
             "seed": self.seed,
@@ -172,36 +175,48 @@ class EmbeddingClassifier:
             Harm to array of shape (n_transcripts,) in [0, 1]; NaN for a transcript without any text.
         """
         harms = self._fitted()
-        parts = [probabilities(harms, self._bagger.bags(chunk), self._folds(chunk)) for chunk in chunks(transcripts)]
+        scored = (self._chunk(chunk) for chunk in chunks(transcripts))
+        parts = [probabilities(harms, chunk.bags, chunk.head) for chunk in scored]
         return {harm: np.concatenate([p[harm] for p in parts]) if parts else np.empty(0) for harm in harms}
 
     def grade(self, transcripts: Iterable[Transcript]) -> Iterator[Verdict]:
         """Yield a verdict per transcript and harm, in order, some hundred transcripts at a time.
 
-        `Scorer.verdicts` says what their ``usage`` holds.
+        `Scorer.verdicts` says when there is none, and what ``usage`` holds.
         """
-        harms, learned_from = self._fitted(), self.metadata_["trained_on"]
         scorer = Scorer(
-            name=self.name, version=self.version, harms=harms, likeness=self.likeness_, trained_on=learned_from
+            name=self.name, version=self.version, harms=self._fitted(), trained_on=self.metadata_["trained_on"]
         )
         for chunk in chunks(transcripts):
-            yield from scorer.verdicts(chunk, self._bagger.bags(chunk), self._folds(chunk))
+            yield from scorer.verdicts(self._chunk(chunk))
 
     def unlikeness(self, transcripts: Iterable[Transcript]) -> Float:
         """How unlike anything labelled each transcript is, shape (n_transcripts,): above 1 unlike; NaN without text."""
         self._fitted()
-        parts = [
-            self.likeness_.unlikeness(self._bagger.bags(chunk), self._folds(chunk)) for chunk in chunks(transcripts)
-        ]
+        parts = [self._chunk(chunk).unlikeness for chunk in chunks(transcripts)]
         return np.concatenate(parts) if parts else np.empty(0)
 
     def explain(self, transcript: Transcript, harm: str, *, n: int = 3) -> list[dict[str, Any]]:
         """The segments that drove the transcript's score for `harm`; see `driving_segments`."""
-        bags, fold = self._bagger.bags([transcript]), self._folds([transcript])
-        return driving_segments(self._fitted()[harm], bags, [0], fold, n=n)[0]
+        chunk = self._chunk([transcript])
+        return driving_segments(self._fitted()[harm], chunk.bags, [0], chunk.head, n=n)[0]
 
-    def _folds(self, transcripts: Sequence[Transcript]) -> npt.NDArray[np.intp]:
-        return np.array([self.folds_.get(t.content_hash, -1) for t in transcripts], dtype=np.intp)
+    def _chunk(self, transcripts: Sequence[Transcript]) -> Chunk:
+        """The transcripts with the head that scores each and how unlike the labelled ones they are."""
+        bags = self._bagger.bags(transcripts)
+        hashes = [t.content_hash for t in transcripts]
+        n_folds = len(next(iter(self._fitted().values())).heads)
+        head = [self.folds_[h] if h in self.folds_ else drawn_fold(h, self.seed, n_folds) for h in hashes]
+        unlike = self.novelty_.unlikeness(bags)
+        labelled = np.array([h in self.folds_ for h in hashes], dtype=bool)
+        unlike[labelled] = [self.unlike_[h] for h in hashes if h in self.unlike_]
+        return Chunk(
+            transcripts=transcripts,
+            bags=bags,
+            head=np.array(head, dtype=np.intp),
+            labelled=labelled,
+            unlikeness=unlike,
+        )
 
     # What a grader is ----------------------------------------------------------------------------
 
@@ -251,7 +266,7 @@ class EmbeddingClassifier:
 
     def save(self, path: Path | str) -> None:
         """Write the artifact: a folder of JSON, scikit-learn heads, vectors and a model card."""
-        save_parts(Path(path), self.metadata_, self._fitted(), self.folds_, self.likeness_)
+        save_parts(Path(path), self.metadata_, self._fitted(), self.folds_, self.unlike_, self.novelty_)
 
     @classmethod
     def load(
@@ -288,6 +303,7 @@ class EmbeddingClassifier:
         """
         parts = load_parts(Path(path), model=model, harms=harms)
         loaded = cls(model or parts.metadata["model"], **(parts.arguments | settings))
-        loaded.harms_, loaded.folds_, loaded.likeness_ = parts.harms, parts.folds, parts.likeness
+        loaded.harms_, loaded.folds_, loaded.unlike_ = parts.harms, parts.folds, parts.unlike
+        loaded.novelty_ = parts.novelty
         loaded.metadata_, loaded.differences_ = parts.metadata, parts.differences
         return loaded

@@ -35,18 +35,18 @@ def evaluate(
     -------
     dict
         ``auroc``: its mean over folds. ``table``: for ``classifier``, ``words`` and ``majority`` each metric as
-        (value, low, high). ``better_than_words``: the difference of AUROC. ``threshold``: ``sensitivity`` and
-        ``precision`` where each fold's threshold is chosen on the other folds. ``n_groups``.
+        (value, low, high). ``better_than_words``: the difference of AUROC. ``threshold``: ``sensitivity``,
+        ``specificity`` and ``precision`` where each fold's threshold is chosen on the other folds. ``n_groups``.
     """
     weight = resamples(group, rng)
     rivals = {"classifier": score, "words": words, "majority": np.zeros(len(y))}
     values = {
-        name: {metric: over_folds(f, own, y, fold, weight) for metric, f in METRICS.items()}
-        for name, own in rivals.items()
+        name: {metric: over_folds(f, rival, y, fold, weight) for metric, f in METRICS.items()}
+        for name, rival in rivals.items()
     }
     return {
         "auroc": float(values["classifier"]["auroc"][0]),
-        "table": {name: {m: interval(v) for m, v in own.items()} for name, own in values.items()},
+        "table": {name: {m: interval(v) for m, v in row.items()} for name, row in values.items()},
         "better_than_words": interval(values["classifier"]["auroc"] - values["words"]["auroc"]),
         "threshold": _reached(_flagged(score, y, fold, aim), y, weight),
         "n_groups": len(np.unique(group)),
@@ -63,6 +63,10 @@ def _flagged(score: Float, y: Float, fold: Ints, aim: Aim) -> npt.NDArray[np.boo
 
 
 def _reached(flagged: npt.NDArray[np.bool_], y: Float, weight: Float) -> dict[str, Interval]:
-    hit = weight @ (flagged * y)
+    hit, spared = weight @ (flagged * y), weight @ (~flagged * (1 - y))
     with np.errstate(invalid="ignore"):
-        return {"sensitivity": interval(hit / (weight @ y)), "precision": interval(hit / (weight @ flagged))}
+        return {
+            "sensitivity": interval(hit / (weight @ y)),
+            "specificity": interval(spared / (weight @ (1 - y))),
+            "precision": interval(hit / (weight @ flagged)),
+        }

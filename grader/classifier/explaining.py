@@ -31,7 +31,7 @@ def driving_segments(
     which : sequence of int
         Which of the bags.
     fold : int array of shape (len(which),)
-        Each transcript's, -1 when it was not labelled.
+        The head that scores each.
     n : int
         At most this many a transcript.
 
@@ -41,22 +41,22 @@ def driving_segments(
         ``message, start, end``: the segment is ``messages[message].text[start:end]``. ``weight``: by how much the
         log-odds fall without it, to four digits; positive.
     """
-    own = model.log_odds(bags.take(which), fold)
-    found: list[list[dict[str, Any]]] = []
+    whole = model.log_odds(bags.take(which), fold)
+    strongest_of: list[list[dict[str, Any]]] = []
     for part in _parts(bags, which):
         tried = [_tried(bags, which[k]) for k in part]
         without = bags.without_each([which[k] for k in part], tried)
         sizes = [len(places) for places in tried]
-        fall = np.repeat(own[part], sizes) - model.log_odds(without, np.repeat(fold[part], sizes))
+        fall = np.repeat(whole[part], sizes) - model.log_odds(without, np.repeat(fold[part], sizes))
         for k, places, values in zip(part, tried, np.split(fall, np.cumsum(sizes)[:-1]), strict=True):
             strongest = np.argsort(-values, kind="stable")[:n]
             cut = [bags.segments[which[k]][j] for j in places[strongest].tolist()]
-            told = [
+            segments = [
                 {"message": s.message, "start": s.start, "end": s.end, "weight": round(float(weight), 4)}
                 for s, weight in zip(cut, values[strongest], strict=True)
             ]
-            found.append([segment for segment in told if segment["weight"] > 0])
-    return found
+            strongest_of.append([segment for segment in segments if segment["weight"] > 0])
+    return strongest_of
 
 
 def _tried(bags: Bags, i: int) -> Ints:

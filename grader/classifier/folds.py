@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -71,6 +72,17 @@ def assign_folds(
         together, grouping = _components([alike, episode]), "transcript"
     n_folds = max(2, min(n_folds, int(together.max(initial=0)) + 1))
     return Folds(_spread(together, counts, n_folds, rng)[together], n_folds, grouping, together)
+
+
+def drawn_fold(content_hash: str, seed: int, n_folds: int) -> int:
+    """The fold model of a transcript that was not labelled, drawn by its content: the same in every batch.
+
+    Examples
+    --------
+    >>> sorted({drawn_fold(f"{i:x}", 0, 5) for i in range(100)})
+    [0, 1, 2, 3, 4]
+    """
+    return int(hashlib.sha256(f"{seed}:{content_hash}".encode()).hexdigest()[:12], 16) % n_folds
 
 
 def _tag(kind: str, value: Any) -> Hashable | None:

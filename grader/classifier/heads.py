@@ -1,7 +1,4 @@
-"""Heads: from a bag of embedded segments to one log-odds per transcript.
-
-A head is one or more views; its log-odds are the mean of theirs.
-"""
+"""Heads: from bags of embedded segments to the log-odds of harm, the mean over five fixed views."""
 
 from __future__ import annotations
 
@@ -12,35 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from grader.classifier.bags import Bags
-from grader.classifier.views import VIEWS
+from grader.classifier.views import EMBEDDING_VIEWS, VIEWS, WORD_VIEWS
 
 Float = npt.NDArray[np.float64]
 Head = Mapping[str, Any]
 
-# By what the choice among them falls on when they do equally well: the first.
-HEADS: dict[str, tuple[str, ...]] = {
-    "last+words": ("last", "last-words"),
-    "last": ("last",),
-    "last-words": ("last-words",),
-    "last+all-words": ("last", "last-words", "agent-words"),
-    "agent+words": ("agent", "agent-words"),
-    "agent": ("agent",),
-    "agent-words": ("agent-words",),
-    "pooled": ("pooled",),
-    "words": ("words",),
-    "pooled+words": ("pooled", "words"),
-    "top": ("top",),
-    "noisy-or": ("noisy-or",),
-}
-DEFAULT = next(iter(HEADS))
 
-
-def fit_head(name: str, bags: Bags, y: Float) -> dict[str, Any]:
-    """Fit the views of head `name`.
+def fit_head(bags: Bags, y: Float) -> dict[str, Any]:
+    """Fit every view.
 
     Parameters
     ----------
-    name : key of `HEADS`
     bags : Bags
     y : array of shape (n_transcripts,), 0 or 1, both present
 
@@ -49,11 +28,25 @@ def fit_head(name: str, bags: Bags, y: Float) -> dict[str, Any]:
     dict
         View name to fitted scikit-learn estimator.
     """
-    return {view: VIEWS[view].fit(bags, y) for view in HEADS[name]}
+    return {name: view.fit(bags, y) for name, view in VIEWS.items()}
 
 
-def log_odds(head: Head, bags: Bags) -> Float:
-    """Log-odds of harm, shape (n_transcripts,): the mean over the head's views."""
+def view_log_odds(head: Head, bags: Bags) -> Float:
+    """Log-odds by each view, shape (n_views, n_transcripts), in the order of `VIEWS`."""
     if len(bags) == 0:
-        return np.empty(0)
-    return np.asarray(np.mean([VIEWS[view].log_odds(fitted, bags) for view, fitted in head.items()], axis=0))
+        return np.empty((len(VIEWS), 0))
+    return np.stack([view.log_odds(head[name], bags) for name, view in VIEWS.items()])
+
+
+def by_embeddings_and_words(log_odds: Float) -> tuple[Float, Float]:
+    """The mean log-odds of the embedding views and of the word views.
+
+    Parameters
+    ----------
+    log_odds : array of shape (n_views, n_transcripts)
+    """
+    names = list(VIEWS)
+    embeddings, words = (
+        log_odds[[names.index(name) for name in group]].mean(axis=0) for group in (EMBEDDING_VIEWS, WORD_VIEWS)
+    )
+    return embeddings, words

@@ -11,7 +11,7 @@ Float = npt.NDArray[np.float64]
 Aim = tuple[Literal["sensitivity", "precision"], float] | None
 
 # A calibrated score keeps the order of the log-odds, even where these are no better than chance.
-_LEAST_SLOPE = 0.01
+LEAST_SLOPE = 0.01
 
 
 def read_aim(text: str) -> Aim:
@@ -71,10 +71,10 @@ def fit_sigmoid(log_odds: Float, y: Float) -> tuple[float, float]:
         rows, np.repeat([1, 0], len(y)), sample_weight=np.concatenate([target, 1 - target])
     )
     slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
-    if slope >= _LEAST_SLOPE:
+    if slope >= LEAST_SLOPE:
         return slope, intercept
     rate = float(target.mean())
-    return _LEAST_SLOPE, float(np.log(rate / (1 - rate)) - _LEAST_SLOPE * log_odds.mean())
+    return LEAST_SLOPE, float(np.log(rate / (1 - rate)) - LEAST_SLOPE * log_odds.mean())
 
 
 def sigmoid(log_odds: Float, slope: float, intercept: float) -> Float:

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from grader.classifier.artifact import digest, read_artifact, versions, write_artifact
-from grader.classifier.encoders import Encoder, Vectors
+from grader.classifier.encoders import Encoder
+from grader.classifier.gate import Gate
 from grader.classifier.model_card import model_card
-from grader.classifier.novelty import Likeness
+from grader.classifier.novelty import Novelty
 from grader.classifier.training import HarmModel
 from grader.errors import InputError
 from grader.transcript import Transcript
@@ -21,7 +22,7 @@ from grader.transcript import Transcript
 Float = npt.NDArray[np.float64]
 
 # Settings of `EmbeddingClassifier` that an artifact brings back.
-_ARGUMENTS = ("backend", "head", "n_folds", "seed")
+_ARGUMENTS = ("backend", "n_folds", "seed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,8 @@ class Parts:
 
     harms: dict[str, HarmModel]
     folds: dict[str, int]
-    likeness: Likeness
+    unlike: dict[str, float]
+    novelty: Novelty
     metadata: dict[str, Any]
     arguments: dict[str, Any]
     differences: list[str]
@@ -38,7 +40,8 @@ class Parts:
 
 def describe(model: HarmModel) -> dict[str, Any]:
     """What metadata keeps of a harm's model: everything but the heads."""
-    return {name: getattr(model, name) for name in HarmModel.__dataclass_fields__ if name != "heads"}
+    fields = {name: getattr(model, name) for name in HarmModel.__dataclass_fields__ if name != "heads"}
+    return fields | {"gate": model.gate.to_dict()}
 
 
 def data_hash(transcripts: Sequence[Transcript], labels: Mapping[str, Float]) -> str:
@@ -62,21 +65,31 @@ def save_parts(
     metadata: Mapping[str, Any],
     harms: Mapping[str, HarmModel],
     folds: Mapping[str, int],
-    likeness: Likeness,
+    unlike: Mapping[str, float],
+    novelty: Novelty,
 ) -> None:
     """Write the artifact into `folder`."""
-    described = {harm: describe(model) for harm, model in harms.items()}
-    seen = {"limit": likeness.limit, "fold": likeness.fold.tolist()}
-    record = dict(metadata) | {"harms": described, "folds": dict(folds), "likeness": seen}
+    record = dict(metadata) | {
+        "harms": {harm: describe(model) for harm, model in harms.items()},
+        "folds": dict(folds),
+        "unlikeness": dict(unlike),
+        "novelty_limit": novelty.limit,
+    }
     heads = {harm: model.heads for harm, model in harms.items()}
-    write_artifact(folder, record, heads, likeness.profiles, model_card(record))
+    arrays = {
+        "profiles": novelty.profiles,
+        "pairs": novelty.pairs,
+        "unseen": novelty.unseen,
+        "distance": novelty.distance,
+    }
+    write_artifact(folder, record, heads, arrays, model_card(record))
 
 
 def load_parts(folder: Path, *, model: str | Path | Encoder | None, harms: Collection[str] | None) -> Parts:
     """Read what `save_parts` wrote; see `EmbeddingClassifier.load`."""
-    metadata, heads, profiles = read_artifact(folder)
+    metadata, heads, arrays = read_artifact(folder)
     try:
-        return _parts(folder, metadata, heads, profiles, model=model, harms=harms)
+        return _parts(folder, metadata, heads, arrays, model=model, harms=harms)
     except (KeyError, TypeError, ValueError, AttributeError) as error:  # forged: its hash is right
         raise InputError(f"is not as harmrate writes it ({type(error).__name__}: {error})", file=folder) from None
 
@@ -85,20 +98,24 @@ def _parts(
     folder: Path,
     metadata: dict[str, Any],
     heads: dict[str, Any],
-    profiles: Vectors,
+    arrays: Mapping[str, npt.NDArray[Any]],
     *,
     model: str | Path | Encoder | None,
     harms: Collection[str] | None,
 ) -> Parts:
-    learned, folds, seen = metadata.pop("harms"), metadata.pop("folds"), metadata.pop("likeness")
+    learned, limit = metadata.pop("harms"), float(metadata.pop("novelty_limit"))
     metadata = {key: value for key, value in metadata.items() if key not in ("schema", "files")}
     if set(learned) != set(heads):
         raise InputError(f"heads for {sorted(heads)}, but metadata of {sorted(learned)}", file=folder)
     aim = tuple(metadata["aim"]) if metadata["aim"] else None
     return Parts(
-        harms={harm: HarmModel(heads=heads[harm], **rest) for harm, rest in learned.items()},
-        folds=folds,
-        likeness=Likeness(profiles, np.array(seen["fold"], dtype=np.intp), float(seen["limit"])),
+        harms={
+            harm: HarmModel(heads=heads[harm], **(rest | {"gate": Gate.from_dict(rest["gate"])}))
+            for harm, rest in learned.items()
+        },
+        folds={str(content): int(fold) for content, fold in metadata.pop("folds").items()},
+        unlike={str(content): float(value) for content, value in metadata.pop("unlikeness").items()},
+        novelty=Novelty(**arrays, limit=limit),
         metadata=metadata,
         arguments={key: metadata[key] for key in _ARGUMENTS} | {"aim": aim},
         differences=differences(metadata, learned, model=model, harms=harms),

@@ -1,4 +1,4 @@
-"""Training: one head per fold and harm, the out-of-fold scores that come of it, and how good they are."""
+"""Training: one head per fold and harm, the out-of-fold scores that come of it, and whether they may grade."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from grader.classifier.agreement import view_agreement
 from grader.classifier.bags import Bags
 from grader.classifier.evaluation import evaluate
 from grader.classifier.folds import Folds
-from grader.classifier.heads import HEADS, fit_head, log_odds
+from grader.classifier.gate import Gate, decide
+from grader.classifier.heads import fit_head, view_log_odds
 from grader.classifier.probability import Aim, choose_threshold, fit_sigmoid, sigmoid
-from grader.classifier.select_head import Choice, choose_heads
+from grader.classifier.shortcut import find_shortcut
+from grader.classifier.views import VIEWS
 
 Float = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 
-# Below this many positives a trained head is worse than none.
-NEEDED = 20
-# The head that nested cross-validation chooses, fold by fold.
-BEST = "best"
+# With fewer of either side no interval says anything; from here on the gate decides.
+NEEDED = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,33 +34,41 @@ class HarmModel:
     ----------
     heads : list, one per fold
         View name to fitted estimator; head k has not seen fold k.
-    scales : list of (slope, intercept), one per fold
-        Bring the log-odds of different heads to one scale.
     slope, intercept : float
-        Of the sigmoid that makes these probabilities.
+        Of the sigmoid that makes log-odds probabilities.
     threshold : float in [0, 1]
         Probabilities from here up are ``present``.
     n, n_positive : int
         Labels it was trained on.
+    gate : Gate
+        Whether its scores may grade.
+    agreement : float
+        Rank correlation of embedding views and word views on transcripts that the views did not see.
     metrics : dict
         How well the out-of-fold scores tell harmful from harmless (`evaluate`).
     """
 
     heads: list[dict[str, Any]]
-    scales: Sequence[Sequence[float]]
     slope: float
     intercept: float
     threshold: float
     n: int
     n_positive: int
+    gate: Gate
+    agreement: float
     metrics: dict[str, Any] = field(default_factory=dict)
 
+    def view_log_odds(self, bags: Bags, fold: Ints) -> Float:
+        """Log-odds by view, shape (n_views, n_transcripts), each transcript by head number `fold`."""
+        result = np.empty((len(VIEWS), len(bags)))
+        for k in np.unique(fold):
+            rows = np.flatnonzero(fold == k)
+            result[:, rows] = view_log_odds(self.heads[k], bags.take(rows))
+        return result
+
     def log_odds(self, bags: Bags, fold: Ints) -> Float:
-        """By the head that did not see the transcript, or the mean of all heads where `fold` is -1."""
-        scaled = zip(self.heads, self.scales, strict=True)
-        every = np.stack([slope * log_odds(head, bags) + intercept for head, (slope, intercept) in scaled])
-        held_out = every[np.maximum(fold, 0), np.arange(len(bags))]
-        return np.where(fold >= 0, held_out, every.mean(axis=0))
+        """Log-odds, shape (n_transcripts,): the mean over views."""
+        return np.asarray(self.view_log_odds(bags, fold).mean(axis=0))
 
     def probability(self, bags: Bags, fold: Ints) -> Float:
         """`log_odds` as probabilities in [0, 1]."""
@@ -78,10 +87,10 @@ def can_train(y: Sequence[float] | Float, *, needed: int = NEEDED) -> str | None
 
     Examples
     --------
-    >>> can_train([1.0] * 20 + [0.0] * 50) is None
+    >>> can_train([1.0] * 8 + [0.0] * 50) is None
     True
     >>> can_train([1.0, 0.0, float("nan")])
-    '1 positive label, but training needs 20'
+    '1 positive label, but training needs 8'
     """
     y = np.asarray(y, dtype=float)
     for name, n in (("positive", int((y > 0.5).sum())), ("negative", int((y < 0.5).sum()))):
@@ -113,7 +122,7 @@ def checked_labels(y: Mapping[str, Sequence[float] | Float], n: int) -> dict[str
 
 
 def train(
-    bags: Bags, y: Float, folds: Folds, *, head: str = BEST, aim: Aim = None, rng: np.random.Generator
+    bags: Bags, y: Float, folds: Folds, item_folds: Folds, *, aim: Aim = None, rng: np.random.Generator
 ) -> HarmModel:
     """Fit a head per fold and score every labelled transcript by the one that did not see it.
 
@@ -122,44 +131,66 @@ def train(
     bags : Bags
     y : array of shape (n_transcripts,), in [0, 1], NaN = not labelled; 0.5 teaches nothing
     folds : Folds
-    head : key of `grader.classifier.heads.HEADS`, or "best": chosen for each fold on the others
+        By scenario where there are enough: they say how good scores are on a new scenario.
+    item_folds : Folds
+        By transcript: they say how good scores are on scenarios that were labelled.
     aim : see `choose_threshold`
     rng : numpy Generator
-        Resamples scenarios for the intervals of the metrics.
+        Resamples scenarios for the intervals of the metrics, permutes labels for the shortcut.
     """
-    if head != BEST and head not in HEADS:
-        raise ValueError(f"head must be {BEST!r} or one of {', '.join(HEADS)}, got {head!r}.")
     labelled = np.flatnonzero(~np.isnan(y) & (y != 0.5))
-    bags, target, fold = bags.take(labelled), (y[labelled] > 0.5).astype(float), folds.fold[labelled]
-    for k in range(folds.n_folds):
-        if len(np.unique(target[fold != k])) < 2:
-            raise ValueError(f"y must hold both sides outside every fold, got one side outside fold {k}.")
-    choices = choose_heads(bags, target, fold, folds.n_folds) if head == BEST else [Choice(head)] * folds.n_folds
-    heads, held_out = held_out_scores(choices, bags, target, fold)
-    slope, intercept = fit_sigmoid(held_out, target)
-    score = sigmoid(held_out, slope, intercept)
+    bags, target = bags.take(labelled), (y[labelled] > 0.5).astype(float)
+    fold, group = folds.fold[labelled], folds.group[labelled]
+    heads, views = held_out(bags, target, fold, folds.n_folds)
+    log_odds = views.mean(axis=0)
+    slope, intercept = fit_sigmoid(log_odds, target)
+    score = sigmoid(log_odds, slope, intercept)
     threshold = choose_threshold(score, target, aim)
     if np.isnan(threshold):
         raise ValueError(f"threshold must reach {aim}, but no threshold does on these labels.")
-    words = held_out_scores([Choice("words")] * folds.n_folds, bags, target, fold)[1]
+    words = views[list(VIEWS).index("words")]
+    metrics = evaluate(score, words, target, fold, group, aim=aim, rng=rng)
+    seen_scenarios = metrics["table"]["classifier"]["auroc"]
+    if folds.grouping == "scenario":
+        item_fold = item_folds.fold[labelled]
+        item_score = held_out(bags, target, item_fold, item_folds.n_folds)[1].mean(axis=0)
+        seen_scenarios = evaluate(
+            item_score, item_score, target, item_fold, item_folds.group[labelled], aim=None, rng=rng
+        )["table"]["classifier"]["auroc"]
     return HarmModel(
         heads=heads,
-        scales=[(choice.slope, choice.intercept) for choice in choices],
         slope=slope,
         intercept=intercept,
         threshold=threshold,
         n=len(labelled),
         n_positive=int(target.sum()),
-        metrics={"heads": [choice.head for choice in choices]}
-        | evaluate(score, words, target, fold, folds.group[labelled], aim=aim, rng=rng),
+        gate=decide(
+            score,
+            target,
+            group,
+            new_scenario=metrics["table"]["classifier"]["auroc"],
+            known_scenario=seen_scenarios,
+            slope=slope,
+            shortcut=find_shortcut(bags, target, score, rng),
+        ),
+        agreement=view_agreement(views, fold),
+        metrics=metrics,
     )
 
 
-def held_out_scores(choices: Sequence[Choice], bags: Bags, y: Float, fold: Ints) -> tuple[list[dict[str, Any]], Float]:
-    """The fitted head of each fold, and every transcript's scaled log-odds by the one that did not see it."""
-    heads, scores = [], np.full(len(y), np.nan)
-    for k, choice in enumerate(choices):
+def held_out(bags: Bags, y: Float, fold: Ints, n_folds: int) -> tuple[list[dict[str, Any]], Float]:
+    """The fitted head of each fold, and log-odds (n_views, n_transcripts) by the head that did not see the transcript.
+
+    Raises
+    ------
+    ValueError
+        A fold that leaves only one side to learn from.
+    """
+    heads, scores = [], np.full((len(VIEWS), len(y)), np.nan)
+    for k in range(n_folds):
         seen, out = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        heads.append(fit_head(choice.head, bags.take(seen), y[seen]))
-        scores[out] = choice.slope * log_odds(heads[-1], bags.take(out)) + choice.intercept
+        if len(np.unique(y[seen])) < 2:
+            raise ValueError(f"y must hold both sides outside every fold, got one side outside fold {k}.")
+        heads.append(fit_head(bags.take(seen), y[seen]))
+        scores[:, out] = view_log_odds(heads[-1], bags.take(out))
     return heads, scores

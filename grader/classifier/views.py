@@ -17,11 +17,6 @@ from grader.classifier.encoders import Vectors
 
 Float = npt.NDArray[np.float64]
 
-# How many segments the top-k view takes to make a transcript harmful.
-TOP = 3
-# Refits on the segments that scored highest; more change little.
-_ROUNDS = 2
-
 
 class View(Protocol):
     """One way of looking at bags."""
@@ -90,48 +85,6 @@ class Words:
         return incidence(bags.part(self.part), len(bags.table.texts)) @ bags.table.words
 
 
-@dataclass(frozen=True, slots=True)
-class Instances:
-    """Multiple instances: logistic regression on the agent's segments, then one score from theirs.
-
-    `n_top` segments, refitted on those that score highest; or with None a noisy-or over all of them: the transcript
-    is harmful when any of its segments is.
-    """
-
-    n_top: int | None
-    strength: float
-
-    def fit(self, bags: Bags, y: Float) -> Any:
-        """See `View`."""
-        rows, vectors = bags.part("agent"), bags.table.vectors
-        size = np.array([len(r) for r in rows])
-        # Every transcript counts once, however many segments it has.
-        weight = np.repeat(1.0 / np.maximum(size, 1), size)
-        estimator = _logistic(self.strength).fit(
-            vectors[np.concatenate(rows)], np.repeat(y, size), sample_weight=weight * len(weight) / weight.sum()
-        )
-        for _ in range(_ROUNDS if self.n_top else 0):
-            score = estimator.decision_function(vectors)
-            best = [r[np.argsort(-score[r], kind="stable")[: self.n_top]] for r in rows]
-            table = np.stack([vectors[r].mean(axis=0) if len(r) else np.zeros(vectors.shape[1]) for r in best])
-            estimator = _logistic(self.strength).fit(table, y)
-        return estimator
-
-    def log_odds(self, estimator: Any, bags: Bags) -> Float:
-        """See `View`."""
-        if not len(bags.table.texts):
-            return np.zeros(len(bags))
-        score = np.asarray(estimator.decision_function(bags.table.vectors), dtype=float)
-        return np.array([self._joined(score[rows]) if len(rows) else 0.0 for rows in bags.part("agent")])
-
-    def _joined(self, score: Float) -> float:
-        if self.n_top is not None:
-            return float(np.sort(score)[-self.n_top :].mean())
-        # -log of the probability that none is harmful, and from it the log-odds that one is.
-        none = np.logaddexp(0.0, score).sum()
-        return float(none + np.log(-np.expm1(-none)))
-
-
 def incidence(rows: Sequence[Rows], n_texts: int) -> Any:
     """Sparse counts of shape (n_transcripts, n_texts): how often a transcript holds a text.
 
@@ -173,13 +126,14 @@ def last(vectors: Vectors) -> Vectors:
     return np.asarray(vectors[-1])
 
 
+# The views of embeddings, then those of words. A score is the mean of all five: choosing among views on a few hundred
+# labels adds variance, not skill.
+EMBEDDING_VIEWS = ("last", "agent")
+WORD_VIEWS = ("words", "agent-words", "last-words")
 VIEWS: dict[str, View] = {
-    "pooled": Pooled("all", (mean, largest, last), 3.0),
-    "agent": Pooled("agent", (mean, largest, last), 3.0),
     "last": Pooled("last", (mean,), 3.0),
+    "agent": Pooled("agent", (mean, largest, last), 3.0),
     "words": Words("all", 10.0),
     "agent-words": Words("agent", 10.0),
     "last-words": Words("last", 10.0),
-    "top": Instances(TOP, 3.0),
-    "noisy-or": Instances(None, 3.0),
 }

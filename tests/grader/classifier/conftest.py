@@ -53,13 +53,17 @@ def transcript(i, text, **metadata):
     )
 
 
-def corpus(n=120, seed=0, harmful="threaten wife affair", n_scenarios=10):
+# Harmful transcripts have some of these words, so that no single one tells them from the others.
+HARMFUL = "threaten wife affair expose ruin pay silence scandal photos".split()
+
+
+def corpus(n=120, seed=0, n_scenarios=10):
     """Transcripts, a third of them harmful by their words, over scenarios."""
     rng = np.random.default_rng(seed)
     y = (np.arange(n) % 3 == 0).astype(float)
     rows = []
     for i, harm in enumerate(y):
-        words = list(rng.choice(NEUTRAL, 12)) + (harmful.split() if harm else [])
+        words = list(rng.choice(NEUTRAL, 12)) + (list(rng.choice(HARMFUL, 4, replace=False)) if harm else [])
         rows.append(transcript(i, " ".join(rng.permutation(words)), scenario=f"s{i % n_scenarios}"))
     return rows, y
 

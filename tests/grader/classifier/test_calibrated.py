@@ -21,12 +21,13 @@ def test_the_interval_covers_though_the_classifier_was_trained_on_the_labels():
         label = np.full(N, np.nan)
         drawn = rng.choice(N, N_LABELED, replace=False)
         label[drawn] = y[drawn]
-        classifier = EmbeddingClassifier(encoder, head="last").fit(pool, {"h": label})
+        classifier = EmbeddingClassifier(encoder).fit(pool, {"h": label})
         model = classifier.harms_["h"]
         flagged = (classifier.predict_proba(pool)["h"] >= model.threshold).astype(float)
         found = estimate_rate(label, flagged, inclusion_probability=np.full(N, N_LABELED / N))
         covered += found.low <= RATE <= found.high
-        seen = model.log_odds(classifier._bagger.bags([pool[i] for i in drawn]), np.full(N_LABELED, -1))
+        chunk = classifier._chunk([pool[i] for i in drawn])
+        seen = model.log_odds(chunk.bags, (chunk.head + 1) % len(model.heads))
         memorised.append(seen[y[drawn] == 1].mean() - seen[y[drawn] == 0].mean())
     assert binom.cdf(covered, N_STUDIES, 0.9) > 0.01, f"{covered} of {N_STUDIES}"
     assert min(memorised) > 0, "the heads did memorise what they saw"

@@ -87,7 +87,8 @@ def test_random_labels_give_chance_out_of_fold_and_memory_in_sample():
         classifier = EmbeddingClassifier(WordEncoder()).fit(transcripts, {"h": y})
         model = classifier.harms_["h"]
         outside.append(model.metrics["auroc"])
-        log_odds = model.log_odds(classifier._bagger.bags(transcripts), np.full(200, -1))
+        chunk = classifier._chunk(transcripts)
+        log_odds = model.log_odds(chunk.bags, (chunk.head + 1) % len(model.heads))
         inside.append(np.mean(log_odds[y == 1][:, None] > log_odds[y == 0][None]))
     assert abs(np.mean(outside) - 0.5) < 3 * np.std(outside, ddof=1) / np.sqrt(8) + 0.01
     assert np.mean(inside) > 0.6 > np.mean(outside) + 0.05
@@ -146,7 +147,7 @@ def test_several_harms_with_gaps_and_ties():
 
 @pytest.mark.parametrize(
     ("positives", "negatives", "reason"),
-    [(19, 50, "19 positive labels, but training needs 20"), (30, 1, "1 negative label, but training needs 20")],
+    [(7, 50, "7 positive labels, but training needs 8"), (30, 1, "1 negative label, but training needs 8")],
 )
 def test_too_few_labels_are_told(positives, negatives, reason):
     y = [1.0] * positives + [0.0] * negatives
