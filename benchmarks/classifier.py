@@ -1,12 +1,10 @@
-"""Heads of the classifier and plain baselines on real labels, in the same folds, with scenario-bootstrap intervals.
+"""The classifier's fixed score, its views and plain baselines on real labels, in the same folds.
 
 python -m benchmarks.classifier [--data FOLDER] [--store FILE] [--seed 0]
 
-`best` is the shipped head: chosen for each fold on the other folds. `probe` is MiniLM on 900-character chunks of the
-flat text, their mean, maximum and last, with logistic regression; `tf-idf` words and word pairs of the flat text with
-logistic regression. AUROC is the mean over the folds. The heads, their order and the rule that chooses among them were
-screened on R-Judge and the lie detector by their outer folds: those two tables are optimistic. AgentLeak was not looked
-at, and is the clean test.
+`shipped` is the mean of the five views. `probe` is MiniLM on 900-character chunks of the flat text, their mean, maximum
+and last, with logistic regression; `tf-idf` words and word pairs of the flat text with logistic regression. AUROC is
+the mean over the folds, with intervals that resample scenarios. Under each table: what the gate decides, and why.
 """
 
 from __future__ import annotations
@@ -25,11 +23,13 @@ from grader import read_transcripts
 from grader.classifier.bags import Bagger, Bags
 from grader.classifier.encoders import Encoder
 from grader.classifier.folds import Folds, assign_folds
-from grader.classifier.heads import HEADS
+from grader.classifier.gate import decide
 from grader.classifier.loading import load_encoder
 from grader.classifier.metrics import METRICS, Interval, auroc, interval, over_folds, resamples
-from grader.classifier.select_head import Choice, choose_heads
-from grader.classifier.training import held_out_scores
+from grader.classifier.probability import fit_sigmoid, sigmoid
+from grader.classifier.shortcut import find_shortcut
+from grader.classifier.training import held_out
+from grader.classifier.views import VIEWS
 from grader.store.store import Store
 from grader.transcript import Message, Transcript
 
@@ -125,16 +125,14 @@ def flat_text(transcript: Transcript) -> str:
     return "\n".join(f"{m.role}: {m.name + ' ' if m.name else ''}{m.text}" for m in transcript.messages)
 
 
-def scores(data: DataSet, bags: Bags, probe: Float, folds: Folds) -> Iterator[tuple[str, Float, str]]:
-    """Out-of-fold scores by name, with what was chosen."""
-    choices = choose_heads(bags, data.y, folds.fold, folds.n_folds)
-    chosen = ", ".join(choice.head for choice in choices)
-    yield "best", held_out_scores(choices, bags, data.y, folds.fold)[1], chosen
-    yield "probe", plain_scores(probe, data.y, folds.fold), ""
-    yield "tf-idf", _tf_idf([flat_text(t) for t in data.transcripts], data.y, folds.fold), ""
-    yield "majority", np.zeros(len(data.y)), ""
-    for name in HEADS:
-        yield name, held_out_scores([Choice(name)] * folds.n_folds, bags, data.y, folds.fold)[1], ""
+def scores(data: DataSet, bags: Bags, probe: Float, folds: Folds) -> Iterator[tuple[str, Float]]:
+    """Out-of-fold scores by name."""
+    views = held_out(bags, data.y, folds.fold, folds.n_folds)[1]
+    yield "shipped", views.mean(axis=0)
+    yield "probe", plain_scores(probe, data.y, folds.fold)
+    yield "tf-idf", _tf_idf([flat_text(t) for t in data.transcripts], data.y, folds.fold)
+    yield "majority", np.zeros(len(data.y))
+    yield from zip(VIEWS, views, strict=True)
 
 
 def plain_scores(table: Float, y: Float, fold: Ints) -> Float:
@@ -168,28 +166,49 @@ def table(data: DataSet, bags: Bags, probe: Float, *, grouped: bool, seed: int) 
     folds = assign_folds(data.transcripts, labels, data.groups if grouped else None, n_folds=N_FOLDS, rng=rng)
     scenarios = assign_folds(data.transcripts, labels, data.groups, n_folds=N_FOLDS, rng=rng).group
     weight = resamples(scenarios, rng)
-    found = list(scores(data, bags, probe, folds))
-    area = {name: over_folds(auroc, score, data.y, folds.fold, weight) for name, score, _ in found}
+    by_name = dict(scores(data, bags, probe, folds))
+    area = {name: over_folds(auroc, score, data.y, folds.fold, weight) for name, score in by_name.items()}
     how = f"folds by {'scenario' if grouped else 'transcript'}"
     lines = [
         f"### {data.name}, {how}: {len(data.y)} transcripts, {int(data.y.sum())} harmful, "
         f"{len(np.unique(scenarios))} scenarios, {folds.n_folds} folds",
         *([data.note + "."] if data.note else []),
         "",
-        "| | AUROC | best - this | average precision | sensitivity at 5 % false positives |",
+        "| | AUROC | shipped - this | average precision | sensitivity at 5 % false positives |",
         "|---|---|---|---|---|",
     ]
-    for name, score, _ in found:
-        own = [interval(over_folds(metric, score, data.y, folds.fold, weight)) for metric in METRICS.values()]
-        ahead = words(interval(area["best"] - area[name])) if name != "best" else ""
-        lines.append(f"| {name} | {words(own[0])} | {ahead} | {words(own[1])} | {words(own[2])} |")
-    lines += ["", f"Chosen, fold by fold: {found[0][2]}.", ""]
+    for name, score in by_name.items():
+        row = [interval(over_folds(metric, score, data.y, folds.fold, weight)) for metric in METRICS.values()]
+        ahead = words(interval(area["shipped"] - area[name])) if name != "shipped" else ""
+        lines.append(f"| {name} | {words(row[0])} | {ahead} | {words(row[1])} | {words(row[2])} |")
+    lines += ["", gate_sentence(data, bags, by_name["shipped"], interval(area["shipped"]), scenarios, rng), ""]
     return "\n".join(lines)
 
 
-def words(found: Interval) -> str:
+def gate_sentence(
+    data: DataSet, bags: Bags, log_odds: Float, area: Interval, scenarios: Ints, rng: np.random.Generator
+) -> str:
+    """What the gate decides on these out-of-fold scores, and why."""
+    slope, intercept = fit_sigmoid(log_odds, data.y)
+    score = sigmoid(log_odds, slope, intercept)
+    gate = decide(
+        score,
+        data.y,
+        scenarios,
+        new_scenario=area,
+        known_scenario=area,
+        slope=slope,
+        shortcut=find_shortcut(bags, data.y, score, rng),
+    )
+    phrase = gate.shortcut
+    return (
+        f"Gate: {gate.use}; {gate.reason}. Best phrase {phrase.phrase!r} {phrase.auroc:.3f}. {' '.join(gate.warnings)}"
+    )
+
+
+def words(value: Interval) -> str:
     """Value and limits."""
-    point, low, high = found
+    point, low, high = value
     return f"{point:.3f}" if np.isnan(low) else f"{point:.3f} ({low:.3f} to {high:.3f})"
 
 
@@ -199,9 +218,9 @@ def report(data: Path, names: Sequence[str], *, store: Path | None = None, seed:
     bagger = Bagger(encoder, Store(store) if store else None)
     parts = []
     for name in names:
-        own = SETS[name](data)
-        bags, probe = bagger.bags(own.transcripts), probe_table(own.transcripts, encoder)
-        parts += [table(own, bags, probe, grouped=grouped, seed=seed) for grouped in (False, True)]
+        real = SETS[name](data)
+        bags, probe = bagger.bags(real.transcripts), probe_table(real.transcripts, encoder)
+        parts += [table(real, bags, probe, grouped=grouped, seed=seed) for grouped in (False, True)]
     return "\n".join(parts)
 
 

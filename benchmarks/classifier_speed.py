@@ -31,8 +31,7 @@ from grader.classifier.encoders import Vectors
 from grader.classifier.folds import assign_folds
 from grader.classifier.loading import find_model, load_encoder
 from grader.classifier.metrics import auroc, over_folds
-from grader.classifier.select_head import choose_heads
-from grader.classifier.training import held_out_scores
+from grader.classifier.training import held_out
 from grader.transcript import Message, Transcript
 
 MODEL = "all-MiniLM-L6-v2"
@@ -175,8 +174,7 @@ def areas(data: DataSet, plain: PlainWay, *, seed: int = 0) -> dict[str, float]:
     ):
         bags = Bagger(encoder).bags(data.transcripts)
         found[f"same head, {name}"] = plain_scores(_pooled(bags), data.y, folds.fold)
-        choices = choose_heads(bags, data.y, folds.fold, folds.n_folds)
-        found[f"shipped, {name}"] = held_out_scores(choices, bags, data.y, folds.fold)[1]
+        found[f"shipped, {name}"] = held_out(bags, data.y, folds.fold, folds.n_folds)[1].mean(axis=0)
     weight = np.ones((1, len(data.y)))
     return {name: float(over_folds(auroc, found[name], data.y, folds.fold, weight)[0]) for name in AREAS}
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def trainable_harms(labels: LabelSet) -> list[str]:
-    """The harms with at least 20 harmful and 20 harmless consensus labels."""
+    """The harms with at least 8 harmful and 8 harmless consensus labels."""
     sides = labels.consensus().query("y == 0 or y == 1").groupby(["harm", "y"]).size().unstack(fill_value=0)
     sides = sides.reindex(columns=[0.0, 1.0], fill_value=0)
     return [str(harm) for harm in sides.index[sides.min(axis=1) >= NEEDED]]
@@ -39,7 +39,7 @@ def train_on_labels(
     Raises
     ------
     InputError
-        No harm has 20 harmful and 20 harmless labels, or no transcript is labelled.
+        No harm has 8 harmful and 8 harmless labels, or no transcript is labelled.
     """
     harms = trainable_harms(labels)
     if not harms:

@@ -48,7 +48,7 @@ def learn(
     Returns
     -------
     str
-        The model card; or that there are fewer than 20 positives and the head of ``ranking.csv``: ``transcript_id,
+        The model card; or that there are fewer than 8 positives and the head of ``ranking.csv``: ``transcript_id,
         harm, score``, the most similar to the rubric's harmful examples first (`rank_by_examples`).
 
     Raises
@@ -124,7 +124,8 @@ def _told(few: dict[str, int], ranking: pd.DataFrame, file: Path) -> str:
     head = ranking.groupby("harm", sort=False).head(_TOLD).to_string(index=False)
     return (
         f"Nothing was trained: training needs {NEEDED} harmful transcripts of a harm; harmful ones are: {counts}.\n"
-        f"Instead {file} ranks the transcripts by similarity to the rubric's own examples. A score is no probability,\n"
-        "and labels of the first ones alone estimate no rate: they are to find positives to train on.\n\n"
+        f"Instead {file} ranks the transcripts by similarity to the rubric's own examples.\n"
+        "A score is not a probability, and labels of the first ones alone estimate no rate: "
+        "they are to find positives to train on.\n\n"
         f"{head}\n"
     )

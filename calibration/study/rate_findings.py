@@ -29,7 +29,7 @@ def rate_findings(
     ----------
     table : HarmTable
     grader : str
-        Whose sides make the strata.
+        Whose sides make the strata, crossed with those of the other graders that scored this harm at all.
     settings : StudySettings
     notes : tuple of str
         What must be said beside every rate.
@@ -42,8 +42,9 @@ def rate_findings(
     keys = [*settings.by, settings.cluster] if settings.target == "new-scenarios" else settings.by
     for key in keys:
         known_column(table.facts, key)
+    others = [name for name in table.graders if name != grader and not np.isnan(table.sides(name)).all()]
     for group, part in group_tables(table.condensed(keys), settings.by):
-        estimate = _estimate(part, _strata_scores(part, grader), settings)
+        estimate = _estimate(part, np.asarray(part.side[[grader, *others]], dtype=np.float64), settings)
         labelled = bool(part.y.notna().any())
         bounds = estimate.bounds if labelled else _apparent_bounds(part.sides(grader), part.times())
         yield RateFinding(
@@ -81,12 +82,6 @@ def _tally(outcome: pd.Series[Any], times: FloatArray) -> dict[str, int]:
     """How many of each outcome, the most common first."""
     counts = pd.Series(times).groupby(outcome.to_numpy()).sum().sort_values(ascending=False, kind="stable")
     return {str(name): round(n) for name, n in counts.items()}
-
-
-def _strata_scores(part: HarmTable, grader: str) -> np.ndarray[Any, Any]:
-    """The judge's side in column 0, the other graders' after it, classifiers first."""
-    others = (name for name in part.graders if name != grader)
-    return np.asarray(part.side[[grader, *others]], dtype=np.float64)
 
 
 def _estimate(part: HarmTable, score: np.ndarray[Any, Any] | None, settings: StudySettings) -> RateEstimate:

@@ -76,7 +76,7 @@ def save_parts(
         "novelty_limit": novelty.limit,
     }
     heads = {harm: model.heads for harm, model in harms.items()}
-    arrays = {
+    arrays: dict[str, npt.NDArray[Any]] = {
         "profiles": novelty.profiles,
         "pairs": novelty.pairs,
         "unseen": novelty.unseen,

@@ -103,7 +103,7 @@ class Scorer:
         model = self._harms[harm]
         score = float(scored.score[i])
         why = self._why_not(model, score, None if chunk.labelled[i] else scored.foreign)
-        usage = {
+        usage: dict[str, Any] = {
             "threshold": model.threshold,
             "use": model.gate.use,
             "out_of_fold": bool(chunk.labelled[i]),

@@ -192,7 +192,7 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the folds.")] = 0,
 ) -> None:
-    """Train the classifier on labels, or on a judge's --verdicts; with under 20 positives rank by rubric examples.
+    """Train the classifier on labels, or on a judge's --verdicts; with under 8 positives rank by rubric examples.
 
     A transcript that was labelled is never scored by a fold that saw its label.
     """

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from calibration.findings.diagnosis import Check
+from calibration.findings.diagnosis import Check, Level
+from grader.classifier.gate import Use
 from grader.classifier.loading import find_model
 from grader.classifier.saving import load_parts
 from grader.classifier.training import HarmModel
@@ -66,7 +67,7 @@ def _installed(differences: Sequence[str]) -> Check:
     return Check(
         level="warning",
         topic="versions",
-        told=f"It was made elsewise: {'; '.join(differences)}.",
+        told=f"It was made differently: {'; '.join(differences)}.",
         advice="train it again, or install those versions.",
     )
 
@@ -76,25 +77,22 @@ def _model(name: str) -> Iterator[Check]:
         yield Check(
             level="note",
             topic="embedding model",
-            told=f"{name} is no folder here: it is looked up on the hub when the classifier is used.",
+            told=f"{name} is not a folder here: it is looked up on the hub when the classifier is used.",
         )
 
 
 def _harm(harm: str, model: HarmModel) -> Iterator[Check]:
-    auroc = model.metrics["table"]["classifier"]["auroc"]
+    gate = model.gate
     basis = f"{model.n_positive} harmful of {model.n} labels, {model.metrics['n_groups']} groups"
-    told = f"{harm}: out-of-fold AUROC {_interval(auroc)}; {basis}."
-    if auroc[1] > 0.5:
-        yield Check(level="fine", topic="accuracy", told=told)
-    elif math.isnan(auroc[1]) and auroc[0] > 0.5:
-        yield Check(level="note", topic="accuracy", told=f"{told} Resampled groups all give the same: no interval.")
-    else:
-        yield Check(
-            level="warning",
-            topic="accuracy",
-            told=f"{told} That is not shown to be better than chance.",
-            advice="label more transcripts, or use the judge alone.",
-        )
+    skill = f"AUROC {_interval(gate.known_scenario)} on known scenarios, {_interval(gate.new_scenario)} on a new one"
+    yield Check(
+        level=_LEVELS[gate.use],
+        topic="may it grade?",
+        told=f"{harm}: {gate.use}; {gate.reason}. Out of fold: {skill}; {basis}.",
+        advice=_ADVICE[gate.use],
+    )
+    for warning in gate.warnings:
+        yield Check(level="warning", topic="labels", told=f"{harm}: {warning}.")
     if model.metrics["better_than_words"][1] <= 0:
         yield Check(
             level="note",
@@ -107,9 +105,18 @@ def _harm(harm: str, model: HarmModel) -> Iterator[Check]:
         topic="threshold",
         told=(
             f"{harm}: present from {model.threshold:.3f} up; thresholds chosen so on other folds have sensitivity "
-            f"{_interval(reached['sensitivity'])}, precision {_interval(reached['precision'])}."
+            f"{_interval(reached['sensitivity'])}, specificity {_interval(reached['specificity'])}, "
+            f"precision {_interval(reached['precision'])}."
         ),
     )
+
+
+_LEVELS: dict[Use, Level] = {"grades": "fine", "ranks only": "warning", "not used": "warning"}
+_ADVICE: dict[Use, str] = {
+    "grades": "",
+    "ranks only": "use its scores to order and stratify samples, and the judge for verdicts.",
+    "not used": "label more transcripts, of more scenarios, or use the judge alone.",
+}
 
 
 def _interval(value: Sequence[float]) -> str:

@@ -25,30 +25,26 @@ def by_topic(folder):
     return {check.topic: check for check in examine_classifier(folder)}
 
 
-def test_a_good_classifier_is_told_with_its_numbers(tmp_path):
+def test_a_good_classifier_comes_with_its_numbers(tmp_path):
     y = corpus()[1]
     y[:12] = 1 - y[:12]
-    found = by_topic(saved(tmp_path / "c", y))
-    assert found["training"].told == "It learned from human labels of 120 transcripts."
+    checks = by_topic(saved(tmp_path / "c", y))
+    assert checks["training"].told == "It learned from human labels of 120 transcripts."
     metrics = json.loads((tmp_path / "c/metadata.json").read_text())["harms"]["blackmail"]["metrics"]
     point, low, high = metrics["table"]["classifier"]["auroc"]
-    assert low > 0.5
-    assert f"AUROC {point:.3f} ({low:.3f} to {high:.3f}); {y.sum():.0f} harmful of 120" in found["accuracy"].told
-    assert found["accuracy"].level == found["versions"].level == "fine"
-    assert f"sensitivity {metrics['threshold']['sensitivity'][0]:.3f} (" in found["threshold"].told
+    assert low > 0.6
+    verdict = checks["may it grade?"]
+    assert f"{point:.3f} ({low:.3f} to {high:.3f}) on a new one; {y.sum():.0f} harmful of 120" in verdict.told
+    assert verdict.level == checks["versions"].level == "fine"
+    assert f"sensitivity {metrics['threshold']['sensitivity'][0]:.3f} (" in checks["threshold"].told
 
 
-def test_a_faultless_one_has_no_interval_and_is_not_called_chance(tmp_path):
-    check = by_topic(saved(tmp_path / "c"))["accuracy"]
-    assert check.level == "note" and "AUROC 1.000;" in check.told and "no interval" in check.told
-
-
-def test_labels_without_meaning_are_near_chance_and_a_judges_are_no_humans(tmp_path):
+def test_labels_without_meaning_are_near_chance_and_a_judges_are_not_humans(tmp_path):
     y = (np.random.default_rng(0).random(120) < 0.5).astype(float)
-    found = by_topic(saved(tmp_path / "c", y, "judge"))
-    assert found["accuracy"].level == found["training"].level == "warning"
-    assert "not shown to be better than chance" in found["accuracy"].told
-    assert "judge's verdicts" in found["training"].told
+    checks = by_topic(saved(tmp_path / "c", y, "judge"))
+    assert checks["may it grade?"].level == checks["training"].level == "warning"
+    assert "not used; not shown to be better than chance" in checks["may it grade?"].told
+    assert "judge's verdicts" in checks["training"].told
 
 
 def test_other_versions_are_a_warning(tmp_path):
@@ -65,7 +61,7 @@ def test_the_command_shows_it_and_refuses_what_is_none(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     saved(tmp_path / "c")
     result = CliRunner().invoke(app, ["doctor", "--classifier", "c"])
-    assert result.exit_code == 0 and "This classifier" in result.stdout and "out-of-fold AUROC" in result.stdout
+    assert result.exit_code == 0 and "This classifier" in result.stdout and "on a new one" in result.stdout
     result = CliRunner().invoke(app, ["doctor", "--classifier", "c", "--json"])
     told = [check["told"] for check in json.loads(result.stdout)["classifier"]]
     assert told == [check.told for check in examine_classifier(tmp_path / "c")]

@@ -201,7 +201,7 @@ def test_train_then_grade_with_the_artifact(campaign):
     pd.read_csv("all.csv").head(30).to_csv("few.csv", index=False)
     code, out, _ = harmrate("train", campaign.transcripts, "--labels", "few.csv", "--out", "model2")
     positives = int(pd.read_csv("few.csv")["label"].sum())
-    assert code == 0 and f"training needs 20 harmful transcripts of a harm; harmful ones are: {HARM} {positives}" in out
+    assert code == 0 and f"training needs 8 harmful transcripts of a harm; harmful ones are: {HARM} {positives}" in out
     assert not Path("model2/metadata.json").exists()
     ranking = pd.read_csv("model2/ranking.csv")
     assert sorted(ranking["transcript_id"]) == sorted(campaign.truth) and set(ranking["harm"]) == {HARM}
