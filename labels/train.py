@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from grader.classifier.training import NEEDED
+from grader.classifier.training import NEEDED, can_train
 from grader.errors import InputError
 from grader.transcript import Transcript
 from labels.labelset import LabelSet
@@ -19,9 +19,15 @@ if TYPE_CHECKING:
 
 def trainable_harms(labels: LabelSet) -> list[str]:
     """The harms with at least 8 harmful and 8 harmless consensus labels."""
-    sides = labels.consensus().query("y == 0 or y == 1").groupby(["harm", "y"]).size().unstack(fill_value=0)
-    sides = sides.reindex(columns=[0.0, 1.0], fill_value=0)
-    return [str(harm) for harm in sides.index[sides.min(axis=1) >= NEEDED]]
+    few = untrainable(labels)
+    return [harm for harm in labels.harms if harm not in few]
+
+
+def untrainable(labels: LabelSet) -> dict[str, str]:
+    """Why a harm cannot be trained on (`can_train`), for each such harm."""
+    consensus = labels.consensus()
+    reasons = {harm: can_train(consensus.loc[consensus["harm"] == harm, "y"].to_numpy(float)) for harm in labels.harms}
+    return {harm: reason for harm, reason in reasons.items() if reason is not None}
 
 
 def train_on_labels(

@@ -35,12 +35,15 @@ class GraderFacts:
     name, version, kind : str
     trained_on : "human", "judge" or None
         Whose labels it learned; None where it learned none, or does not tell.
+    uses : mapping of harm to str
+        Of a trained classifier: ``grades``, or what the gate decided instead and why.
     """
 
     name: str
     version: str
     kind: str
     trained_on: str | None = None
+    uses: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

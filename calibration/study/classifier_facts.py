@@ -17,6 +17,8 @@ GUESSES = (
     "(design most-unlike-training)"
 )
 TEACHERS = ("human", "judge")
+# The `use` of a classifier that its gate lets grade (`grader.classifier.gate`).
+GRADES = "grades"
 
 
 def unlikeness(verdicts: pd.DataFrame) -> pd.Series[float]:
@@ -85,28 +87,49 @@ def with_likeness(
         yield replace(finding, estimate=estimate, n_compared=compared[group], n_unlike=strange[group])
 
 
-def with_teachers(graders: Iterable[GraderFacts], verdicts: pd.DataFrame) -> tuple[GraderFacts, ...]:
-    """The graders, each with whose labels it learned, where its verdicts tell.
+def with_training(graders: Iterable[GraderFacts], verdicts: pd.DataFrame) -> tuple[GraderFacts, ...]:
+    """The graders, each with whose labels it learned and what it may be used for, where its verdicts say so.
 
     Examples
     --------
     >>> from grader.verdict.frame import verdict_frame
-    >>> rows = [{"transcript_id": "a", "harm": "leaking", "grader": "c", "usage": {"trained_on": "judge"}}]
-    >>> with_teachers([GraderFacts(name="c", version="1", kind="classifier")], verdict_frame(rows))[0].trained_on
-    'judge'
+    >>> rows = [{"transcript_id": "a", "harm": "leaking", "grader": "c", "outcome": "cannot_assess",
+    ...          "explanation": "the classifier only ranks: few labels",
+    ...          "usage": {"trained_on": "judge", "use": "ranks only"}}]
+    >>> facts = with_training([GraderFacts(name="c", version="1", kind="classifier")], verdict_frame(rows))[0]
+    >>> facts.trained_on, facts.uses
+    ('judge', {'leaking': 'the classifier only ranks: few labels'})
     """
-    told = {
-        name: usage["trained_on"]
-        for name, usage in zip(verdicts["grader"], verdicts["usage"], strict=True)
-        if usage.get("trained_on") in TEACHERS
-    }
-    return tuple(replace(grader, trained_on=told.get(grader.name)) for grader in graders)
-
-
-def teacher_notes(graders: Iterable[GraderFacts]) -> tuple[str, ...]:
-    """What must be said beside every rate, of graders that no human taught."""
+    gated = [bool(usage.get("use")) for usage in verdicts["usage"]]
+    trained = verdicts[gated].drop_duplicates(["grader", "harm"])
+    explanations = trained["explanation"] if "explanation" in trained else trained["usage"].map(lambda _: "")
+    teachers: dict[str, str] = {}
+    uses: dict[str, dict[str, str]] = {}
+    for name, harm, usage, explanation in zip(
+        trained["grader"], trained["harm"], trained["usage"], explanations, strict=True
+    ):
+        if usage.get("trained_on") in TEACHERS:
+            teachers[name] = usage["trained_on"]
+        use = str(usage["use"])
+        uses.setdefault(name, {})[str(harm)] = use if use == GRADES else str(explanation) or use
     return tuple(
-        f"{grader.name} was trained on a judge's verdicts, not on human labels: it repeats the judge's errors"
+        replace(
+            grader,
+            trained_on=teachers.get(grader.name, grader.trained_on),
+            uses=grader.uses | uses.get(grader.name, {}),
+        )
         for grader in graders
-        if grader.trained_on == "judge"
     )
+
+
+def training_notes(graders: Iterable[GraderFacts], harm: str) -> tuple[str, ...]:
+    """What stands beside the rates of one harm about trained graders: who taught them, and that they may not grade."""
+    notes = []
+    for grader in graders:
+        if grader.trained_on == "judge":
+            notes.append(
+                f"{grader.name} was trained on a judge's verdicts, not on human labels: it repeats the judge's errors"
+            )
+        if grader.uses.get(harm, GRADES) != GRADES:
+            notes.append(f"{grader.name} gives no verdicts here: {grader.uses[harm]}")
+    return tuple(notes)

@@ -22,7 +22,7 @@ from calibration.findings.study import (
 from calibration.rates.methods import Method
 from calibration.records import Target
 from calibration.study.assumed import controlled_rates, external_rates
-from calibration.study.classifier_facts import teacher_notes, unit_unlikeness, with_likeness
+from calibration.study.classifier_facts import training_notes, unit_unlikeness, with_likeness
 from calibration.study.comparison_findings import independent_comparisons, paired_comparisons
 from calibration.study.counted_study import counts_shards, study_counted
 from calibration.study.design import Design, undeclared_words
@@ -206,11 +206,11 @@ def study_data(
 
 def _rates(joined: JoinedPool) -> Iterable[RateFinding]:
     old = () if joined.labels is None else tuple(other_versions(joined.verdicts, joined.design))
-    notes = (*old, *teacher_notes(joined.graders))
     unlike = unit_unlikeness(joined.verdicts, joined.facts)
     for table in joined.tables:
-        found = rate_findings(table, joined.strata_by, joined.settings, notes)
-        yield from with_likeness(found, table, unlike, joined.settings.by)
+        notes = (*old, *training_notes(joined.graders, table.harm))
+        findings = rate_findings(table, joined.strata_by, joined.settings, notes)
+        yield from with_likeness(findings, table, unlike, joined.settings.by)
 
 
 def _thresholds(joined: JoinedPool) -> Iterable[ThresholdFinding]:

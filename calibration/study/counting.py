@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from calibration.findings.study import GraderFacts
 from calibration.study.campaign.drawn import Drawn
-from calibration.study.classifier_facts import with_teachers
+from calibration.study.classifier_facts import with_training
 from calibration.study.design import Design
 from calibration.study.facts import BY_VERDICT, pool_facts, with_sets, with_verdict_columns
 from calibration.study.harm_table import HarmTable
@@ -85,7 +85,7 @@ class Counting:
         self.n_rows += len(shard)
         shard, ids = _numbered(shard)
         scores = grader_scores(shard)
-        for grader in with_teachers(ordered_graders(scores, None), shard.drop_duplicates(["grader", "harm"])):
+        for grader in with_training(ordered_graders(scores, None), shard.drop_duplicates(["grader", "harm"])):
             self.graders.setdefault(grader.name, grader)
         self.said |= _pairs(scores, "harm")
         self.versions |= _pairs(scores, "grader_version")

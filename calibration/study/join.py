@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from calibration.findings.study import GraderFacts
-from calibration.study.classifier_facts import with_teachers
+from calibration.study.classifier_facts import with_training
 from calibration.study.design import (
     Design,
     OnContradiction,
@@ -215,7 +215,7 @@ def joined_pool(
         facts=facts,
         pool=every.index,
         harms=tuple(harms),
-        graders=with_teachers(graders, verdicts),
+        graders=with_training(graders, verdicts),
         consensus=no_labels() if usable is None else usable.consensus(),
     )
     tables = tuple(joined.table(harm, scores) for harm in harms)

@@ -41,7 +41,7 @@ from grader.verdict.read import VerdictWriter, read_verdicts
 from grader.verdict.records import Grader
 from labels.labelset import LabelSet
 from labels.sampling.designs import write_design
-from labels.train import train_on_labels, trainable_harms
+from labels.train import train_on_labels, trainable_harms, untrainable
 
 Training = Literal["when-possible", "never"]
 
@@ -130,8 +130,8 @@ def run(
         design=design if isinstance(design, str) else None,
         rubrics={harm: rubric.hash for harm, rubric in graders.setup.rubrics.items()},
     )
-    if classifier is not None and classifier.differences_:
-        told["remarks"] = [f"The {classifier.name}: {'; '.join(classifier.differences_)}."]
+    if remarks := [*_untrained(graders, labels, trained), *_differences(classifier)]:
+        told["remarks"] = remarks
     if sources.force:
         told["forced"] = True
     if study_file is not None:
@@ -141,6 +141,21 @@ def run(
     graded = Sources(verdicts=verdicts, labels=labels, pool=pool, design=design, force=sources.force)
     report = study_data(load(graded, settings), rng=np.random.default_rng(seed), provenance=told)
     return with_card(report, out)
+
+
+def _differences(classifier: EmbeddingClassifier | None) -> Iterator[str]:
+    """What changed since a loaded classifier was trained."""
+    if classifier is not None and classifier.differences_:
+        yield f"The {classifier.name}: {'; '.join(classifier.differences_)}."
+
+
+def _untrained(graders: Graders, labels: LabelSet | None, trained: EmbeddingClassifier | None) -> Iterator[str]:
+    """Why no classifier was trained, harm by harm, unless one was given or none was wanted."""
+    if graders.setup.classifier is not None or graders.training == "never" or labels is None:
+        return
+    for harm, reason in untrainable(labels).items():
+        if trained is None or harm not in trained.harms_:
+            yield f"No classifier was trained for {harm}: {reason}."
 
 
 def _keep(out: Path, pool: pd.DataFrame, labels: LabelSet | None, design: Design) -> None:

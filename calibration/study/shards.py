@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from calibration.findings.study import Report
-from calibration.study.classifier_facts import teacher_notes
+from calibration.study.classifier_facts import training_notes
 from calibration.study.comparison_findings import independent_comparisons
 from calibration.study.counting import CountedPool, Counting
 from calibration.study.design import Design
@@ -72,8 +72,11 @@ def study_shards(
     counted = count_shards(shards, labels, settings, design=design)
     grader = counted.graders[0].name
     old = () if labels is None else tuple(other_versions(counted.versions, design))
-    beside = (*old, *teacher_notes(counted.graders))
-    rates = tuple(f for table in counted.tables for f in rate_findings(table, grader, settings, beside))
+    rates = tuple(
+        finding
+        for table in counted.tables
+        for finding in rate_findings(table, grader, settings, (*old, *training_notes(counted.graders, table.harm)))
+    )
     return Report(
         rates=rates,
         agreement=(),
