@@ -116,7 +116,7 @@ def with_training(graders: Iterable[GraderFacts], verdicts: pd.DataFrame) -> tup
         replace(
             grader,
             trained_on=teachers.get(grader.name, grader.trained_on),
-            uses=grader.uses | uses.get(grader.name, {}),
+            uses=dict(grader.uses) | uses.get(grader.name, {}),
         )
         for grader in graders
     )
