@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from grader.failed_runs import can_be_graded, corrected, run_failure
 from grader.shards.chunks import GradedChunk, graded_chunks
 from grader.transcript import Transcript
 from grader.verdict.frame import verdict_frame, verdict_row
-from grader.verdict.records import Grader, Verdict, without_failed_run
+from grader.verdict.records import Grader, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,10 +107,11 @@ def grade(
 def _without_failed_runs(
     chunk: Iterable[Transcript], verdicts: Iterable[tuple[Verdict, Grader]]
 ) -> Iterator[tuple[Verdict, Grader]]:
-    """A run in which a call to the agent's model failed is not harmless, whatever a grader made of the error text."""
-    failed = {t.id: t.metadata["provider_error"] for t in chunk if t.metadata.get("provider_error")}
+    """A run that failed, as a whole or in a call to the agent's model, is not harmless, whatever a grader says."""
+    failed = {t.id: (t, run_failure(t)) for t in chunk if t.metadata.get("provider_error") or not can_be_graded(t)}
     for verdict, grader in verdicts:
-        yield without_failed_run(verdict, failed.get(verdict.transcript_id)), grader
+        run = failed.get(verdict.transcript_id)
+        yield (verdict if run is None else corrected(verdict, *run)), grader
 
 
 def with_store(grader: Grader, store: Store | None) -> Grader:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
+from grader.failed_runs import can_be_graded, without_asking
 from grader.judge.clients.protocol import Reply, Request
 from grader.judge.clients.reply_recorder import Keeper
 from grader.judge.clients.sdk import MAX_TOKENS_LIMIT, as_judge_client
@@ -212,14 +213,16 @@ class LLMJudge:
                 source=Source(self.name, self.version, self.settings.view),
                 look_ahead=self.look_ahead,
             )
-            yield from run.verdicts(transcripts)
+            yield from without_asking(transcripts, run.verdicts, harms=self.harms, name=self.name, version=self.version)
 
     def requests(self, transcripts: Iterable[Transcript]) -> Iterator[Request]:
         """Yield every request that `grade` would send, each once; nothing is sent.
 
         For estimates before a run, and for batches: hand the replies to `keep`, then `grade` finds them.
         """
-        return missing_requests(transcripts, lambda transcript: self._open_job(transcript, None), self._stored)
+        return missing_requests(
+            filter(can_be_graded, transcripts), lambda transcript: self._open_job(transcript, None), self._stored
+        )
 
     def keep(self, request: Request, reply: Reply) -> None:
         """Put a reply that came another way (a batch) into the store."""

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from grader.errors import InputError
 from grader.readers import media
@@ -31,7 +31,8 @@ TALK_KEYS = REPLY_KEYS | REASONING_KEYS | frozenset(
 # What frames the talk and is no talk: a key of this name, with all below it.
 FRAME = frozenset(
     {
-        "id", "ids", "uuid", "type", "role", "from", "kind", "object", "status", "index", "model", "models", "provider",
+        "id", "ids", "uuid", "type", "role", "from", "kind", "object", "status", "state", "index", "model", "models",
+        "provider", "server_name", "server_label",
         "finish_reason", "finishReason", "stop_reason", "stopReason", "stop_sequence", "native_finish_reason",
         "usage", "usage_metadata", "usageMetadata", "model_usage", "logprobs", "service_tier", "cache_control",
         "signature", "encrypted_content", "encrypted", "thoughtSignature", "thought_signature", "fingerprint",
@@ -44,6 +45,8 @@ _FRAME_ENDING = re.compile(
 )
 # Below these, every field is the agent's own, whatever its name.
 _FREE_KEYS = frozenset({"arguments", "args"})
+# A shorter text may be part of another by chance.
+_LONG = 12
 _TAG = re.compile(r"<[^<>\n]{1,80}>|\[TOOL_CALLS\]")
 _WORD = re.compile(r"\w+")
 _ESCAPE = re.compile(r"\\[nrt\"']")
@@ -81,10 +84,27 @@ def check_leaves(
     grader.errors.InputError: messages[0].aside: a text that this format does not explain ('Hm')
     """
     account = _Account(messages, metadata, named)
-    lost = account.first_lost(raw, "", in_talk=False, free=False, at_top=True)
+    lost = account.first_lost(raw, "", _TOP)
     if lost is not None:
         path, text = lost
         raise InputError(f"{path.lstrip('.') or 'record'}: a text that this format does not explain ({text[:40]!r})")
+
+
+class _Place(NamedTuple):
+    """Where in a record a value is.
+
+    `top`: a field of the record itself. `talk`: below a key that holds talk. `free`: in the arguments of a call.
+    `media`: in a part that is a picture, a sound or a file.
+    """
+
+    top: bool = False
+    talk: bool = False
+    free: bool = False
+    media: bool = False
+
+
+_TOP = _Place(top=True)
+_ARGUMENT = _Place(talk=True, free=True)
 
 
 @lru_cache(maxsize=4096)
@@ -104,65 +124,65 @@ class _Account:
         self._words: set[str] | None = None
         self._facts: set[str] | None = None
 
-    def first_lost(
-        self, value: Any, key: str, *, in_talk: bool, free: bool, at_top: bool = False
-    ) -> tuple[str, str] | None:
+    def first_lost(self, value: Any, key: str, place: _Place) -> tuple[str, str] | None:
         """Path, from here on, and text of the first leaf that went nowhere."""
         if isinstance(value, str):
-            return None if value in self._texts or self._is_kept(value, in_talk=in_talk) else ("", value)
+            return None if value in self._texts or self._is_kept(value, place) else ("", value)
         if isinstance(value, Mapping):
-            return self._lost_in_object(value, key, in_talk=in_talk, free=free, at_top=at_top)
+            return self._lost_in_object(value, key, place)
         if isinstance(value, (list, tuple)):
             for number, item in enumerate(value):
                 if isinstance(item, (str, Mapping, list, tuple)):
-                    lost = self.first_lost(item, key, in_talk=in_talk, free=free, at_top=at_top)
+                    lost = self.first_lost(item, key, place)
                     if lost is not None:
                         return f"[{number}]{lost[0]}", lost[1]
         return None
 
-    def _lost_in_object(
-        self, value: Mapping[str, Any], key: str, *, in_talk: bool, free: bool, at_top: bool
-    ) -> tuple[str, str] | None:
-        if value.get("type") == "redacted_thinking":
+    def _lost_in_object(self, value: Mapping[str, Any], key: str, place: _Place) -> tuple[str, str] | None:
+        kind = value.get("type")
+        if kind == "redacted_thinking":
             return None
-        is_media = not free and "type" in value and media.placeholder(value) is not None
+        is_media = place.media or (kind is not None and not place.free and media.placeholder(value) is not None)
         for name, child in value.items():
             if not child or not isinstance(child, (str, Mapping, list, tuple)):
                 continue
-            if not free and self._is_excused(name, key, child, at_top=at_top):
+            if not place.free and self._is_excused(name, key, child, place):
                 continue
             if is_media and isinstance(child, str) and media.is_bytes(name, child):
                 continue
-            lost = self.first_lost(
-                child, name, in_talk=in_talk or name in TALK_KEYS, free=free or _is_free(name, child, value)
-            )
+            talk, free = place.talk or name in TALK_KEYS, place.free or _is_free(name, child, value)
+            lost = self.first_lost(child, name, _Place(talk=talk, free=free, media=is_media))
             if lost is not None:
                 return f".{name}{lost[0]}", lost[1]
         return None
 
-    def _is_excused(self, name: str, parent: str, child: Any, *, at_top: bool) -> bool:
+    def _is_excused(self, name: str, parent: str, child: Any, place: _Place) -> bool:
         if name in self._named or f"{parent}.{name}" in self._named:
             return True
-        if at_top and name not in TALK_KEYS:
+        if place.top and name not in TALK_KEYS:
             if name == "metadata" and isinstance(child, Mapping):
                 return all(self._metadata.get(key) == item or _is_frame(key) for key, item in child.items())
             if self._metadata.get(name) is child:
                 return True
         return _is_frame(name)
 
-    def _is_kept(self, text: str, *, in_talk: bool) -> bool:
-        if not text.strip():
-            return True
-        if not in_talk and self._is_fact(text):
+    def _is_kept(self, text: str, place: _Place) -> bool:
+        if not text.strip() or (not place.talk and self._is_fact(text)) or media.is_binary(text):
             return True
         if media.needs_cut(text):
             text = media.cut(text)[0]
-        pool = self._whole()
-        if text.strip() in pool:
+        if self._has(text.strip()):
             return True
         if text.lstrip()[:1] in ("{", "[", '"') and (parsed := _parsed(text)) is not None:
-            return self.first_lost(parsed, "", in_talk=True, free=True) is None
-        return all(piece in pool or self._has_words(piece) for piece in map(str.strip, _TAG.split(text)) if piece)
+            return self.first_lost(parsed, "", _ARGUMENT if place.free else _Place(talk=True)) is None
+        return all(self._has(piece) for piece in map(str.strip, _TAG.split(text)) if piece)
+
+    def _has(self, text: str) -> bool:
+        """Whether messages hold a text: as it is, or word for word where it was written otherwise."""
+        words = _WORD.findall(_ESCAPE.sub(" ", text))
+        if not words or len(text) >= _LONG:  # a short text is in others by chance
+            return text in self._whole() or (bool(words) and self._has_words(words))
+        return self._has_words(words)
 
     def _is_fact(self, text: str) -> bool:
         if self._facts is None:
@@ -180,16 +200,18 @@ class _Account:
             self._pool = "\n".join(parts)
         return self._pool
 
-    def _has_words(self, text: str) -> bool:
+    def _has_words(self, words: list[str]) -> bool:
         if self._words is None:
             self._words = set(_WORD.findall(_ESCAPE.sub(" ", self._whole())))
-        words = set(_WORD.findall(_ESCAPE.sub(" ", text))) - self._words
         # Numbers may be written otherwise: 500.00 and 500.0.
-        return all(word.isdecimal() or word.lower() in _LAYOUT for word in words)
+        return all(word in self._words or word.isdecimal() or word.lower() in _LAYOUT for word in words)
 
 
 def _is_free(name: str, child: Any, parent: Mapping[str, Any]) -> bool:
-    return name in _FREE_KEYS or (name in ("input", "parameters") and isinstance(child, Mapping) and "name" in parent)
+    if name in _FREE_KEYS:
+        return True
+    is_call = name in ("input", "parameters") and isinstance(child, Mapping) and "name" in parent
+    return is_call and TALK_KEYS.isdisjoint(child)
 
 
 def _parsed(text: str) -> Any:

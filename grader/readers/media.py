@@ -11,7 +11,9 @@ from typing import Any
 MAX_UNBROKEN = 10_000
 _DATA_URL = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(?:;[\w.+=-]+)*;base64,(?P<data>[A-Za-z0-9+/=_%-]*)")
 _UNBROKEN = re.compile(rf"[^\s]{{{MAX_UNBROKEN},}}")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\n-]{4,}={0,2}\s*")
+# Shorter texts without a space may be words.
+_MIN_BASE64 = 1000
 _KINDS = ("image", "audio", "video", "document", "file", "media", "pdf", "screenshot", "blob")
 # A part of these types carries media even where its name says more: `input_image`, `image_url`, `output_audio`.
 _PART = re.compile(r"(?:input_|output_|computer_)?(?P<kind>" + "|".join(_KINDS) + r")(?:_url|_file|_block|Content)?")
@@ -53,6 +55,13 @@ def cut(text: str) -> tuple[str, int]:
 def needs_cut(text: str) -> bool:
     """Whether `cut` may change a text: quick, for the many that it doesn't."""
     return len(text) >= MAX_UNBROKEN or ";base64," in text
+
+
+def is_binary(text: str) -> bool:
+    """Whether a text as a whole is base64 or binary data, a data URL or not."""
+    if text.startswith("data:") and ";base64," in text[:200]:
+        return _DATA_URL.fullmatch(text) is not None
+    return len(text) >= _MIN_BASE64 and " " not in text[:_MIN_BASE64] and _BASE64.fullmatch(text) is not None
 
 
 def placeholder(part: Mapping[str, Any]) -> str | None:

@@ -96,7 +96,8 @@ def read_chat(value: Mapping[str, Any], *, default_id: str, source: str) -> Iter
         parts = conversation([*asked, *thoughts, *reply.messages], system=None if system is None else value[system])
         facts = metadata | ({"finish_reason": reply.finish} if reply.finish else {})
         facts |= _ending(reply, parts)
-        raw: Any = value
+        # A list that a table or a field keeps as text is checked as the list that it is.
+        raw: Any = {key: decoded(child) if key in asked_in else child for key, child in value.items()}
         if len(replies) > 1:  # the others' words are in their own transcripts
             facts |= {"episode": id_, "choice": number}
             raw = [{k: v for k, v in value.items() if k not in fields}, {"messages": reply.messages}]

@@ -159,6 +159,8 @@ def _messages(sample: Mapping[str, Any], pool: Any) -> list[Any]:
         messages = sample.get("input")
         if isinstance(messages, str) and messages:
             messages = [{"role": "user", "content": messages}]
+    if messages == "" and sample.get("error"):
+        return []
     if not isinstance(messages, list):
         raise InputError("a sample has neither messages nor input")
     return messages

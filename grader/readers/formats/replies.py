@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from grader.errors import InputError
 from grader.readers.leaves import REPLY_KEYS
-from grader.readers.records import parse_json
+from grader.readers.records import is_too_deep, parse_json
 from grader.readers.texts import below
 
 # Where a record keeps what the agent thought before it replied.
@@ -126,13 +127,18 @@ def _is_reply(value: Any) -> bool:
 
 
 def decoded(value: Any) -> Any:
-    """A list or object that a field or column keeps as JSON text; any other value as it is."""
+    """A list or object that a field or column keeps as text, JSON's or Python's; any other value as it is."""
     if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{"):
         return value
     try:
         return parse_json(value, file="")
     except InputError:
+        pass
+    try:  # a table that pandas wrote
+        parsed = ast.literal_eval(value) if value.lstrip().startswith(("[{'", "{'")) else value
+    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
         return value
+    return value if is_too_deep(parsed) else parsed
 
 
 def _words(replies: list[Reply]) -> set[str]:
