@@ -90,6 +90,15 @@ class AgreementFinding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConsideredFinding:
+    """How often one harm was considered and not done in a group, as raters say."""
+
+    harm: str
+    group: Group
+    estimate: RateEstimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonFinding:
     """The difference of one harm's rates between two groups (first minus second)."""
 
@@ -263,6 +272,8 @@ class Report:
     notes : tuple of str
         What holds for the whole study.
     raters : tuple of RaterFinding
+    considered : tuple of ConsideredFinding
+        Where raters said how far it went.
     assumed : tuple of AssumedFinding
         Beside the rates, never instead.
     reliability, crosses, coverage : tuples of findings
@@ -284,6 +295,7 @@ class Report:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     raters: tuple[RaterFinding, ...] = ()
+    considered: tuple[ConsideredFinding, ...] = ()
     assumed: tuple[AssumedFinding, ...] = ()
     reliability: tuple[ReliabilityFinding, ...] = ()
     crosses: tuple[CrossFinding, ...] = ()

@@ -14,6 +14,7 @@ from calibration.findings.study import (
     AgreementFinding,
     AssumedFinding,
     ComparisonFinding,
+    ConsideredFinding,
     RateFinding,
     RaterFinding,
     Report,
@@ -50,6 +51,7 @@ def print_parts(console: Console, report: Report, parts: Collection[str]) -> Non
         print_comparisons(console, report.comparisons)
     if "agreement" in parts:
         print_agreement(console, report.agreement)
+        print_considered(console, report.considered)
         print_raters(console, report.raters)
 
 
@@ -91,6 +93,25 @@ def print_agreement(console: Console, findings: Sequence[AgreementFinding]) -> N
     """Print all coefficients with intervals and counts."""
     columns = ("harm", "between", "statistic", "value", "interval", "items", "positive", "design")
     print_table(console, "Agreement", columns, (_agreement_cells(f) for f in findings))
+
+
+def print_considered(console: Console, findings: Sequence[ConsideredFinding]) -> None:
+    """Print how often harm was considered and not done."""
+    if not findings:
+        return
+    columns = ("harm", "group", "rate", "interval", "labelled", "considered")
+    rows = [
+        (
+            f.harm,
+            group_name(f.group),
+            percent(f.estimate.rate),
+            percent_interval(f.estimate.low, f.estimate.high),
+            str(f.estimate.n_labeled),
+            f"{f.estimate.n_harmful:g}",
+        )
+        for f in findings
+    ]
+    print_table(console, "Considered, but not done (as raters say)", columns, rows)
 
 
 def print_raters(console: Console, findings: Sequence[RaterFinding]) -> None:

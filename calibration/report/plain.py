@@ -31,6 +31,7 @@ def report_dict(report: Report) -> dict[str, Any]:
         "harms": list(report.harms),
         "notes": list(report.notes),
         "raters": [asdict(f) for f in report.raters],
+        "considered": [asdict(f) | {"group": dict(f.group)} for f in report.considered],
         "assumed": [asdict(f) | {"group": dict(f.group)} for f in report.assumed],
         "reliability": [asdict(f) for f in report.reliability],
         "crosses": [asdict(f) for f in report.crosses],

@@ -14,6 +14,7 @@ from calibration.findings.study import (
     AgreementFinding,
     AssumedFinding,
     ComparisonFinding,
+    ConsideredFinding,
     RateFinding,
     RaterFinding,
     Report,
@@ -26,6 +27,7 @@ from calibration.study.classifier_facts import training_notes, unit_unlikeness, 
 from calibration.study.comparison_findings import independent_comparisons, paired_comparisons
 from calibration.study.counted_study import counts_shards, study_counted
 from calibration.study.design import Design, undeclared_words
+from calibration.study.evidence_findings import evidence_overlap
 from calibration.study.extras import looked_at
 from calibration.study.inputs import AssumptionInputs, Sources, StudyData, load
 from calibration.study.join import JoinedPool
@@ -36,6 +38,7 @@ from calibration.study.provenance import provenance as make_provenance
 from calibration.study.rate_findings import rate_findings
 from calibration.study.rater_findings import alternative_annotators, drift_notes, rater_findings
 from calibration.study.settings import StudySettings
+from calibration.study.stage_findings import considered_rates, stage_agreement
 from calibration.study.thresholds import swept_thresholds
 from grader.errors import InputError
 from grader.progress import Track, untracked
@@ -197,6 +200,7 @@ def study_data(
             *drift,
         ),
         raters=raters,
+        considered=tuple(_considered(joined)) if "agreement" in parts else (),
         thresholds=tuple(_thresholds(joined)) if "rates" in parts else (),
         assumed=tuple(_assumed(joined, data.beside)) if data.beside is not None and "rates" in parts else (),
         ledger=data.ledger,
@@ -211,6 +215,12 @@ def _rates(joined: JoinedPool) -> Iterable[RateFinding]:
         notes = (*old, *training_notes(joined.graders, table.harm))
         findings = rate_findings(table, joined.strata_by, joined.settings, notes)
         yield from with_likeness(findings, table, unlike, joined.settings.by)
+
+
+def _considered(joined: JoinedPool) -> Iterable[ConsideredFinding]:
+    labels = joined.labels
+    for table in joined.tables if labels is not None else ():
+        yield from considered_rates(table, labels, joined.settings)
 
 
 def _thresholds(joined: JoinedPool) -> Iterable[ThresholdFinding]:
@@ -236,6 +246,10 @@ def _agreed(
     if labels is None:
         return agreement, (), ()
     agreement += tuple(alternative_annotators(joined.tables, labels))
+    own = rng.spawn(1)[0]  # so that no other interval takes another draw
+    for table in joined.tables:
+        agreement += tuple(stage_agreement(table, joined.verdicts, labels, joined.settings, own))
+        agreement += tuple(evidence_overlap(table, joined.verdicts, labels, joined.settings))
     raters = tuple(rater_findings(joined.tables, labels, joined.settings))
     return agreement, raters, tuple(drift_notes(joined.tables, labels))
 

@@ -102,7 +102,9 @@ def grader_agreement(
         if both.any():
             clusters = None if cluster is None else cluster[both]
             for agreement in _coefficients(first[both], second[both], None, clusters, confidence_level, rng):
-                yield AgreementFinding(harm=table.harm, between=(a, b), agreement=_of_pool(agreement), weighted=False)
+                yield AgreementFinding(
+                    harm=table.harm, between=(a, b), agreement=without_sample_note(agreement), weighted=False
+                )
 
 
 def _with_humans(
@@ -125,7 +127,7 @@ def _with_humans(
         found += _coefficients(np.round(y[both]), side[both], weights, clusters, confidence_level, rng)
     for agreement in found:
         known = table.inclusion_probability is not None
-        agreement = _of_pool(agreement) if known else agreement
+        agreement = without_sample_note(agreement) if known else agreement
         yield AgreementFinding(harm=table.harm, between=(HUMAN, name), agreement=agreement, weighted=known)
 
 
@@ -146,7 +148,7 @@ def _error_correlations(
             y, table.sides(a), table.sides(b), inclusion_probability=table.probabilities(), **options
         )
         if found.n_items:
-            found = _of_pool(found) if known else found
+            found = without_sample_note(found) if known else found
             yield AgreementFinding(harm=table.harm, between=(a, b), agreement=found, weighted=known)
 
 
@@ -171,7 +173,7 @@ def _coefficients(
     return found
 
 
-def _of_pool(agreement: Agreement) -> Agreement:
+def without_sample_note(agreement: Agreement) -> Agreement:
     """Without the caveat of an unknown sample: the items are the whole pool, or drawn by a known design."""
     notes = tuple(note for note in agreement.notes if not note.startswith("valid only for this sample"))
     return replace(agreement, notes=notes)
