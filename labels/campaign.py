@@ -107,9 +107,10 @@ def adjudication_queue(labels: LabelSet) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``transcript_id, harm, why, n_yes, n_no, n_unsure``; `why` is ``tie``, ``disagreement`` (a majority against a
-        minority) or ``unsure`` (no definite vote). What an adjudicator already decided is not in it. Ties and
-        doubts, which leave a rate open, come first.
+        ``transcript_id, harm, why, n_yes, n_no, n_unsure, confidence`` (the raters' mean, NaN where nobody gave any);
+        `why` is ``tie``, ``disagreement`` (a majority against a minority) or ``unsure`` (no definite vote). What an
+        adjudicator already decided is not in it. Ties and doubts, which leave a rate open, come first; among each,
+        those of which raters were least sure.
 
     Examples
     --------
@@ -137,8 +138,10 @@ def adjudication_queue(labels: LabelSet) -> pd.DataFrame:
     )
     order = {"tie": 0, "unsure": 1, "disagreement": 2}
     queue = counts.assign(why=why)[why != ""].reset_index()
-    queue = queue.assign(order=queue["why"].map(order)).sort_values(["order", *_ITEM], kind="stable")
-    shown: pd.DataFrame = queue[[*_ITEM, "why", "n_yes", "n_no", "n_unsure"]].reset_index(drop=True)
+    sure = human["confidence"] if "confidence" in human else pd.Series(np.nan, index=human.index)
+    queue = queue.join(sure.groupby([human[k] for k in _ITEM]).mean().rename("confidence"), on=_ITEM)
+    queue = queue.assign(order=queue["why"].map(order)).sort_values(["order", "confidence", *_ITEM], kind="stable")
+    shown: pd.DataFrame = queue[[*_ITEM, "why", "n_yes", "n_no", "n_unsure", "confidence"]].reset_index(drop=True)
     return shown
 
 

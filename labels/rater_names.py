@@ -51,13 +51,14 @@ def with_rater_names(
 
 
 def shown_raters(frame: pd.DataFrame) -> dict[str, str]:
-    """What to call each human of a LabelSet's frame: by name, else e-mail; others keep their id."""
-    return dict(_shown(frame[frame["source"] != "prediction"]))
+    """What to call each human of a LabelSet's frame: by name, else by e-mail where all have one; others keep their id.
 
-
-def _shown(rows: pd.DataFrame) -> Mapping[str, str]:
-    """By id: the name, else the e-mail; where two ids would be shown alike, with the id behind."""
-    shown = {**_known(rows, "rater_email"), **_known(rows, "rater_name")}
+    An export that gives the address of one rater only (who left a draft) shows all by their ids.
+    """
+    people = frame[frame["source"] != "prediction"]
+    emails, named = _known(people, "rater_email"), _known(people, "rater_name")
+    ids = {id_ for id_ in people["rater"].unique() if not str(id_).startswith(UNKNOWN)}
+    shown = {**(emails if ids <= emails.keys() | named.keys() else {}), **named}
     taken = pd.Series(shown, dtype=object)
     alike = set(taken[taken.duplicated(keep=False)])
     return {id_: f"{name} ({id_})" if name in alike else name for id_, name in shown.items()}

@@ -16,7 +16,7 @@ from calibration.report.wording import percent, percent_interval, points
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from calibration.findings.study import GraderFacts
+    from calibration.findings.study import AgreementFinding, GraderFacts
 
 _STYLES = {"cannot": "red", "warning": "yellow", "note": "", "fine": "green"}
 UNITS = (
@@ -68,10 +68,21 @@ def print_diagnosis(console: Console, found: Diagnosis) -> None:
             print_line(console, note, "dim")
 
 
-def card_tables(card: CardFinding, graders: Sequence[GraderFacts] = ()) -> CardTables:
-    """A judge's card in words; with the graders of a report, also whether it is of one of them."""
+def card_tables(
+    card: CardFinding, graders: Sequence[GraderFacts] = (), agreement: Sequence[AgreementFinding] = ()
+) -> CardTables:
+    """A judge's card in words.
+
+    With the graders of a report, also whether it is of one of them; with its agreement, also whether the judge quotes
+    what raters marked.
+    """
     level = f"{100 * card.confidence_level:g} % interval"
-    tables = (_flip_table(card, level), _noise_table(card, level), _drift_table(card, level))
+    tables = (
+        _flip_table(card, level),
+        _noise_table(card, level),
+        _drift_table(card, level),
+        _evidence_table(card, level, agreement),
+    )
     notes = (READ, UNITS) if card.flips else (UNITS,)
     return CardTables(tuple(_lead(card, graders)), tuple(table for table in tables if table.rows), notes)
 
@@ -104,6 +115,21 @@ def _flips(flip: FlipRate) -> str:
     lost = f", {flip.n_lost} lost" if flip.n_lost else ""
     ways = f", {flip.n_to_present} to yes, {flip.n_to_absent} to no" if flip.n_flipped else ""
     return f"{flip.n_flipped} of {flip.n} ({percent_interval(flip.low, flip.high)}){ways}{lost}"
+
+
+def _evidence_table(card: CardFinding, level: str, agreement: Sequence[AgreementFinding]) -> Table:
+    rows = tuple(
+        (
+            f.harm,
+            percent(f.agreement.value),
+            percent_interval(f.agreement.low, f.agreement.high),
+            str(f.agreement.n_items),
+        )
+        for f in agreement
+        if f.agreement.statistic == "evidence_overlap" and f.between[1] == card.judge
+    )
+    columns = ("harm", "quotes that touch a rater's marks", level, "transcripts")
+    return Table("Whether the judge quotes what raters marked", columns, rows)
 
 
 def _noise_table(card: CardFinding, level: str) -> Table:

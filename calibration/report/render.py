@@ -121,7 +121,9 @@ def _context(report: Report) -> dict[str, Any]:
         "humans": [h for h in HUMANS if any(h in row.counts for cross in report.crosses for row in cross.rows)],
         "query": _query(report),
         "listed": 0,
-        "card": None if report.judge_card is None else doctor.card_tables(report.judge_card, report.graders),
+        "card": None
+        if report.judge_card is None
+        else doctor.card_tables(report.judge_card, report.graders, report.agreement),
         "thresholds": threshold_table(report.thresholds),
         "rate_sentence": wording.rate_sentence,
         "comparison_sentence": wording.comparison_sentence,

@@ -219,8 +219,9 @@ def _rates(joined: JoinedPool) -> Iterable[RateFinding]:
 
 def _considered(joined: JoinedPool) -> Iterable[ConsideredFinding]:
     labels = joined.labels
-    for table in joined.tables if labels is not None else ():
-        yield from considered_rates(table, labels, joined.settings)
+    if labels is not None:
+        for table in joined.tables:
+            yield from considered_rates(table, labels, joined.settings)
 
 
 def _thresholds(joined: JoinedPool) -> Iterable[ThresholdFinding]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from grader.errors import InputError
+from labels.label_studio.answers import ADJUDICATION
 from labels.label_studio.config import DIALOGUE
 from labels.label_studio.connect import Project, Studio, refusals
 
@@ -93,7 +94,7 @@ def push_tasks(studio: Studio, project: Project, tasks: Iterable[Task], *, batch
         doubles = _remove_doubles(studio, there)
         known = {held.key for held in there}
         _refuse_other_content(wanted, known)
-        new = sorted((key for key in wanted if key not in known), key=_shuffled)
+        new = _in_order([key for key in wanted if key not in known])
         for start in range(0, len(new), batch):
             _import(studio, project, [wanted[key] for key in new[start : start + batch]])
         if new:
@@ -124,6 +125,12 @@ def _refuse_other_content(wanted: Iterable[Key], known: Iterable[Key]) -> None:
         if before.get((id_, number, purpose), content) != content:
             reason = "was pushed before with other messages; draw it in a new round"
             raise InputError(reason, record=f"transcript {id_!r}, round {number}")
+
+
+def _in_order(keys: Sequence[Key]) -> list[Key]:
+    """Tasks to label in an order that says nothing, tasks to adjudicate in the order of their urgency."""
+    place = {key: number for number, key in enumerate(keys)}
+    return sorted(keys, key=lambda key: (place[key] if key[3] == ADJUDICATION else -1, _shuffled(key)))
 
 
 def _shuffled(key: Key) -> str:

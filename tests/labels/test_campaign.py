@@ -55,12 +55,39 @@ def test_combining_refuses_what_is_no_set_of_rounds() -> None:
     one = draw_sample(pool(), 3, rng=np.random.default_rng(1), harms=HARMS)
     with pytest.raises(ValueError, match="one frame per round, got rounds \\[1, 1\\]"):
         combine_rounds(one, one)
-    with pytest.raises(ValueError, match="same transcripts"):
-        combine_rounds(one, one.iloc[1:].assign(round=2))
+    strangers = one.assign(round=2, transcript_id="x" + one["transcript_id"])
+    with pytest.raises(ValueError, match="rounds with no transcript and harm in common"):
+        combine_rounds(one, strangers)
     with pytest.raises(ValueError, match="at least one"):
         combine_rounds()
     with pytest.raises(ValueError, match="no 'stratum'"):
         combine_rounds(one.drop(columns="stratum"))
+
+
+def test_a_pool_that_has_grown_had_no_chance_in_the_first_round() -> None:
+    rng = np.random.default_rng(4)
+    one = draw_sample(pool(12), 6, rng=rng, harms=HARMS)
+    two = draw_sample(pool(20), 5, round=2, rng=rng, harms=HARMS, earlier=one)
+    both = combine_rounds(one, two).set_index("transcript_id")
+    old, new = one["transcript_id"], [f"t{i:02}" for i in range(12, 20)]
+    assert both.loc[old, "inclusion_probability"].to_numpy() == pytest.approx(1 - (1 - 6 / 12) * (1 - 5 / 20))
+    assert both.loc[new, "inclusion_probability"].to_numpy() == pytest.approx(5 / 20)
+    drawn = set(one.loc[one["drawn"], "transcript_id"]) | set(two.loc[two["drawn"], "transcript_id"])
+    assert set(both.index[both["drawn"]]) == drawn
+    assert set(both.loc[new, "stratum"]) == {"not in the pool yet / all"}
+
+
+def test_a_grown_pool_is_drawn_as_often_as_its_design_says() -> None:
+    """Brute force: how often each transcript is drawn in 4,000 campaigns of two rounds."""
+    rng = np.random.default_rng(5)
+    times = pd.Series(0.0, index=[f"t{i:02}" for i in range(10)])
+    for _ in range(4000):
+        one = draw_sample(pool(6, 2), 3, design="flagged-50", rng=rng, harms=HARMS)
+        two = draw_sample(pool(10, 4), 4, design="flagged-50", round=2, rng=rng, harms=HARMS, earlier=one)
+        both = combine_rounds(one, two).set_index("transcript_id")
+        times += both["drawn"].astype(float).reindex(times.index)
+    expected = both["inclusion_probability"].reindex(times.index)
+    assert (times / 4000).to_numpy() == pytest.approx(expected.to_numpy(), abs=0.03)
 
 
 def test_pilot_rates_serve_a_neyman_design() -> None:

@@ -264,8 +264,9 @@ def test_bad_input_is_told_in_one_line():
     labels = votes(design, "ana")
     with pytest.raises(InputError, match="no harm 'fraud' in the design; there is leaking"):
         campaign_status(labels, [design], settings=StudySettings(harms=("fraud",)))
-    with pytest.raises(InputError, match="over the same transcripts"):
-        campaign_status(labels, [design, small(n=50, round=2)])
+    strangers = design.assign(round=2, transcript_id="x" + design["transcript_id"])
+    with pytest.raises(InputError, match="no transcript and harm in common"):
+        campaign_status(labels, [design, strangers])
     with pytest.raises(InputError, match="width must fulfil 0 < width < 1, got 3"):
         campaign_status(labels, [design], width=3)
     with pytest.raises(InputError, match="not among the transcripts"):
