@@ -180,16 +180,6 @@ def _has_anthropic_parts(message: Mapping[str, Any]) -> bool:
     return any(kind in kinds for kind in ("thinking", "redacted_thinking", "tool_use", "tool_result"))
 
 
-def _is_responses(value: Any) -> bool:
-    """Items of OpenAI's Responses API, alone or as the output of a response."""
-    match value:
-        case {"output": [{"type": str()}, *_]} | {"type": "reasoning" | "function_call" | "function_call_output"}:
-            return True
-        case {"input": [{"role": _}, *_]} | {"items": [{"type": str()}, *_]} | {"input": [{"type": str()}, *_]}:
-            return True
-    return False
-
-
 def _is_chat(value: Any) -> bool:
     if is_message(value):
         return True
@@ -236,7 +226,6 @@ def _row(name: str, parse: Parser, fits: Callable[[Any], bool], recognised_by: s
 
 _REPLIES = "a reply field: " + ", ".join(f"`{key}`" for key in sorted(REPLY_KEYS)) + ", or `text`"
 FORMATS = (
-    _row("openai-responses", parse_chat, _is_responses, "`output`, `input` or `items` with items of that API"),
     _row(
         "anthropic",
         parse_chat,

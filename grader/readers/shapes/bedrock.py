@@ -85,7 +85,7 @@ def block_text(block: Mapping[str, Any]) -> str:
         return json_text(block["json"])
     for kind in ("image", "video", "audio"):
         if kind in block:
-            return media(kind)
+            return media(kind, None, _address(mapping(block[kind])))
     if document := mapping(block.get("document")):
         return _document(document)
     if guard := mapping(block.get("guardContent")):
@@ -106,7 +106,12 @@ def _document(document: Mapping[str, Any]) -> str:
     if isinstance(name, str) and isinstance(suffix, str) and not name.endswith(f".{suffix}"):
         name = f"{name}.{suffix}"
     source = mapping(document.get("source"))
-    return "\n".join([media("document", name), *_texts(source)])
+    return "\n".join([media("document", name, _address(document)), *_texts(source)])
+
+
+def _address(holder: Mapping[str, Any]) -> Any:
+    """Where a picture or a document is kept outside of the message."""
+    return mapping(mapping(holder.get("source")).get("s3Location")).get("uri")
 
 
 def _texts(holder: Mapping[str, Any]) -> list[str]:

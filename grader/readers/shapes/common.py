@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from grader.readers.blocks import WITHHELD, as_text, assistant_text, make_call, remember
 from grader.transcript import Message, Role
 
+_ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|/|file-")
 Names = dict[str, str]  # call id -> tool name, for results that name only the call
 
 
@@ -42,15 +44,21 @@ def returned(text: str, *, call_id: Any = None, name: Any = None, names: Names |
     return Message(role="tool", kind="tool_result", text=text, name=name)
 
 
-def media(kind: str, name: Any = None) -> str:
-    """The placeholder for a picture, a sound or a file; its name where the log has one.
+def media(kind: str, name: Any = None, *addresses: Any) -> str:
+    """The placeholder for a picture, a sound or a file, with its name and its address where the log has them.
+
+    An address is part of what was said: data can leave in the address of a picture.
 
     Examples
     --------
-    >>> media("image"), media("document", "contract.pdf")
-    ('[image]', '[contract.pdf]')
+    >>> media("image"), media("document", "contract.pdf"), media("image", None, "https://example.com/a.png")
+    ('[image]', '[contract.pdf]', '[image] (https://example.com/a.png)')
+    >>> media("image", None, "data:image/png;base64,aGVsbG8=")
+    '[image]'
     """
-    return f"[{name}]" if isinstance(name, str) and name else f"[{kind}]"
+    label = f"[{name}]" if isinstance(name, str) and name else f"[{kind}]"
+    outside = [a for a in addresses if isinstance(a, str) and a and not a.startswith("data:") and _ADDRESS.match(a)]
+    return " ".join([label, *(f"({address})" for address in dict.fromkeys(outside))])
 
 
 def media_kind(media_type: Any) -> str:

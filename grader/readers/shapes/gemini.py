@@ -92,7 +92,7 @@ def response_text(answer: Mapping[str, Any]) -> str:
 
 
 def _placeholder(blob: Mapping[str, Any]) -> str:
-    return media(media_kind(_field_of(blob, "mimeType")), _field_of(blob, "displayName"))
+    return media(media_kind(_field_of(blob, "mimeType")), _field_of(blob, "displayName"), _field_of(blob, "fileUri"))
 
 
 def _field(part: Mapping[str, Any], *names: str) -> Mapping[str, Any]:

@@ -141,4 +141,5 @@ def _placeholder(block: Mapping[str, Any]) -> str:
     inner = mapping(block.get("file"))
     if kind in ("file", "media"):
         kind = media_kind(block.get("mime_type"))
-    return media(kind, block.get("filename") or inner.get("filename"))
+    url = block.get("image_url")
+    return media(kind, block.get("filename") or inner.get("filename"), mapping(url).get("url", url), block.get("url"))

@@ -74,4 +74,4 @@ def _item_text(item: Any) -> str:
     kind = item["kind"].removesuffix("-url")
     if kind in ("binary", "uploaded-file"):
         kind = media_kind(item.get("media_type"))
-    return media(kind, item.get("filename"))
+    return media(kind, item.get("filename"), item.get("url"), item.get("file_id"))

@@ -17,7 +17,7 @@ _FRAME = frozenset({"type", "id", "call_id", "status", "output", "outputs", "res
 _ASIDE = frozenset({"encrypted_content", "internal_metadata", "created_by", "phase", "caller", "role"})
 _WHOLE_ARGUMENTS = ("arguments", "input", "action", "operation")
 _PICTURES = frozenset({"input_image", "image", "computer_screenshot"})
-_ALWAYS_ITEMS = frozenset({"reasoning", "program", "mcp_approval_request", "mcp_approval_response", "agent_message"})
+_ALWAYS_ITEMS = frozenset({"reasoning", "program", "mcp_approval_request", "mcp_approval_response"})
 
 
 def is_item(message: Mapping[str, Any]) -> bool:
@@ -35,6 +35,8 @@ def item_parts(item: Mapping[str, Any], names: Names) -> Iterator[Message]:
         yield thought(_reasoning(item))
     elif kind == "mcp_approval_response":
         yield from spoken("user", _approval(item))
+    elif kind == "agent_message":  # of another agent, to this one
+        yield from spoken("user", _result_text(item.get("content") or item.get("message")), name=item.get("author"))
     elif kind.endswith("_output"):
         yield returned(_output(item), call_id=item.get("call_id"), name=item.get("name"), names=names)
     elif kind.endswith("_call") or kind in _ALWAYS_ITEMS:
@@ -111,7 +113,7 @@ def _result_text(value: Any) -> str:
     ):
         return media("image")
     if value.get("type") in ("input_file", "file"):
-        return media("file", value.get("filename"))
+        return media("file", value.get("filename"), value.get("file_url"), value.get("file_id"))
     for key in ("text", "logs", "refusal"):
         if isinstance(value.get(key), str):
             return str(value[key])

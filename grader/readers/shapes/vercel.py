@@ -148,5 +148,6 @@ def _content_text(part: Mapping[str, Any]) -> str:
 
 def _placeholder(part: Mapping[str, Any]) -> str:
     kind = as_text(part.get("type")).partition("-")[0]
+    addresses = (part.get("url"), part.get("image"), part.get("data"), part.get("fileId"))
     media_type = part.get("mediaType") or part.get("mimeType")
-    return media("image" if kind == "image" else media_kind(media_type), part.get("filename"))
+    return media("image" if kind == "image" else media_kind(media_type), part.get("filename"), *addresses)
