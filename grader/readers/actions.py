@@ -1,7 +1,8 @@
-"""What agents write as text: ``<tool_use:email>`` blocks become tool calls, scratchpads reasoning."""
+"""Calls that agents write as text (``<tool_use:email>``, ``<tool_call>``), and scratchpads, as messages."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -10,8 +11,8 @@ from grader.transcript import Message, tool_call
 _SCRATCH = "SCRATCHPAD_REASONING|scratchpad|think|thinking"
 # One block, up to its closing tag or, in a reply that was cut off, the end.
 _BLOCK = re.compile(
-    rf"<(?:(?P<scratch>{_SCRATCH})|tool_use:(?P<tool>[\w.-]{{1,64}}))>"
-    rf"(?P<body>.*?)(?:</(?:(?P=scratch)|tool_use(?::[\w.-]{{1,64}})?)>|\Z)",
+    rf"<(?:(?P<scratch>{_SCRATCH})|tool_use:(?P<tool>[\w.-]{{1,64}})|(?P<call>tool_call(?=>\s*\{{)))>"
+    rf"(?P<body>.*?)(?:</(?:(?P=scratch)|(?P=call)|tool_use(?::[\w.-]{{1,64}})?)>|\Z)",
     re.DOTALL | re.IGNORECASE,
 )
 # A chat template may have written the opening tag already.
@@ -36,12 +37,27 @@ def split_actions(text: str) -> Iterator[Message]:
         position = unopened.end()
     for block in _BLOCK.finditer(text, position):
         yield from _said("text", text[position : block.start()])
-        if block["tool"]:
+        if block["call"]:
+            yield from _json_call(block)
+        elif block["tool"]:
             yield parse_action(block["tool"], block["body"])
         else:
             yield from _said("reasoning", block["body"])
         position = block.end()
     yield from _said("text", text[position:])
+
+
+def _json_call(block: re.Match[str]) -> Iterator[Message]:
+    """A call as Hermes and Qwen write it, ``<tool_call>{"name": ..., "arguments": ...}</tool_call>``; else text."""
+    try:
+        value = json.loads(block["body"])
+    except (ValueError, RecursionError):
+        value = None
+    arguments = value.get("arguments", {}) if isinstance(value, dict) else None
+    if isinstance(value, dict) and isinstance(value.get("name"), str) and isinstance(arguments, dict):
+        yield tool_call(value["name"], arguments)
+    else:
+        yield from _said("text", block[0])
 
 
 def parse_action(name: str, body: str) -> Message:

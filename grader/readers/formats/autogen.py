@@ -17,7 +17,7 @@ from grader.readers.shapes.common import first_text, mapping, objects
 from grader.transcript import Transcript
 
 _KEYS = ("messages", "task_result.messages", "chat_message.messages", "message_thread")
-NAMED = frozenset({"models_usage"})
+NAMED = frozenset({"models_usage", "content.data", "source", "stop_reason"})
 
 
 def parse_autogen(records: Iterator[Record]) -> Iterator[Transcript]:

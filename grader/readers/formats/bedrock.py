@@ -17,7 +17,7 @@ from grader.readers.shapes.bedrock import is_message
 from grader.readers.shapes.common import first_text, mapping, objects
 from grader.transcript import Transcript
 
-NAMED = frozenset({"inferenceConfig", "toolConfig", "guardrailConfig", "trace", "metrics"})
+NAMED = frozenset({"inferenceConfig", "toolConfig", "guardrailConfig", "trace", "metrics", "source.bytes", "format"})
 _TALK = frozenset({"id", "messages", "system", "output", "request", "response", "stopReason"})
 
 
@@ -86,7 +86,7 @@ FORMAT = Format(
     name="bedrock",
     parse=parse_bedrock,
     fits=is_bedrock,
-    recognised_by="`schemaType` ModelInvocationLog, or content blocks named by their key (`toolUse`, `reasoningContent` ...)",
+    recognised_by="`schemaType` ModelInvocationLog, or content blocks named by their key (`toolUse` ...)",
     id="`requestId` of a log, else the record's `id`, else file and line",
     model="`modelId`",
     failures="`errorCode`, `guardrail_intervened`, `content_filtered`, malformed output",

@@ -14,7 +14,25 @@ from grader.readers.shapes.common import first_text, json_text, mapping, objects
 from grader.transcript import Transcript
 
 _FACTS = ("timestamp", "region", "operation", "accountId", "requestMetadata", "errorCode")
-NAMED = frozenset({"inferenceConfig", "toolConfig", "guardrailConfig", "trace", "metrics", "tools"})
+NAMED = frozenset(
+    {
+        "schemaType",
+        "schemaVersion",
+        "identity",
+        "inferenceRegion",
+        "inputContentType",
+        "outputContentType",
+        "inferenceConfig",
+        "toolConfig",
+        "guardrailConfig",
+        "tools",
+        "trace",
+        "metrics",
+        "anthropic_version",
+        "source.bytes",
+        "format",
+    }
+)
 # Where models of other providers keep a prompt, and an answer.
 _PROMPTS = ("prompt", "inputText")
 _ANSWERS = ("generation", "completion", "outputText", "text")

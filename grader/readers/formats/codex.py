@@ -61,6 +61,8 @@ def parse_codex(records: Iterator[Record]) -> Iterator[Transcript]:
             thread = current[record.file] = threads.setdefault(id_, _Thread(file=record.file))
         _take(line, thread)
     for id_, thread in threads.items():
+        if not thread.metas and not thread.items:
+            continue  # not a line of a rollout
         yield from _transcripts(id_, thread)
 
 

@@ -46,6 +46,8 @@ def parse_codex_exec(records: Iterator[Record]) -> Iterator[Transcript]:
             error = event.get("error", event.get("message"))
             run.error = as_text(mapping(error).get("message", error)) or kind
     for id_, run in runs.items():
+        if id_ == run.file and not run.items and not run.error:
+            continue  # no event of a thread
         names: dict[str, str] = {}
         items = list(run.items.values())
         parts = [part for item in items for part in _parts(item, names)]

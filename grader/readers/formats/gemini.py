@@ -20,6 +20,15 @@ from grader.transcript import Message, Transcript
 _REQUEST = frozenset({"contents", "systemInstruction", "system_instruction", "request", "response", "candidates", "id"})
 NAMED = frozenset(
     {
+        "promptFeedback",
+        "prompt_feedback",
+        "inlineData",
+        "inline_data",
+        "mimeType",
+        "mime_type",
+        "language",
+        "outcome",
+        "toolType",
         "generationConfig",
         "generation_config",
         "safetySettings",

@@ -29,7 +29,18 @@ from grader.transcript import Message, Transcript
 _TALK = frozenset({"user", "gemini", "info", "warning", "error"})
 _FACTS = ("startTime", "lastUpdated", "projectHash", "kind", "summary")
 # Written for the terminal, not said to anyone.
-NAMED = frozenset({"displayContent", "resultDisplay", "displayName", "description", "projectHash", "summary"})
+NAMED = frozenset(
+    {
+        "displayContent",
+        "resultDisplay",
+        "displayName",
+        "description",
+        "projectHash",
+        "summary",
+        "inlineData",
+        "mimeType",
+    }
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,6 +108,8 @@ def _replace(session: _Session, messages: list[Mapping[str, Any]]) -> None:
 
 
 def _transcripts(session: _Session) -> Iterator[Transcript]:
+    if not session.meta and not session.messages:
+        return  # not a line of a session
     id_ = first_text(session.meta, "sessionId") or session.file
     facts = {key: session.meta[key] for key in _FACTS if session.meta.get(key) is not None}
     parent = PurePath(session.file).parent.name
@@ -108,8 +121,8 @@ def _transcripts(session: _Session) -> Iterator[Transcript]:
         own = dict(facts) if len(ends) == 1 else {**facts, "branch": number, "rolled_back": not last}
         names: Names = {}
         parts = [part for message in messages for part in _parts(message, names)]
-        models = (first_text(message, "model") for message in messages)
-        own |= {"model": model} if (model := next((model for model in models if model), None)) else {}
+        models = [model for message in messages if (model := first_text(message, "model"))]
+        own |= {"model": models[0]} if models else {}
         own |= ending(parts, error=_error(messages))
         shown = [message for message in messages if message.get("type") in ("user", "gemini")]
         branch_id = id_ if last else f"{id_}/branch-{number}"
@@ -138,9 +151,9 @@ def _parts(message: Mapping[str, Any], names: Names) -> Iterator[Message]:
         for call in calls:
             yield called(call.get("name"), call.get("args"), call.get("id"), names)
         for call in calls:
-            text = _result(call)
-            if text is not None:
-                yield returned(text, name=call.get("name"))
+            result = _result(call)
+            if result is not None:
+                yield returned(result, name=call.get("name"))
 
 
 def _result(call: Mapping[str, Any]) -> str | None:
@@ -170,7 +183,7 @@ def parse_gemini_stream(records: Iterator[Record]) -> Iterator[Transcript]:
             yield _run(run, file)
             run = []
         run.append(value)
-    if run:
+    if any(event.get("type") in ("init", "message", "tool_use", "result") for event in run):
         yield _run(run, file)
 
 

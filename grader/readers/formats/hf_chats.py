@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from grader.errors import InputError
@@ -92,15 +93,16 @@ def _read(record: Record) -> Iterator[Transcript]:
     if value.get("chosen") is not None and value.get("rejected") is not None:
         for side in ("chosen", "rejected"):
             asked = _asked(value.get("prompt"), value[side])
-            yield _transcript(
-                record, f"{id_}/{side}", [*asked, *_turns(value[side], "assistant")], {"episode": id_}, side
-            )
+            turns = [*asked, *_turns(value[side], "assistant")]
+            yield _transcript(record, f"{id_}/{side}", turns, {"episode": id_}, without=_PAIR[side])
         return
     key = next((key for key in _LISTS if value.get(key)), None)
     if key is not None:
         turns = _turns(value[key], "user")
     else:
         turns = [*_turns(value.get("prompt"), "user"), *_turns(value.get("completion"), "assistant")]
+        if not turns:
+            raise InputError("has no chat: neither 'conversations', 'conversation', 'prompt' nor 'completion'")
     yield _transcript(record, id_, turns, {}, without=frozenset())
 
 
@@ -131,14 +133,26 @@ def _transcript(
     parts: list[Message] = conversation([], system=system)
     names: dict[str, str] = {}
     last: list[Message] = []
+    unanswered: list[str | None] = []  # names of calls, for results that name neither the tool nor the call
     for number, turn in enumerate(turns):
         if not isinstance(turn, Mapping):
             raise InputError(f"message {number + 1} is not an object but {type(turn).__name__}")
         last = _parts({key: item for key, item in turn.items() if item is not None}, names)
-        parts += last
+        unanswered += [part.name for part in last if part.kind == "tool_call"]
+        parts += _named(last, unanswered)
     agent_last = bool(turns) and _role(turns[-1]) == "assistant"
     metadata = record_metadata(value, without=_TALK) | facts | ending(parts, empty=agent_last and not last)
     return build_transcript(id_, parts, metadata, source=record.file, raw=value, named=NAMED)
+
+
+def _named(parts: list[Message], unanswered: list[str | None]) -> Iterator[Message]:
+    """The parts, each result under the name of the first call that has none."""
+    for part in parts:
+        if part.kind == "tool_result" and unanswered:
+            name = unanswered.pop(0)
+            yield part if part.name else replace(part, name=name)
+        else:
+            yield part
 
 
 def _role(turn: Mapping[str, Any]) -> str:
@@ -151,11 +165,7 @@ def _parts(turn: Mapping[str, Any], names: dict[str, str]) -> list[Message]:
     if "from" not in turn:
         return _chat(turn, names)
     if as_text(turn["from"]).lower() == "function_call":
-        return [
-            call
-            for value in _calls(turn.get("value"))
-            for call in [make_call(value.get("name"), value.get("arguments"))]
-        ]
+        return [make_call(call.get("name"), call.get("arguments")) for call in _calls(turn.get("value"))]
     content = turn.get("value", turn.get("content"))
     if _role(turn) == "tool" and isinstance(content, str):
         content = content.strip().removeprefix(_RESPONSE_TAGS[0]).removesuffix(_RESPONSE_TAGS[1]).strip()
@@ -181,7 +191,7 @@ FORMAT = Format(
     parse=parse_hf_chats,
     fits=is_hf_chat,
     recognised_by="`conversations`, `conversation`, `chosen` with `rejected`, or lists `prompt` and `completion`",
-    id="`conversation_hash`, `conversation_id` or the record's `id`, else file and line; of a pair `.../chosen` and `.../rejected`",
+    id="`conversation_hash`, `conversation_id`, `id`, else file and line; of a pair `.../chosen` and `.../rejected`",
     model="`model`",
     failures="an empty last answer",
 )

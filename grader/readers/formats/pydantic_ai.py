@@ -15,7 +15,20 @@ from grader.readers.shapes.pydantic_ai import is_message
 from grader.transcript import Message, Transcript
 
 _KEYS = ("messages", "all_messages", "message_history", "new_messages")
-NAMED = frozenset({"provider_details", "provider_name", "provider_url", "provider_response_id", "dynamic_ref"})
+NAMED = frozenset(
+    {
+        "part_kind",
+        "outcome",
+        "model_name",
+        "content.data",
+        "content.media_type",
+        "provider_details",
+        "provider_name",
+        "provider_url",
+        "provider_response_id",
+        "dynamic_ref",
+    }
+)
 
 
 def parse_pydantic_ai(records: Iterator[Record]) -> Iterator[Transcript]:

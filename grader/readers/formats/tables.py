@@ -59,7 +59,7 @@ def row_records(rows: Iterator[Row], path: Path, id_fields: Sequence[str] = ()) 
     """The rows of a table as records."""
     number = 0
     for number, row in enumerate(rows, 1):
-        value = {key: decoded(child) if key in _JSON_COLUMNS else child for key, child in row.items()}
+        value = {key: _column(child) if key in _JSON_COLUMNS else child for key, child in row.items()}
         if id_fields:
             if missing := [field for field in id_fields if field not in row]:
                 raise InputError(f"has no column {missing[0]!r} for the id", file=path, record=f"row {number}")
@@ -67,6 +67,20 @@ def row_records(rows: Iterator[Row], path: Path, id_fields: Sequence[str] = ()) 
         yield Record(value=value, file=str(path), place=f"row {number}", number=number)
     if not number:
         raise NoTranscripts("has no row", file=path)
+
+
+def _column(value: Any) -> Any:
+    """A column of lists and objects: JSON text as it says, structs without their padding."""
+    return decoded(value) if isinstance(value, str) else _whole(value)
+
+
+def _whole(value: Any) -> Any:
+    """Lists of structs without the nulls that a table pads them with: each struct has the fields of all."""
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items() if item is not None}
+    return value
 
 
 def csv_rows(path: Path) -> Iterator[Row]:

@@ -30,10 +30,13 @@ class Talk:
         *,
         id_: str | None = None,
         named: frozenset[str] = frozenset(),
+        raw: Any = None,
     ) -> Transcript:
         """The transcript of this talk; `facts` are added to the metadata, a missing one (None) is not."""
         metadata = record_metadata(self.fields) | {key: value for key, value in facts.items() if value is not None}
-        return build_transcript(id_ or self.id, parts, metadata, source=self.record.file, raw=self.raw, named=named)
+        return build_transcript(
+            id_ or self.id, parts, metadata, source=self.record.file, raw=raw or self.raw, named=named
+        )
 
 
 Read = Callable[[Talk], Iterable[Transcript]]

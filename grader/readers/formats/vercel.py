@@ -16,7 +16,20 @@ from grader.transcript import Transcript
 
 _KEYS = ("messages", "response.messages", "uiMessages")
 # Said again in `parts`, or by the model's provider only.
-NAMED = frozenset({"toolInvocations", "providerMetadata", "callProviderMetadata", "providerOptions", "revisionId"})
+NAMED = frozenset(
+    {
+        "toolInvocations",
+        "providerMetadata",
+        "callProviderMetadata",
+        "providerOptions",
+        "revisionId",
+        "state",
+        "content.image",
+        "content.data",
+        "value.data",
+        "parts.url",
+    }
+)
 
 
 def parse_vercel(records: Iterator[Record]) -> Iterator[Transcript]:
@@ -54,9 +67,17 @@ def _read(talk: Talk) -> Iterator[Transcript]:
     facts = {"model": first_text(talk.fields, "model", "modelId") or model, "page_parts": page or None}
     annotations = [note for note in (message.get("annotations") for message in messages) if note]
     facts["annotations"] = annotations or None
-    yield talk.transcript(
-        parts, facts | ending(parts, error=talk.fields.get("error"), stop=stop, empty=empty), named=NAMED
-    )
+    facts |= ending(parts, error=talk.fields.get("error"), stop=stop, empty=empty)
+    yield talk.transcript(parts, facts, named=NAMED, raw=[_said(message) for message in messages])
+
+
+def _said(message: Mapping[str, Any]) -> dict[str, Any]:
+    """The message without what is for the page, and without what `parts` repeats."""
+    parts = message.get("parts")
+    if not isinstance(parts, list) or not parts:
+        return dict(message)
+    kept = [part for part in parts if not (isinstance(part, Mapping) and is_page_part(part))]
+    return {key: value for key, value in message.items() if key not in ("content", "reasoning")} | {"parts": kept}
 
 
 FORMAT = Format(
