@@ -9,7 +9,7 @@ from typing import Any
 from grader.errors import InputError
 from grader.readers.blocks import below, chat_parts, content_parts
 from grader.readers.build import PREFILL
-from grader.readers.shapes import autogen, bedrock, gemini, langchain, pydantic_ai, responses, vercel
+from grader.readers.shapes import autogen, bedrock, gemini, langchain, otel, pydantic_ai, responses, smolagents, vercel
 from grader.transcript import Message
 
 Fits = Callable[[Mapping[str, Any]], bool]
@@ -20,6 +20,8 @@ _SHAPES: tuple[tuple[Fits, Parts], ...] = (
     (langchain.is_message, langchain.message_parts),
     (autogen.is_message, autogen.message_parts),
     (pydantic_ai.is_message, pydantic_ai.message_parts),
+    (otel.is_message, otel.message_parts),
+    (smolagents.is_message, smolagents.message_parts),
     (vercel.is_message, vercel.message_parts),
     (gemini.is_content, gemini.content_parts),
     (bedrock.is_message, bedrock.message_parts),

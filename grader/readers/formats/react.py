@@ -51,6 +51,11 @@ def is_privacylens(value: Any) -> bool:
     return False
 
 
+def has_labels(text: str) -> bool:
+    """Whether a text is written in ReAct's labelled lines."""
+    return _LABEL.search(text) is not None
+
+
 def split_react(text: str) -> Iterator[Message]:
     r"""Yield ReAct text as messages; what stands before the first label is text.
 

@@ -1,0 +1,81 @@
+"""Traces of OpenAI's Agents SDK: a trace and its spans, the inner ones first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from grader.readers.blocks import as_text
+from grader.readers.payload_facts import literal, model_of
+from grader.readers.payloads import answered, asked
+from grader.readers.records import Record
+from grader.readers.spans import Span, SpanKind, ToolUse, moment, records_of
+from grader.readers.traces import span_transcripts
+from grader.transcript import Transcript
+
+_KINDS: Mapping[str, SpanKind] = {"generation": "llm", "response": "llm", "function": "tool", "guardrail": "judge"}
+
+
+def parse_agents_sdk(records: Iterator[Record]) -> Iterator[Transcript]:
+    """One transcript per trace, with the workflow's name as its scenario; holds one file in memory.
+
+    Spans of the Responses API hold an id but no words: of those calls only the uses of tools are known.
+    """
+    return span_transcripts(records_of(records, _spans))
+
+
+def is_agents_sdk(value: Any) -> bool:
+    """Whether a record is a trace or a span of the Agents SDK."""
+    match value:
+        case {"object": "trace", "id": str()} | {"object": "trace.span", "trace_id": str()}:
+            return True
+        case {"data": [Mapping() as first, *_]}:
+            return is_agents_sdk(first)
+    return False
+
+
+def _spans(item: Any) -> Iterator[Span]:
+    match item:
+        case {"data": [*items]}:
+            for inner in items:
+                yield from _spans(inner)
+        case {"object": "trace"}:
+            yield _trace(item)
+        case {"object": "trace.span"}:
+            yield _span(item)
+
+
+def _trace(trace: Mapping[str, Any]) -> Span:
+    facts = {"scenario": as_text(trace.get("workflow_name")), "episode": as_text(trace.get("group_id"))}
+    id_ = as_text(trace.get("id"))
+    return Span(trace=id_, id=id_, facts=facts, raw=trace, rest=dict(trace))
+
+
+def _span(span: Mapping[str, Any]) -> Span:
+    data = literal(span.get("span_data"))
+    data = data if isinstance(data, Mapping) else {}
+    kind = _KINDS.get(as_text(data.get("type")), "other")
+    name, error = as_text(data.get("name")), span.get("error")
+    if isinstance(error, Mapping):
+        error = " ".join(as_text(error[key]) for key in ("message", "data") if error.get(key))
+    response = literal(data.get("response"))
+    output = data.get("output") if data.get("output") is not None else response
+    tool = ToolUse(name=name, arguments=data.get("input"), result=data.get("output")) if kind == "tool" else None
+    talks = kind == "llm"
+    return Span(
+        trace=as_text(span.get("trace_id")),
+        id=as_text(span.get("id")),
+        parent=as_text(span.get("parent_id")),
+        name=name,
+        kind=kind,
+        start=moment(span.get("started_at")),
+        asked=asked(data.get("input")) if talks else [],
+        answers=answered(output) if talks else [],
+        tool=tool,
+        error=as_text(error) or None,
+        model=(model_of(data) or model_of(response)) if talks else None,
+        raw=span,
+        rest={**span, "span_data": {k: v for k, v in data.items() if k not in ("input", "output")}}
+        if talks
+        else dict(span),
+    )

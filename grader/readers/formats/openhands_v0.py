@@ -1,0 +1,132 @@
+"""Events of OpenHands before its SDK: actions with arguments, observations with content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from grader.readers.blocks import as_text, assistant_text, make_call
+from grader.readers.payload_facts import literal, model_of
+from grader.readers.shapes.common import mapping, objects
+from grader.transcript import Message
+
+_SOURCES = frozenset({"agent", "user", "environment"})
+_SILENT_ACTIONS = frozenset({"null", "recall", "change_agent_state", "condensation", "condensation_request", "noop"})
+_SILENT_OBSERVATIONS = frozenset({"null", "recall", "agent_state_changed", "think", "finish", "success_state"})
+# Arguments that the harness adds to an action.
+_ASIDE = frozenset({"thought", "security_risk", "confirmation_state", "is_confirmed", "hidden", "wait_for_response"})
+
+
+@dataclass(slots=True, kw_only=True)
+class Told:
+    """What a stream of events tells."""
+
+    messages: list[Message] = field(default_factory=list)
+    model: str | None = None
+    error: str | None = None
+    limit: str | None = None
+    hidden: list[Any] = field(default_factory=list)
+    spoke_last: bool = False
+
+
+def is_event(value: Any) -> bool:
+    """Whether a value is an event: it has a source, and an action or an observation."""
+    if not isinstance(value, Mapping) or value.get("source") not in _SOURCES:
+        return False
+    return isinstance(value.get("action"), str) or isinstance(value.get("observation"), str)
+
+
+def read_events(events: list[Mapping[str, Any]]) -> Told:
+    """The messages of a stream; an error counts when the agent does nothing after it."""
+    told = Told()
+    names: dict[Any, str] = {}
+    thoughts = set[str]()
+    for event in events:
+        response = mapping(mapping(event.get("tool_call_metadata")).get("model_response"))
+        told.model = told.model or model_of(response)
+        if isinstance(event.get("action"), str):
+            parts = list(_reasoning(response, thoughts)) + list(_action(event, names))
+            if event.get("source") == "user":
+                parts = [replace(part, role="user") for part in parts]
+        else:
+            parts = list(_observation(event, names))
+        told.messages += parts
+        if any(part.role == "assistant" for part in parts):
+            told.error, told.spoke_last = None, True
+        _state(event, told)
+        if not parts:
+            told.hidden.append(event)
+    return told
+
+
+def _state(event: Mapping[str, Any], told: Told) -> None:
+    extras = mapping(event.get("extras"))
+    if event.get("observation") == "agent_state_changed" and extras.get("agent_state") == "error":
+        reason = as_text(extras.get("reason")) or "the agent ended in an error"
+        told.error, told.spoke_last = reason, False
+        if "maximum iteration" in reason.lower() or "budget" in reason.lower():
+            told.error, told.limit = None, reason
+
+
+def _reasoning(response: Mapping[str, Any], thoughts: set[str]) -> Iterator[Message]:
+    """The reasoning before an action; several actions may share one response."""
+    choices = objects(literal(response.get("choices")))
+    message = mapping(choices[0].get("message")) if choices else {}
+    text = as_text(message.get("reasoning_content") or message.get("reasoning")).strip()
+    key = f"{as_text(response.get('id'))}\0{text}"
+    if text and key not in thoughts:
+        thoughts.add(key)
+        yield Message(role="assistant", kind="reasoning", text=text)
+
+
+def _action(event: Mapping[str, Any], names: dict[Any, str]) -> Iterator[Message]:
+    action, arguments = event["action"], mapping(event.get("args"))
+    match action:
+        case "system":
+            yield Message(role="system", kind="text", text=as_text(arguments.get("content")))
+        case "message":
+            yield from _message(event, arguments)
+        case "think":
+            yield Message(role="assistant", kind="reasoning", text=as_text(arguments.get("thought")))
+        case "finish":
+            final = arguments.get("final_thought") or mapping(arguments.get("outputs")).get("content")
+            yield from assistant_text(as_text(arguments.get("thought")) if not final else as_text(final))
+        case "reject":
+            yield from assistant_text(as_text(arguments.get("thought") or arguments.get("outputs")))
+        case _ if action not in _SILENT_ACTIONS:
+            yield from assistant_text(as_text(arguments.get("thought")))
+            call = _call(action, arguments)
+            names[event.get("id")] = call.name or action
+            yield call
+
+
+def _message(event: Mapping[str, Any], arguments: Mapping[str, Any]) -> Iterator[Message]:
+    text = as_text(arguments.get("content"))
+    if event.get("source") == "agent":
+        yield from assistant_text(text)
+    else:
+        yield Message(role="user", kind="text", text=text)
+    pictures = literal(arguments.get("image_urls"))
+    for _ in pictures if isinstance(pictures, list) else []:
+        yield Message(role="user" if event.get("source") != "agent" else "assistant", kind="text", text="[image]")
+
+
+def _call(action: str, arguments: Mapping[str, Any]) -> Message:
+    if action in ("call_tool_mcp", "mcp"):
+        return make_call(arguments.get("name"), arguments.get("arguments"))
+    own = {key: value for key, value in arguments.items() if key not in _ASIDE and value not in (None, "")}
+    return make_call(action, own)
+
+
+def _observation(event: Mapping[str, Any], names: Mapping[Any, str]) -> Iterator[Message]:
+    kind = as_text(event.get("observation"))
+    if kind in _SILENT_OBSERVATIONS:
+        return
+    call = mapping(event.get("tool_call_metadata"))
+    cause = event.get("cause")
+    name = names.get(cause) if isinstance(cause, (int, str)) else None
+    if name is None:
+        name = as_text(call.get("function_name") or mapping(event.get("extras")).get("name")) or None
+    text = as_text(event.get("content")) or as_text(mapping(event.get("extras")).get("outputs"))
+    yield Message(role="tool", kind="tool_result", text=text, name=name)

@@ -1,0 +1,198 @@
+"""Traces: spans of calls to models and tools, as the conversations that they tell together.
+
+A call of a model repeats the whole talk so far. The last call therefore holds nearly all of it, but not what the
+provider is never sent again (reasoning, a text beside a call): that stands only in the outputs of earlier calls, and
+is merged in. A call that continues no earlier one begins another thread, of a sub-agent for example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from grader.errors import InputError
+from grader.readers.blocks import make_call
+from grader.readers.build import build_transcript
+from grader.readers.conversation import conversation
+from grader.readers.ending import ending
+from grader.readers.payload_facts import call_ids, literal, result_text
+from grader.readers.payloads import Answer
+from grader.readers.spans import Span, is_judge
+from grader.readers.threads import Thread, key_of
+from grader.transcript import Message, Transcript
+
+
+def span_transcripts(spans: Iterable[tuple[str, Span]], *, named: frozenset[str] = frozenset()) -> Iterator[Transcript]:
+    """Yield the transcripts of the traces that spans (with their files) make up, in order of appearance.
+
+    One per thread of a trace: the first has the trace's id, the others ``<trace>/<n>``. They share the ``episode``,
+    which is the talk that the log names, else the trace. `named` are fields whose text is nobody's words.
+    """
+    traces: dict[str, dict[Any, Span]] = {}
+    source = ""
+    for number, (source, span) in enumerate(spans):
+        traces.setdefault(span.trace or source, {})[span.id or number] = span  # exported twice, it counts once
+    for trace, members in traces.items():
+        try:
+            yield from _transcripts(trace, list(members.values()), source=source, named=named)
+        except InputError as error:
+            raise InputError(error.reason, file=source, record=f"trace {trace!r}") from None
+
+
+def _transcripts(trace: str, spans: list[Span], *, source: str, named: frozenset[str]) -> Iterator[Transcript]:
+    spans.sort(key=lambda span: span.start)
+    hidden = _judged(spans)
+    shown = [span for span in spans if span.id not in hidden and span.kind != "judge"]
+    threads = _threads(shown)
+    if not threads:
+        threads = [_root_thread(shown)]
+    _add_tools(threads, shown)
+    facts = _facts(shown)
+    roots = [span for span in shown if not span.parent or all(span.parent != other.id for other in spans)]
+    root_error = next((span.error for span in roots if span.error), None)
+    for number, thread in enumerate(threads, 1):
+        metadata = {**facts, **thread.facts}
+        error = thread.error or (root_error if number == 1 else None)
+        messages = thread.messages()
+        metadata |= ending(messages, error=error, stop=thread.stop)
+        if thread.cut:
+            metadata.setdefault("limit", "the log cut what was recorded")
+        if len(threads) > 1:
+            metadata.setdefault("episode", trace)
+        metadata["spans"] = [span.rest for span in spans if span.rest is not None]
+        yield build_transcript(trace if number == 1 else f"{trace}/{number}", messages, metadata, source=source)
+
+
+def _judged(spans: Sequence[Span]) -> set[str]:
+    """The ids of judges' spans and of all that they called."""
+    hidden = {span.id for span in spans if span.id and (span.kind == "judge" or is_judge(span.name))}
+    grows = bool(hidden)
+    while grows:
+        below = {span.id for span in spans if span.id and span.parent in hidden} - hidden
+        hidden |= below
+        grows = bool(below)
+    return hidden
+
+
+def _threads(spans: Sequence[Span]) -> list[Thread]:
+    threads: list[Thread] = []
+    by_id = {span.id: span for span in spans if span.id}
+    for span in spans:
+        if span.kind != "llm" or not (span.asked or span.answers or span.error):
+            continue
+        first, *others = span.answers or [Answer(messages=[])]
+        given = conversation(span.asked)
+        told = _with_names(span.asked, first.messages)[len(given) :]
+        ancestors = _ancestors(span, by_id)
+        thread = next((t for t in reversed(threads) if t.continues(given, told, ancestors, cut=span.cut)), None)
+        if thread is None:
+            thread = Thread()
+            threads.append(thread)
+        thread.extend(given, told, start=span.start, span=span.id)
+        _end(thread, span, first)
+        for other in others:  # further choices: the same talk with another end
+            branch = Thread()
+            branch.extend(given, _with_names(span.asked, other.messages)[len(given) :], start=span.start, span="")
+            _end(branch, span, other)
+            threads.append(branch)
+    return threads
+
+
+def _with_names(given: list[Any], told: list[Any]) -> list[Message]:
+    """Messages of a whole call: results in the answer find the names of calls in the question."""
+    return conversation([*given, *told])
+
+
+def _end(thread: Thread, span: Span, answer: Answer) -> None:
+    """What the last call of a thread says of its end; a call that went well heals one that failed before."""
+    thread.error = None if answer.messages else span.error
+    thread.stop = answer.stop
+    thread.cut = thread.cut or span.cut
+    model = {"model": span.model} if span.model else {}
+    thread.facts = {**thread.facts, **model} if "model" not in thread.facts else thread.facts
+    thread.parents.add(span.parent)
+
+
+def _ancestors(span: Span, by_id: Mapping[str, Span]) -> set[str]:
+    ids: set[str] = set()
+    parent = span.parent
+    while parent and parent not in ids:
+        ids.add(parent)
+        parent = by_id[parent].parent if parent in by_id else ""
+    return ids
+
+
+def _root_thread(spans: Sequence[Span]) -> Thread:
+    """Without a call of a model: what went into the outermost span, and what came out of it."""
+    outer = [span for span in spans if span.kind != "tool" and (span.asked or span.answers)]
+    root = next((span for span in outer if not span.parent), outer[0] if outer else None)
+    thread = Thread()
+    if root is not None:
+        answer = root.answers[0].messages if root.answers else []
+        given = conversation(root.asked)
+        thread.extend(given, _with_names(root.asked, answer)[len(given) :], start=root.start, span=root.id)
+        thread.error = root.error
+        thread.stop = root.answers[0].stop if root.answers else None
+    elif not any(span.error or span.tool for span in spans):
+        raise InputError("its spans hold no words: the tracer did not record what was said")
+    return thread
+
+
+def _facts(spans: Sequence[Span]) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    for span in spans:
+        for key, value in span.facts.items():
+            if value not in (None, ""):
+                facts.setdefault(key, value)
+        if span.model:
+            facts.setdefault("model", span.model)
+    return facts
+
+
+def _add_tools(threads: list[Thread], spans: Sequence[Span]) -> None:
+    """Results of calls that no later question repeats, and uses of tools that no message holds."""
+    uses = [span for span in spans if span.tool is not None]
+    ids = {
+        id_
+        for span in spans
+        if span.kind == "llm"
+        for id_ in call_ids([span.asked, *(a.messages for a in span.answers)])
+    }
+    for thread in threads:
+        _answer_last_calls(thread, uses)
+    held = [entry.key for thread in threads for entry in thread.entries if entry.message.kind == "tool_call"]
+    for span in uses:
+        use = span.tool
+        if span.kind != "tool" or use is None or (use.call_id and use.call_id in ids):
+            continue
+        call = make_call(use.name, literal(use.arguments))
+        if (key := key_of(call)) in held:
+            held.remove(key)
+            continue
+        same_name = next((other for other in held if other[1] == call.name), None)
+        if same_name is not None:
+            held.remove(same_name)
+            continue
+        thread = next((t for t in threads if span.parent and span.parent in t.parents), threads[0])
+        thread.insert(span.start, [call, *_results(span)])
+
+
+def _answer_last_calls(thread: Thread, uses: Sequence[Span]) -> None:
+    """The calls at the end of a thread get the results that only spans hold."""
+    left = [span for span in uses if span.start >= thread.last_start]
+    for call in thread.unanswered():
+        match = next(
+            (s for s in left if s.tool and key_of(make_call(s.tool.name, literal(s.tool.arguments))) == call.key), None
+        )
+        match = match or next((span for span in left if span.tool and span.tool.name == call.message.name), None)
+        if match is not None:
+            left.remove(match)
+            thread.append(_results(match))
+
+
+def _results(span: Span) -> list[Message]:
+    use = span.tool
+    if use is None or (use.result is None and not span.error):
+        return []
+    text = span.error if use.result is None else result_text(use.result)
+    return [Message(role="tool", kind="tool_result", text=text or "", name=use.name)]
