@@ -11,17 +11,28 @@ from grader.readers.payload_facts import literal, stop_reason
 from grader.readers.payloads import Answer, answered, asked
 
 _EVENT = "gen_ai."
+_MESSAGES = frozenset({"gen_ai.system_instructions", "gen_ai.input.messages", "gen_ai.output.messages"})
+_NUMBERED = ("gen_ai.prompt", "gen_ai.completion")
 _ROLES = {"gen_ai.system.message": "system", "gen_ai.user.message": "user", "gen_ai.assistant.message": "assistant"}
 _ROLES |= {"gen_ai.tool.message": "tool"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Talk:
-    """What went into a call and what came out; `cut` where a limit shortened it."""
+    """What went into a call and what came out; `cut` where a limit shortened it.
+
+    `source` is what that was read from; the attributes `keys` hold no more than that.
+    """
 
     asked: list[Any]
     answers: list[Answer]
     cut: bool = False
+    source: Any = None
+    keys: frozenset[str] = frozenset()
+
+    def rest(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """The attributes beside the talk; all of them where a limit cut it, for pieces of it may be only there."""
+        return {key: value for key, value in attributes.items() if self.cut or key not in self.keys}
 
 
 def genai_talk(attributes: Mapping[str, Any], tree: Mapping[str, Any], events: list[dict[str, Any]]) -> Talk:
@@ -41,16 +52,14 @@ def _fields(event: Mapping[str, Any]) -> dict[str, Any]:
 
 def _messages(fields: Mapping[str, Any]) -> Talk:
     """Today's attributes: lists of messages, as lists or as JSON text."""
-    system, cut = whole_items(_plain(fields.get("gen_ai.system_instructions")))
-    given, cut_given = whole_items(_plain(fields.get("gen_ai.input.messages")))
-    told, cut_told = whole_items(_plain(fields.get("gen_ai.output.messages")))
+    system, cut = whole_items(plain_value(fields.get("gen_ai.system_instructions")))
+    given, cut_given = whole_items(plain_value(fields.get("gen_ai.input.messages")))
+    told, cut_told = whole_items(plain_value(fields.get("gen_ai.output.messages")))
     instructions = [{"role": "system", "parts": [_part(item) for item in system]}] if system else []
     questions = [*instructions, *asked([item for item in given if isinstance(item, Mapping)])]
-    return Talk(asked=questions, answers=_choices(told), cut=cut or cut_given or cut_told)
-
-
-def _plain(value: Any) -> Any:
-    return plain_value(value)
+    cut = cut or cut_given or cut_told
+    source = None if cut else [system, given, told]
+    return Talk(asked=questions, answers=_choices(told), cut=cut, source=source, keys=_MESSAGES)
 
 
 def _part(item: Any) -> Any:
@@ -82,7 +91,8 @@ def _from_events(events: list[dict[str, Any]]) -> Talk:
             questions += asked(fields.get("gen_ai.prompt"))
         elif event["name"] == "gen_ai.content.completion":
             choices |= {f"completion {n}": a for n, a in enumerate(answered(fields.get("gen_ai.completion")))}
-    return Talk(asked=questions, answers=list(choices.values()))
+    source = [_fields(event) for event in events if event["name"].startswith(_EVENT)]
+    return Talk(asked=questions, answers=list(choices.values()), source=source)
 
 
 def _choice(fields: Mapping[str, Any]) -> Answer:
@@ -115,14 +125,16 @@ def _numbered(attributes: Mapping[str, Any], tree: Mapping[str, Any]) -> Talk:
         prompt = literal(attributes.get("gen_ai.prompt"))
     if not isinstance(completion, list):
         completion = literal(attributes.get("gen_ai.completion"))
+    keys = frozenset(key for key in attributes if key.startswith(_NUMBERED))
     questions = list(_numbered_messages(prompt, "user")) if isinstance(prompt, list) else asked(prompt)
+    source = [prompt, completion]
     if not isinstance(completion, list):
-        return Talk(asked=questions, answers=answered(completion))
+        return Talk(asked=questions, answers=answered(completion), source=source, keys=keys)
     answers = [
         Answer(messages=[message] if _says(message) else [], stop=stop_reason(item))
         for item, message in zip(completion, _numbered_messages(completion, "assistant"), strict=False)
     ]
-    return Talk(asked=questions, answers=answers)
+    return Talk(asked=questions, answers=answers, source=source, keys=keys)
 
 
 def _numbered_messages(items: Iterable[Any], role: str) -> Iterator[dict[str, Any]]:

@@ -47,10 +47,10 @@ def asked(value: Any, depth: int = 0) -> list[Any]:
     [{'role': 'system', 'content': 'Be kind.'}, {'role': 'user', 'content': 'Hi'}]
     """
     value = literal(value) if depth < _DEEPEST else value
+    if value in (None, "", [], {}):
+        return []
     match value:
-        case None | "":
-            return []
-        case list() if value and all(isinstance(item, list) for item in value):
+        case list() if all(isinstance(item, list) for item in value):
             return [message for batch in value for message in asked(batch, depth + 1)]
         case list() if any(is_message(item) for item in value):
             return [item if isinstance(item, Mapping) else {"role": "user", "content": as_text(item)} for item in value]

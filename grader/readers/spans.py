@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from grader.errors import InputError
 from grader.readers.payloads import Answer
 from grader.readers.records import Record
 from grader.readers.threads import Moment
@@ -48,8 +47,10 @@ class Span:
         Whether the log cut what went in.
     facts : mapping
         Metadata that the span knows of its trace; the first span that knows a fact counts.
-    raw : Any
-        The record, and `rest` what it says beside the talk.
+    talk : Any
+        The part of the record that holds the talk: all its words must reach the transcript.
+    rest : Any
+        The part beside it, which becomes metadata.
     """
 
     trace: str
@@ -65,7 +66,7 @@ class Span:
     cut: bool = False
     model: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
-    raw: Any = None
+    talk: Any = None
     rest: Any = None
 
 
@@ -101,11 +102,8 @@ def _seconds(value: str) -> float:
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
-def records_of(records: Iterable[Record], read: Callable[[Any], Iterable[Span]]) -> Iterator[tuple[str, Span]]:
-    """Every span of every record, with its file."""
+def records_of(records: Iterable[Record], read: Callable[[Any], Iterable[Span]]) -> Iterator[tuple[Record, Span]]:
+    """Every span of every record, with its record."""
     for record in records:
-        try:
-            for span in read(record.value):
-                yield record.file, span
-        except InputError as error:
-            raise record.error(error.reason) from None
+        for span in read(record.value):
+            yield record, span

@@ -47,6 +47,7 @@ class Thread:
     stop: str | None = None
     cut: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
+    talks: list[Any] = field(default_factory=list)  # what was read into it: none of its words may be missing
 
     def messages(self) -> list[Message]:
         """All that was said, in order."""

@@ -8,35 +8,48 @@ is merged in. A call that continues no earlier one begins another thread, of a s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from grader.errors import InputError
 from grader.readers.blocks import make_call
-from grader.readers.build import build_transcript
+from grader.readers.build import build_transcript, unread_transcript
 from grader.readers.conversation import conversation
 from grader.readers.ending import ending
 from grader.readers.payload_facts import call_ids, literal, result_text
 from grader.readers.payloads import Answer
+from grader.readers.records import Record
 from grader.readers.spans import Span, is_judge
 from grader.readers.threads import Thread, key_of
 from grader.transcript import Message, Transcript
 
+# Parameters of a call, and its frame in the objects of the providers' SDKs: nobody's words.
+NAMED = frozenset(
+    "tools functions tool_choice response_format self kwargs invocation_params parallel_tool_calls generation_info"
+    " llm_output stop stream user system_fingerprint tool_config toolConfig generationConfig safetySettings"
+    " safety_settings safety_ratings inferenceConfig additionalModelRequestFields run lc logprobs mime_type modality"
+    " input_schema output_schema text.format reasoning.effort truncation previous_response_id incomplete_details"
+    " completion_tokens_details prompt_tokens_details promptFeedback audio".split()
+)
 
-def span_transcripts(spans: Iterable[tuple[str, Span]], *, named: frozenset[str] = frozenset()) -> Iterator[Transcript]:
+
+def span_transcripts(spans: Iterable[tuple[Record, Span]], *, named: frozenset[str] = NAMED) -> Iterator[Transcript]:
     """Yield the transcripts of the traces that spans (with their files) make up, in order of appearance.
 
     One per thread of a trace: the first has the trace's id, the others ``<trace>/<n>``. They share the ``episode``,
     which is the talk that the log names, else the trace. `named` are fields whose text is nobody's words.
     """
     traces: dict[str, dict[Any, Span]] = {}
-    source = ""
-    for number, (source, span) in enumerate(spans):
-        traces.setdefault(span.trace or source, {})[span.id or number] = span  # exported twice, it counts once
+    first: dict[str, Record] = {}
+    for number, (record, span) in enumerate(spans):
+        trace = span.trace or record.file
+        first.setdefault(trace, record)
+        traces.setdefault(trace, {})[span.id or number] = span  # a span that was exported twice counts once
     for trace, members in traces.items():
         try:
-            yield from _transcripts(trace, list(members.values()), source=source, named=named)
+            yield from _transcripts(trace, list(members.values()), source=first[trace].file, named=named)
         except InputError as error:
-            raise InputError(error.reason, file=source, record=f"trace {trace!r}") from None
+            yield replace(unread_transcript(first[trace], f"trace {trace!r}: {error.reason}"), id=trace)
 
 
 def _transcripts(trace: str, spans: list[Span], *, source: str, named: frozenset[str]) -> Iterator[Transcript]:
@@ -59,8 +72,10 @@ def _transcripts(trace: str, spans: list[Span], *, source: str, named: frozenset
             metadata.setdefault("limit", "the log cut what was recorded")
         if len(threads) > 1:
             metadata.setdefault("episode", trace)
-        metadata["spans"] = [span.rest for span in spans if span.rest is not None]
-        yield build_transcript(trace if number == 1 else f"{trace}/{number}", messages, metadata, source=source)
+        if number == 1:
+            metadata["spans"] = [span.rest for span in spans if span.rest is not None]
+        id_ = trace if number == 1 else f"{trace}/{number}"
+        yield build_transcript(id_, messages, metadata, source=source, raw=thread.talks, named=named)
 
 
 def _judged(spans: Sequence[Span]) -> set[str]:
@@ -93,7 +108,7 @@ def _threads(spans: Sequence[Span]) -> list[Thread]:
         for other in others:  # further choices: the same talk with another end
             branch = Thread()
             branch.extend(given, _with_names(span.asked, other.messages)[len(given) :], start=span.start, span="")
-            _end(branch, span, other)
+            _end(branch, replace(span, talk=None), other)
             threads.append(branch)
     return threads
 
@@ -111,6 +126,7 @@ def _end(thread: Thread, span: Span, answer: Answer) -> None:
     model = {"model": span.model} if span.model else {}
     thread.facts = {**thread.facts, **model} if "model" not in thread.facts else thread.facts
     thread.parents.add(span.parent)
+    thread.talks.append(span.talk)
 
 
 def _ancestors(span: Span, by_id: Mapping[str, Span]) -> set[str]:
@@ -131,9 +147,10 @@ def _root_thread(spans: Sequence[Span]) -> Thread:
         answer = root.answers[0].messages if root.answers else []
         given = conversation(root.asked)
         thread.extend(given, _with_names(root.asked, answer)[len(given) :], start=root.start, span=root.id)
+        thread.talks.append(root.talk)
         thread.error = root.error
         thread.stop = root.answers[0].stop if root.answers else None
-    elif not any(span.error or span.tool for span in spans):
+    elif not any(span.error or span.kind == "tool" for span in spans):
         raise InputError("its spans hold no words: the tracer did not record what was said")
     return thread
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from grader.readers.blocks import as_text
+from grader.readers.format_row import Format
 from grader.readers.payload_facts import literal, model_of
 from grader.readers.payloads import answered, asked
 from grader.readers.records import Record
@@ -48,7 +49,7 @@ def _spans(item: Any) -> Iterator[Span]:
 def _trace(trace: Mapping[str, Any]) -> Span:
     facts = {"scenario": as_text(trace.get("workflow_name")), "episode": as_text(trace.get("group_id"))}
     id_ = as_text(trace.get("id"))
-    return Span(trace=id_, id=id_, facts=facts, raw=trace, rest=dict(trace))
+    return Span(trace=id_, id=id_, facts=facts, rest=dict(trace))
 
 
 def _span(span: Mapping[str, Any]) -> Span:
@@ -74,8 +75,21 @@ def _span(span: Mapping[str, Any]) -> Span:
         tool=tool,
         error=as_text(error) or None,
         model=(model_of(data) or model_of(response)) if talks else None,
-        raw=span,
+        talk={"input": data.get("input"), "output": output},
         rest={**span, "span_data": {k: v for k, v in data.items() if k not in ("input", "output")}}
         if talks
         else dict(span),
     )
+
+
+FORMAT = Format(
+    name="agents-sdk",
+    parse=parse_agents_sdk,
+    fits=is_agents_sdk,
+    unit="file",
+    recognised_by="`object` is `trace` or `trace.span`",
+    id="the trace's id; `<trace>/<n>` for further threads",
+    model="the generation's `model`",
+    scenario="`workflow_name`",
+    failures="the last call, or the root, ended in an error; a filter took the answer; no word of the agent",
+)

@@ -11,12 +11,14 @@ from grader.errors import InputError
 from grader.readers.blocks import as_text, assistant_text, make_call
 from grader.readers.build import build_transcript, read_each
 from grader.readers.ending import ending
+from grader.readers.format_row import Format
 from grader.readers.payload_facts import literal
 from grader.readers.records import Record
 from grader.readers.shapes.common import mapping, media, objects
 from grader.transcript import Message, Role, Transcript
 
 _ROLES: Mapping[str, Role] = {"system": "system", "user": "user", "agent": "assistant"}
+NAMED = frozenset({"source", "metrics", "extra", "subagent_trajectory_ref", "source_call_id"})
 _MAX_RESULT = 2**24
 
 
@@ -85,7 +87,8 @@ def _transcript(
     unprompted = [step.get("step_id") for step in objects(steps) if step.get("llm_call_count") == 0]
     metadata["steps_without_model"] = unprompted or None
     known = {key: item for key, item in metadata.items() if item is not None}
-    return build_transcript(id_, parts, known, source=source)
+    raw = {key: item for key, item in value.items() if key != "subagent_trajectories"}
+    return build_transcript(id_, parts, known, source=source, raw=raw, named=NAMED)
 
 
 def _reason(exception: Any) -> str | None:
@@ -146,3 +149,15 @@ def _part(part: Any) -> str:
         path = mapping(fields.get("source")).get("path")
         return media(as_text(fields["type"]), PurePath(path).name if isinstance(path, str) else None)
     return as_text(fields["text"]) if "text" in fields else as_text(part)
+
+
+FORMAT = Format(
+    name="atif",
+    parse=parse_atif,
+    fits=is_atif,
+    recognised_by="`schema_version` ATIF-* and `steps`",
+    id="`trajectory_id`, else `session_id`",
+    model="`agent.model_name`, else that of a step",
+    scenario="`task_name` in the trial's `result.json`",
+    failures="`exception_info` in the trial's `result.json` and no step of the agent",
+)

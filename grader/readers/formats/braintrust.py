@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from grader.readers.blocks import as_text
+from grader.readers.format_row import Format
 from grader.readers.payload_facts import literal, model_of
 from grader.readers.payloads import answered, asked
 from grader.readers.records import Record
@@ -55,6 +56,19 @@ def _spans(row: Any) -> Iterator[Span]:
         error=as_text(row.get("error")) or None,
         model=model_of(metadata) if kind != "judge" else None,
         facts={key: as_text(metadata.get(key)) for key in ("scenario", "episode", "session_id") if metadata.get(key)},
-        raw=row,
+        talk={"input": row.get("input"), "output": row.get("output")},
         rest={key: value for key, value in row.items() if kind != "llm" or key not in ("input", "output")},
     )
+
+
+FORMAT = Format(
+    name="braintrust",
+    parse=parse_braintrust,
+    fits=is_braintrust,
+    unit="file",
+    recognised_by="`root_span_id` and `span_attributes`",
+    id="`root_span_id`",
+    model="`metadata.model`, else the reply's model",
+    scenario="`metadata.scenario`",
+    failures="the last call, or the root, ended in an error; a filter took the answer; no word of the agent",
+)

@@ -11,6 +11,7 @@ from grader.readers.blocks import as_text, assistant_text
 from grader.readers.build import build_transcript, read_each
 from grader.readers.conversation import conversation
 from grader.readers.ending import ending
+from grader.readers.format_row import Format
 from grader.readers.formats.react import has_labels, split_react
 from grader.readers.payload_facts import literal
 from grader.readers.records import Record
@@ -72,7 +73,8 @@ def _task(task: Mapping[str, Any], id_: str, record: Record) -> Transcript:
     }
     metadata |= {"scenario": as_text(task.get("name") or task.get("description")), "episode": record.default_id}
     metadata |= ending(parts, error=None if raw.strip() else "an empty answer")
-    return build_transcript(id_, parts, metadata, source=record.file)
+    metadata["crew_answer"] = record.value.get("raw")
+    return build_transcript(id_, parts, metadata, source=record.file, raw=task)
 
 
 def _split(part: Message) -> list[Message]:
@@ -101,3 +103,15 @@ def _log_tasks(records: list[Record]) -> Iterator[Transcript]:
         metadata |= ending(parts)
         id_ = file if len(tasks) == 1 else f"{file}/{number}"
         yield build_transcript(id_, parts, metadata, source=file)
+
+
+FORMAT = Format(
+    name="crewai",
+    parse=parse_crewai,
+    fits=is_crewai,
+    unit="file",
+    recognised_by="`tasks_output`; a log file: `task_name`, `task`, `agent` and `status`",
+    id="the file and line, `/<n>` for one of several tasks",
+    scenario="the task's name, else its description",
+    failures="an empty answer",
+)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from grader.readers.blocks import as_text
+from grader.readers.format_row import Format
 from grader.readers.payload_facts import literal, model_of
 from grader.readers.payloads import answered, asked
 from grader.readers.records import Record
@@ -67,7 +68,7 @@ def _trace(trace: Mapping[str, Any]) -> Iterator[Span]:
         asked=asked(trace.get("input")),
         answers=answered(trace.get("output")),
         facts={key: as_text(value) for key, value in facts.items() if value},
-        raw={key: value for key, value in trace.items() if key != "observations"},
+        talk={"input": trace.get("input"), "output": trace.get("output")},
         rest={key: value for key, value in trace.items() if key != "observations"},
     )
     for item in observations if isinstance(observations, list) else []:
@@ -94,6 +95,19 @@ def _observation(item: Mapping[str, Any], trace: str) -> Span:
         error=(message or level) if level == "ERROR" else None,
         model=next((n for n in names if isinstance(n, str) and n), None) or model_of(item.get("output")),
         facts=facts,
-        raw=item,
+        talk={"input": item.get("input"), "output": item.get("output")},
         rest={key: value for key, value in item.items() if kind != "llm" or key not in ("input", "output")},
     )
+
+
+FORMAT = Format(
+    name="langfuse",
+    parse=parse_langfuse,
+    fits=is_langfuse,
+    unit="file",
+    recognised_by="`traceId` and `type` (observations), or `observations`, `input` and `output` (traces)",
+    id="the trace's id; `<trace>/<n>` for further threads",
+    model="the generation's `model`",
+    scenario="the trace's name",
+    failures="the last call, or the root, ended in an error; a filter took the answer; no word of the agent",
+)

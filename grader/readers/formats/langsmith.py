@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from grader.readers.blocks import as_text
+from grader.readers.format_row import Format
 from grader.readers.payload_facts import literal, model_of
 from grader.readers.payloads import answered, asked
 from grader.readers.records import Record
@@ -51,7 +52,6 @@ def _span(run: Mapping[str, Any], *, trace: str, id_: str, parent: str) -> Span:
     facts = {"episode": next((as_text(metadata[key]) for key in _THREADS if metadata.get(key)), None)}
     if not parent:
         facts |= {"scenario": name, "project": as_text(run.get("session_name") or run.get("session_id"))}
-    talk = ("inputs", "outputs", "child_runs") if kind == "llm" else ("child_runs",)
     return Span(
         trace=trace,
         id=id_,
@@ -65,8 +65,8 @@ def _span(run: Mapping[str, Any], *, trace: str, id_: str, parent: str) -> Span:
         error=as_text(run.get("error")) or None,
         model=_model(metadata, extra, outputs),
         facts=facts,
-        raw=run,
-        rest={key: value for key, value in run.items() if key not in talk},
+        talk={"inputs": inputs, "outputs": outputs},
+        rest={k: v for k, v in run.items() if k != "child_runs" and (kind != "llm" or k not in ("inputs", "outputs"))},
     )
 
 
@@ -97,3 +97,16 @@ def _model(metadata: Mapping[str, Any], extra: Any, outputs: Any) -> str | None:
         return name
     parameters = extra.get("invocation_params") if isinstance(extra, Mapping) else None
     return model_of(parameters) or model_of(outputs)
+
+
+FORMAT = Format(
+    name="langsmith",
+    parse=parse_langsmith,
+    fits=is_langsmith,
+    unit="file",
+    recognised_by="`run_type` and `trace_id`",
+    id="the trace's id; `<trace>/<n>` for further threads",
+    model="`ls_model_name`, else the reply's model",
+    scenario="the root run's name",
+    failures="the last call, or the root, ended in an error; a filter took the answer; no word of the agent",
+)

@@ -10,12 +10,13 @@ from typing import Any
 
 from grader.errors import InputError
 from grader.readers.blocks import as_text
-from grader.readers.build import build_transcript
+from grader.readers.build import build_transcript, unread_transcript
 from grader.readers.conversation import conversation
 from grader.readers.ending import ending
+from grader.readers.format_row import Format
 from grader.readers.payload_facts import literal
 from grader.readers.payloads import asked, is_message
-from grader.readers.records import Record
+from grader.readers.records import NoTranscripts, Record
 from grader.readers.shapes.common import mapping
 from grader.transcript import Transcript
 
@@ -40,7 +41,7 @@ def parse_lm_eval(records: Iterator[Record]) -> Iterator[Transcript]:
                 seen.add(key)
                 yield transcript
     if place is not None and not rows:
-        raise InputError("holds likelihoods but no reply of the model", file=place.file)
+        raise NoTranscripts("holds likelihoods but no reply of the model", file=place.file)
 
 
 def is_lm_eval(value: Any) -> bool:
@@ -54,7 +55,9 @@ def is_lm_eval(value: Any) -> bool:
 def _read(record: Record) -> Iterator[tuple[str, Transcript]]:
     value = record.value
     if not is_lm_eval(value):
-        raise record.error("no sample of lm-evaluation-harness: it needs 'doc_id', 'resps' and 'arguments'")
+        reason = "no sample of lm-evaluation-harness: it needs 'doc_id', 'resps' and 'arguments'"
+        yield record.default_id, unread_transcript(record, reason)
+        return
     name = _NAME.fullmatch(Path(record.file).name)
     task = name["task"] if name else Path(record.file).stem
     metadata = {key: item for key, item in value.items() if key not in _ANSWERED}
@@ -72,9 +75,10 @@ def _read(record: Record) -> Iterator[tuple[str, Transcript]]:
             own = f"{id_}/{repeat}" if repeat else id_
             try:
                 parts = conversation([*_prompt(prompt), {"role": "assistant", "content": reply}])
-                built = build_transcript(own, parts, facts | ending(parts), source=record.file)
+                facts |= ending(parts)
+                built = build_transcript(own, parts, facts, source=record.file, raw={"input": prompt, "output": reply})
             except InputError as error:
-                raise record.error(error.reason) from None
+                built = unread_transcript(record, error.reason)
             yield f"{own}\0{reply}" if reply else own, built
 
 
@@ -109,3 +113,16 @@ def _model(file: str, time: str) -> str | None:
     except (OSError, ValueError, RecursionError):
         pass
     return folder.name or None
+
+
+FORMAT = Format(
+    name="lm-eval",
+    parse=parse_lm_eval,
+    fits=is_lm_eval,
+    unit="file",
+    recognised_by="`doc_id`, `resps` and `arguments`",
+    id="`<task>/<doc_id>[/<repeat>]`",
+    model="`model_name` in `results_<time>.json`, else the folder",
+    scenario="the task",
+    failures="an empty reply",
+)

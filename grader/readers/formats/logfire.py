@@ -7,6 +7,7 @@ from typing import Any
 
 from grader.readers.attributes import first_text, nested, plain_attributes, whole_items
 from grader.readers.blocks import as_text
+from grader.readers.format_row import Format
 from grader.readers.genai import Talk, genai_talk
 from grader.readers.payload_facts import literal
 from grader.readers.payloads import Answer, answered, asked
@@ -68,7 +69,6 @@ def _span(row: Mapping[str, Any]) -> Span:
     kind = _kind(attributes, talk)
     names = (attributes.get(key) for key in ("gen_ai.response.model", "gen_ai.request.model", "model_name"))
     agent = first_text([attributes.get("gen_ai.agent.name"), attributes.get("agent_name")])
-    hidden = ("attributes", "otel_events") if kind == "llm" else ()
     return Span(
         trace=as_text(row.get("trace_id")),
         id=as_text(row.get("span_id")),
@@ -83,8 +83,8 @@ def _span(row: Mapping[str, Any]) -> Span:
         cut=talk.cut,
         model=first_text(names) if kind != "judge" else None,
         facts={"agent": agent or "", "episode": as_text(attributes.get("gen_ai.conversation.id"))},
-        raw=row,
-        rest={key: value for key, value in row.items() if key not in hidden},
+        talk=talk.source,
+        rest={**row, "attributes": talk.rest(attributes)},
     )
 
 
@@ -101,11 +101,13 @@ def _talk(attributes: Mapping[str, Any], events: list[dict[str, Any]]) -> Talk:
             items, cut = whole_items(attributes[key])
             if key == "all_messages_events":
                 items = [_as_message(item) for item in items if isinstance(item, Mapping)]
-            return _split([item for item in items if isinstance(item, Mapping)], cut=cut)
+            return _split([item for item in items if isinstance(item, Mapping)], key, cut=cut)
     talk = genai_talk(attributes, nested(attributes), [*_as_events(attributes), *events])
     if talk.asked or talk.answers:
         return talk
-    return Talk(asked=asked(attributes.get("request_data")), answers=answered(attributes.get("response_data")))
+    request, response = literal(attributes.get("request_data")), literal(attributes.get("response_data"))
+    keys = frozenset({"request_data", "response_data"})
+    return Talk(asked=asked(request), answers=answered(response), source=[request, response], keys=keys)
 
 
 def _as_events(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -127,13 +129,15 @@ def _as_message(event: Mapping[str, Any]) -> dict[str, Any]:
     return message
 
 
-def _split(messages: list[Mapping[str, Any]], *, cut: bool) -> Talk:
+def _split(messages: list[Mapping[str, Any]], key: str, *, cut: bool) -> Talk:
     """A whole talk as what was asked, up to the last words of the agent, and those words."""
     at = len(messages)
     while at and messages[at - 1].get("role") == "assistant":
         at -= 1
     told = messages[at:]
-    return Talk(asked=messages[:at], answers=[Answer(messages=list(told))] if told else [], cut=cut)
+    answers = [Answer(messages=list(told))] if told else []
+    source = None if cut else messages
+    return Talk(asked=messages[:at], answers=answers, cut=cut, source=source, keys=frozenset({key}))
 
 
 def _kind(attributes: Mapping[str, Any], talk: Talk) -> SpanKind:
@@ -155,3 +159,15 @@ def _tool(attributes: Mapping[str, Any]) -> ToolUse | None:
         result=attributes.get("gen_ai.tool.call.result", attributes.get("tool_response")),
         call_id=first_text([attributes.get("gen_ai.tool.call.id")]),
     )
+
+
+FORMAT = Format(
+    name="logfire",
+    parse=parse_logfire,
+    fits=is_logfire,
+    unit="file",
+    recognised_by="`trace_id`, `span_name` and `start_timestamp`",
+    id="the trace's id; `<trace>/<n>` for further threads",
+    model="`gen_ai.response.model`, else `gen_ai.request.model`, `model_name`",
+    failures="the last call, or the root, ended in an error; a filter took the answer; no word of the agent",
+)

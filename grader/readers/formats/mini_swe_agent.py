@@ -13,6 +13,7 @@ from grader.readers.blocks import as_text
 from grader.readers.build import build_transcript, read_each
 from grader.readers.conversation import conversation, message_parts
 from grader.readers.ending import ending
+from grader.readers.format_row import Format
 from grader.readers.payload_facts import model_of
 from grader.readers.payloads import answered
 from grader.readers.records import Record
@@ -20,6 +21,10 @@ from grader.readers.shapes.common import mapping
 from grader.transcript import Message, Transcript, tool_call
 
 _COMMAND = re.compile(r"```(?:bash|sh|mswea_bash_command)[ \t]*\n(.*?)\n?```", re.DOTALL)
+# The harness's copies of what messages say, and the frame of a response.
+NAMED = frozenset(
+    {"extra", "tools", "text.format", "incomplete_details", "reasoning.effort", "provider_specific_fields"}
+)
 _LIMITS = frozenset({"LimitsExceeded", "TimeExceeded", "RepeatedFormatError"})
 _FINE = frozenset({"", "Submitted"})
 
@@ -73,7 +78,8 @@ def _read(record: Record) -> Iterator[Transcript]:
     if status in _LIMITS:
         metadata["limit"] = status
     known = {key: item for key, item in metadata.items() if item not in (None, [], "")}
-    yield build_transcript(record.file, parts, known, source=record.file)
+    raw = value | {"messages": [message for message in messages if mapping(message).get("role") != "exit"]}
+    yield build_transcript(record.file, parts, known, source=record.file, raw=raw, named=NAMED)
 
 
 def _exit(info: Mapping[str, Any], exits: list[Any]) -> tuple[str, str | None]:
@@ -151,3 +157,15 @@ def _lost_reply(message: Mapping[str, Any]) -> Iterator[Message]:
     reply = next((extra[key] for key in ("response", "model_response") if extra.get(key)), None)
     for answer in answered(reply)[:1]:
         yield from conversation(answer.messages)
+
+
+FORMAT = Format(
+    name="mini-swe-agent",
+    parse=parse_mini_swe_agent,
+    fits=is_mini_swe_agent,
+    recognised_by="`trajectory_format` mini-swe-agent-*, or `info.exit_status` and `messages`",
+    id="the file",
+    model="`info.config.model.model_name`",
+    scenario="`instance_id`, else the file's name",
+    failures="an exit status that is neither a submission nor a limit; no word of the agent",
+)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from grader.errors import InputError
 from grader.readers.blocks import as_text
-from grader.readers.build import build_transcript
+from grader.readers.build import build_transcript, unread_transcript
 from grader.readers.conversation import conversation
 from grader.readers.ending import ending
+from grader.readers.format_row import Format
 from grader.readers.payloads import Answer, answered, asked
 from grader.readers.records import Record
 from grader.readers.shapes.common import mapping
@@ -52,7 +53,8 @@ def parse_openai_evals(records: Iterator[Record]) -> Iterator[Transcript]:
         try:
             yield from _transcripts(f"{run}/{name}" if run else name, sample, spec, file)
         except InputError as error:
-            raise InputError(error.reason, file=file, record=f"sample {name!r}") from None
+            record = Record(value={}, file=file, place=f"sample {name!r}", number=1)
+            yield replace(unread_transcript(record, error.reason), id=f"{run}/{name}")
 
 
 def is_openai_evals(value: Any) -> bool:
@@ -85,7 +87,8 @@ def _transcripts(id_: str, sample: _Sample, spec: Mapping[str, Any], file: str) 
         facts = known | ending(parts, error=error, stop=thread.stop)
         if len(threads) > 1:
             facts["episode"] = id_
-        yield build_transcript(id_ if number == 1 else f"{id_}#choice={number}", parts, facts, source=file)
+        own = id_ if number == 1 else f"{id_}#choice={number}"
+        yield build_transcript(own, parts, facts, source=file, raw=thread.talks)
 
 
 def _take(threads: list[Thread], data: Mapping[str, Any]) -> bool:
@@ -99,11 +102,13 @@ def _take(threads: list[Thread], data: Mapping[str, Any]) -> bool:
         if thread is None:
             return False
         thread.extend(asked_parts, told, start=(0.0, ""), span="")
+        thread.talks.append({"input": data.get("prompt"), "output": data.get("sampled")})
         return True
     for choice in choices or [Answer(messages=[])]:
         thread = Thread(stop=choice.stop)
         said = conversation([*given, *choice.messages])[len(asked_parts) :]
         thread.extend(asked_parts, said, start=(0.0, ""), span="")
+        thread.talks.append({"input": data.get("prompt"), "output": choice.messages})
         threads.append(thread)
     return True
 
@@ -121,3 +126,16 @@ def _sampled(sampled: Any) -> list[Answer]:
 def _error(errors: list[Mapping[str, Any]]) -> str | None:
     texts = [as_text(errors[-1].get(key)) for key in ("type", "message")] if errors else []
     return ": ".join(text for text in texts if text) or ("an error" if errors else None)
+
+
+FORMAT = Format(
+    name="openai-evals",
+    parse=parse_openai_evals,
+    fits=is_openai_evals,
+    unit="file",
+    recognised_by="`spec.completion_fns`, or `run_id`, `event_id` and `sample_id`",
+    id="`<run>/<sample>`",
+    model="the first of `completion_fns`",
+    scenario="`eval_name`",
+    failures="an `error` event and no sampling; no word of the agent",
+)

@@ -13,6 +13,7 @@ from grader.errors import InputError
 from grader.readers.blocks import as_text
 from grader.readers.build import build_transcript, read_each
 from grader.readers.ending import ending
+from grader.readers.format_row import Format
 from grader.readers.formats import openhands_v0, openhands_v1
 from grader.readers.payload_facts import literal, model_of
 from grader.readers.payloads import answered, asked
@@ -69,14 +70,14 @@ def _is_event(value: Any) -> bool:
     return openhands_v0.is_event(value) or openhands_v1.is_event(value)
 
 
-def _completion(record: Record) -> tuple[str, Span]:
+def _completion(record: Record) -> tuple[Record, Span]:
     value = record.value
     if not isinstance(value, Mapping):
         raise record.error("no log of a completion")
     folder = Path(record.file).parent
     kwargs = mapping(value.get("kwargs"))
     told = answered(value.get("response"))
-    return record.file, Span(
+    return record, Span(
         trace=str(folder),
         id=record.default_id,
         kind="llm",
@@ -86,7 +87,7 @@ def _completion(record: Record) -> tuple[str, Span]:
         error=as_text(value.get("error")) or None,
         model=model_of(value.get("response")) or model_of(kwargs),
         facts={"scenario": folder.name},
-        raw=value,
+        talk={"messages": value.get("messages"), "response": value.get("response")},
         rest={key: item for key, item in value.items() if key not in ("messages", "response", "raw_response")},
     )
 
@@ -99,10 +100,10 @@ def _read(record: Record) -> Iterator[Transcript]:
             return
         case {"agent": _, "execution_status": _}:
             return  # the state beside the events of a conversation
-        case Mapping():
+        case {"instance_id": _, "history": _}:
             pass
         case _:
-            raise InputError(f"no result of OpenHands but {type(value).__name__}")
+            raise InputError("no event of OpenHands, and no result of its benchmarks")
     history = literal(value.get("history")) or []
     if not isinstance(history, list):
         raise InputError("'history' is not a list")
@@ -176,4 +177,30 @@ def _transcripts(
         facts |= {"events_not_shown": told.hidden} if told.hidden else {}
         if len(branches) > 1:
             facts["episode"] = id_
-        yield build_transcript(id_ if number == 0 else f"{id_}/branch-{number}", parts, facts, source=source)
+        own = id_ if number == 0 else f"{id_}/branch-{number}"
+        yield build_transcript(own, parts, facts, source=source, raw=told.raw, named=version.NAMED)
+
+
+FORMAT = Format(
+    name="openhands",
+    parse=parse_openhands,
+    fits=is_openhands,
+    unit="file",
+    recognised_by="events: `source` and `action`, `observation` or a `kind` *Event; rows: `instance_id`, `history`",
+    id="the conversation's or instance's id (`/<attempt>`), else the file",
+    model="`llm_config.model`, `llm.model`, or that of a response",
+    scenario="`instance_id`",
+    failures="`error` or a state or event that says so, with no part of the agent after it",
+)
+COMPLETIONS = Format(
+    name="openhands-completions",
+    parse=parse_completions,
+    fits=is_completion,
+    unit="file",
+    recognised_by="`messages`, `response`, `timestamp` and `cost` or `kwargs`",
+    id="the folder",
+    model="the response's `model`",
+    scenario="the folder's name",
+    failures="an error of the last call; no word of the agent",
+)
+FORMATS = (FORMAT, COMPLETIONS)

@@ -11,11 +11,22 @@ from grader.readers.payload_facts import literal, model_of
 from grader.readers.shapes.common import mapping, objects
 from grader.transcript import Message
 
+# The text for the interface, copies of the response, and what the harness adds.
+NAMED = frozenset(
+    "message tool_call_metadata extras cause tools agent_class openhands_version security_risk confirmation_state"
+    " image_urls file_urls source action observation outputs llm_metrics".split()
+)
 _SOURCES = frozenset({"agent", "user", "environment"})
 _SILENT_ACTIONS = frozenset({"null", "recall", "change_agent_state", "condensation", "condensation_request", "noop"})
 _SILENT_OBSERVATIONS = frozenset({"null", "recall", "agent_state_changed", "think", "finish", "success_state"})
 # Arguments that the harness adds to an action.
 _ASIDE = frozenset({"thought", "security_risk", "confirmation_state", "is_confirmed", "hidden", "wait_for_response"})
+# What stands beside the words in the arguments of actions that only speak.
+_FRAME: Mapping[str, frozenset[str]] = {
+    "system": frozenset({"tools", "agent_class", "openhands_version"}),
+    "message": frozenset({"image_urls", "file_urls", "enable_think"}),
+    "finish": frozenset({"task_completed"}),
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,12 +38,13 @@ class Told:
     error: str | None = None
     limit: str | None = None
     hidden: list[Any] = field(default_factory=list)
+    raw: list[Any] = field(default_factory=list)  # the events that were shown, without copies inside them
     spoke_last: bool = False
 
 
 def is_event(value: Any) -> bool:
     """Whether a value is an event: it has a source, and an action or an observation."""
-    if not isinstance(value, Mapping) or value.get("source") not in _SOURCES:
+    if not isinstance(value, Mapping) or as_text(value.get("source")) not in _SOURCES:
         return False
     return isinstance(value.get("action"), str) or isinstance(value.get("observation"), str)
 
@@ -40,7 +52,7 @@ def is_event(value: Any) -> bool:
 def read_events(events: list[Mapping[str, Any]]) -> Told:
     """The messages of a stream; an error counts when the agent does nothing after it."""
     told = Told()
-    names: dict[Any, str] = {}
+    names: dict[str, str] = {}
     thoughts = set[str]()
     for event in events:
         response = mapping(mapping(event.get("tool_call_metadata")).get("model_response"))
@@ -55,9 +67,18 @@ def read_events(events: list[Mapping[str, Any]]) -> Told:
         if any(part.role == "assistant" for part in parts):
             told.error, told.spoke_last = None, True
         _state(event, told)
-        if not parts:
+        if parts:
+            told.raw.append(_without_frame(event))
+        else:
             told.hidden.append(event)
     return told
+
+
+def _without_frame(event: Mapping[str, Any]) -> dict[str, Any]:
+    """An event whose arguments are only what somebody said or did."""
+    arguments = mapping(event.get("args"))
+    aside = (_ASIDE - {"thought"}) | _FRAME.get(as_text(event.get("action")), frozenset())
+    return {**event, "args": {key: value for key, value in arguments.items() if key not in aside}}
 
 
 def _state(event: Mapping[str, Any], told: Told) -> None:
@@ -80,7 +101,7 @@ def _reasoning(response: Mapping[str, Any], thoughts: set[str]) -> Iterator[Mess
         yield Message(role="assistant", kind="reasoning", text=text)
 
 
-def _action(event: Mapping[str, Any], names: dict[Any, str]) -> Iterator[Message]:
+def _action(event: Mapping[str, Any], names: dict[str, str]) -> Iterator[Message]:
     action, arguments = event["action"], mapping(event.get("args"))
     match action:
         case "system":
@@ -97,7 +118,7 @@ def _action(event: Mapping[str, Any], names: dict[Any, str]) -> Iterator[Message
         case _ if action not in _SILENT_ACTIONS:
             yield from assistant_text(as_text(arguments.get("thought")))
             call = _call(action, arguments)
-            names[event.get("id")] = call.name or action
+            names[as_text(event.get("id"))] = call.name or action
             yield call
 
 
@@ -119,13 +140,12 @@ def _call(action: str, arguments: Mapping[str, Any]) -> Message:
     return make_call(action, own)
 
 
-def _observation(event: Mapping[str, Any], names: Mapping[Any, str]) -> Iterator[Message]:
+def _observation(event: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[Message]:
     kind = as_text(event.get("observation"))
     if kind in _SILENT_OBSERVATIONS:
         return
     call = mapping(event.get("tool_call_metadata"))
-    cause = event.get("cause")
-    name = names.get(cause) if isinstance(cause, (int, str)) else None
+    name = names.get(as_text(event.get("cause")))
     if name is None:
         name = as_text(call.get("function_name") or mapping(event.get("extras")).get("name")) or None
     text = as_text(event.get("content")) or as_text(mapping(event.get("extras")).get("outputs"))

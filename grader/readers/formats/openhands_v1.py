@@ -11,6 +11,10 @@ from grader.readers.formats.openhands_v0 import Told
 from grader.readers.shapes.common import mapping, objects, thought
 from grader.transcript import Message
 
+NAMED = frozenset(
+    "tools security_risk summary metrics critic_result origin responses_item_id activated_skills sender"
+    " source observation.metadata command exit_code".split()
+)
 _KINDS = frozenset({"UserRejectObservation", "Condensation", "CondensationRequest"})
 _ECHOES = ("FinishObservation", "ThinkObservation")
 
@@ -39,9 +43,16 @@ def read_events(events: list[Mapping[str, Any]]) -> Told:
             told.error, told.spoke_last = ": ".join(text for text in texts if text) or "an error", False
             if "maxiterations" in texts[0].lower().replace("_", ""):
                 told.error, told.limit = None, texts[0]
-        if not parts:
-            told.hidden.append(event)
+        (told.raw if parts else told.hidden).append(_without_copies(event))
     return told
+
+
+def _without_copies(event: Mapping[str, Any]) -> dict[str, Any]:
+    """An event in which each thing stands once: an action and its call say the same."""
+    action = mapping(event.get("action"))
+    says = action.get("kind") in ("FinishAction", "ThinkAction")
+    copies = ("tool_call", "tool_name") if says else ("action",)
+    return {key: item for key, item in event.items() if key not in copies}
 
 
 def branches(events: list[Mapping[str, Any]], leaf: str) -> list[list[Mapping[str, Any]]]:

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from grader.errors import InputError
+from grader.readers import traces
 from grader.readers.attributes import at, first_text, nested, plain_attributes, whole_items
 from grader.readers.blocks import as_text
 from grader.readers.conversation import conversation
+from grader.readers.format_row import Format
 from grader.readers.payload_facts import literal
 from grader.readers.payloads import Answer, answered, asked
 from grader.readers.records import Record
@@ -21,9 +23,13 @@ from grader.transcript import Transcript
 _KINDS: Mapping[str, SpanKind] = {"LLM": "llm", "TOOL": "tool", "EVALUATOR": "judge", "GUARDRAIL": "judge"}
 
 
+NAMED = traces.NAMED | {"message.role", "message.tool_call_id", "tool_call.id", "message_content.type"}
+_TALK = ("llm.input_messages", "llm.output_messages", "llm.prompts", "llm.completions")
+
+
 def parse_openinference(records: Iterator[Record]) -> Iterator[Transcript]:
     """One transcript per trace; annotations and evaluators' spans are left out; holds one file in memory."""
-    return span_transcripts(records_of(records, _spans))
+    return span_transcripts(records_of(records, _spans), named=NAMED)
 
 
 def is_openinference(value: Any) -> bool:
@@ -69,7 +75,7 @@ def _spans(record: Any) -> Iterator[Span]:
         start=flat.get("start_time", flat.get("startTimeUnixNano")),
         kind=first_text([flat.get("span_kind")]),
         error=(message or code) if code.upper().endswith("ERROR") else None,
-        raw=record,
+        record=record,
     )
 
 
@@ -83,7 +89,7 @@ def openinference_span(
     start: Any,
     kind: str | None,
     error: str | None,
-    raw: Mapping[str, Any],
+    record: Mapping[str, Any],
 ) -> Span:
     """A span from its attributes, whatever container it came in."""
     tree = nested(attributes)
@@ -99,8 +105,8 @@ def openinference_span(
         call_id = first_text([at(tree, "tool_call.id"), at(tree, "tool.id")])
         arguments = input_value if input_value is not None else at(tree, "tool.parameters")
         use = ToolUse(name=tool_name, arguments=arguments, result=output_value, call_id=call_id)
-    hides = ("attributes", "input", "output") if ours == "llm" else ()
-    rest = {key: value for key, value in raw.items() if not key.startswith(hides)} if hides else dict(raw)
+    talk = {key: value for key, value in attributes.items() if key.startswith(_TALK)}
+    cut = cut or cut_too
     return Span(
         trace=trace,
         id=id_,
@@ -112,12 +118,18 @@ def openinference_span(
         answers=answers,
         tool=use,
         error=error,
-        cut=cut or cut_too,
+        cut=cut,
         model=first_text([at(tree, "llm.model_name")]) if ours == "llm" else None,
         facts={"episode": as_text(at(tree, "session.id"))},
-        raw=raw,
-        rest=rest,
+        talk=None if cut else nested(talk),
+        rest=_rest(record, attributes, frozenset() if cut or ours != "llm" else frozenset(talk)),
     )
+
+
+def _rest(record: Mapping[str, Any], attributes: Mapping[str, Any], talk: frozenset[str]) -> dict[str, Any]:
+    """The record beside its talk; ``input.value`` and ``output.value``, which repeat the talk, are kept in it."""
+    rest = {key: item for key, item in record.items() if key != "attributes" and not key.startswith("attributes.")}
+    return rest | {"attributes": {key: item for key, item in attributes.items() if key not in talk}}
 
 
 def _messages(value: Any) -> tuple[list[Any], bool]:
@@ -184,3 +196,15 @@ def _holds(raw: list[Any], flat: list[Any]) -> bool:
 
 def _keys(messages: list[Any]) -> list[Key]:
     return compared(conversation(messages))
+
+
+FORMAT = Format(
+    name="openinference",
+    parse=parse_openinference,
+    fits=is_openinference,
+    unit="file",
+    recognised_by="`span_kind` or `openinference.span.kind`, or columns `attributes.llm.*`",
+    id="the trace's id; `<trace>/<n>` for further threads",
+    model="`llm.model_name`",
+    failures="the last call, or the root, ended in an error; a filter took the answer; no word of the agent",
+)

@@ -9,6 +9,7 @@ from typing import Any
 from grader.errors import InputError
 from grader.readers.attributes import at, first_text, nested, plain_attributes, plain_value
 from grader.readers.blocks import as_text
+from grader.readers.format_row import Format
 from grader.readers.formats.openinference import has_openinference, openinference_span
 from grader.readers.genai import Talk, genai_talk
 from grader.readers.records import Record
@@ -51,11 +52,11 @@ def is_otel(value: Any) -> bool:
 class _Trace:
     """The spans of one trace as they were recorded, and the log records that belong to each."""
 
-    spans: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    spans: list[tuple[Record, Mapping[str, Any]]] = field(default_factory=list)
     logs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
-def _read(records: Iterator[Record]) -> Iterator[tuple[str, Span]]:
+def _read(records: Iterator[Record]) -> Iterator[tuple[Record, Span]]:
     traces: dict[str, _Trace] = {}
     for record in records:
         for item in _items(record.value):
@@ -66,16 +67,16 @@ def _read(records: Iterator[Record]) -> Iterator[tuple[str, Span]]:
                 event = {"name": name, "attributes": attributes, "body": plain_value(item.get("body"))}
                 trace.logs.setdefault(_id(item, "span"), []).append(event)
             else:
-                trace.spans.append((record.file, item))
-        source = record.file
+                trace.spans.append((record, item))
+        last = record
     for id_, trace in traces.items():
         met = set[str]()
-        for file, item in trace.spans:
+        for record, item in trace.spans:
             met.add(own := _id(item, "span"))
-            yield file, _span(item, id_, trace.logs.get(own, []))
+            yield record, _span(item, id_, trace.logs.get(own, []))
         for own, events in trace.logs.items():
             if own not in met:  # only the log records were exported
-                yield source, _span({"spanId": own, "name": "log records"}, id_, events)
+                yield last, _span({"spanId": own, "name": "log records"}, id_, events)
 
 
 def _items(value: Any) -> Iterator[Mapping[str, Any]]:
@@ -118,11 +119,11 @@ def _span(item: Mapping[str, Any], trace: str, logs: list[dict[str, Any]]) -> Sp
     name = as_text(item.get("name"))
     if has_openinference(attributes):
         facts = {"trace": trace, "id_": id_, "parent": parent, "name": name, "start": start, "kind": None}
-        return openinference_span(attributes, **facts, error=error, raw=item)
+        return openinference_span(attributes, **facts, error=error, record=item)
     tree = nested(attributes)
     talk = genai_talk(attributes, tree, [*events, *logs])
     kind = _kind(attributes, talk)
-    hidden = ("attributes", "events") if kind == "llm" else ()
+    hidden = ("attributes",) if isinstance(item.get("attributes"), (list, Mapping)) else ()
     return Span(
         trace=trace,
         id=id_,
@@ -140,8 +141,8 @@ def _span(item: Mapping[str, Any], trace: str, logs: list[dict[str, Any]]) -> Sp
             "episode": as_text(attributes.get("gen_ai.conversation.id") or attributes.get("session.id")),
             "agent": as_text(attributes.get("gen_ai.agent.name")),
         },
-        raw=item,
-        rest={key: value for key, value in item.items() if key not in hidden},
+        talk=talk.source,
+        rest={k: v for k, v in item.items() if k not in hidden} | {"attributes": talk.rest(attributes), "log": logs},
     )
 
 
@@ -193,3 +194,15 @@ def _error(item: Mapping[str, Any], attributes: Mapping[str, Any], events: list[
 def _is_cut(item: Mapping[str, Any]) -> bool:
     dropped = item.get("droppedAttributesCount", item.get("dropped_attributes"))
     return isinstance(dropped, int) and dropped > 0
+
+
+FORMAT = Format(
+    name="otel-genai",
+    parse=parse_otel,
+    fits=is_otel,
+    unit="file",
+    recognised_by="`resourceSpans` or `resourceLogs`, or a trace id and attributes `gen_ai.*`, `llm.*`, `traceloop.*`",
+    id="the trace's id; `<trace>/<n>` for further threads",
+    model="`gen_ai.response.model`, else `gen_ai.request.model`",
+    failures="the last call, or the root, ended in an error; a filter took the answer; no word of the agent",
+)

@@ -11,6 +11,7 @@ from grader.readers.blocks import as_text
 from grader.readers.build import build_transcript, read_each
 from grader.readers.conversation import conversation
 from grader.readers.ending import ending
+from grader.readers.format_row import Format
 from grader.readers.payload_facts import literal
 from grader.readers.payloads import answered, asked, is_message
 from grader.readers.records import Record
@@ -18,6 +19,7 @@ from grader.readers.shapes.common import mapping, objects
 from grader.transcript import Message, Transcript
 
 _ERROR = 2  # `failureReason`: 0 none, 1 an assertion failed (the answer stands), 2 an error
+NAMED = frozenset({"index", "usage"})
 _THINKING = re.compile(r"\AThinking: (?P<thought>.*?)\n(?:Signature: \S+\n)?\n(?P<text>.*)", re.DOTALL)
 _HISTORIES = ("redteamHistory", "messages", "redteamTreeHistory")
 
@@ -48,7 +50,7 @@ def _read(record: Record) -> Iterator[Transcript]:
                 if not isinstance(row, Mapping):
                     raise InputError(f"results.results[{number - 1}] is not an object")
                 yield from _row(row, eval_id, default_id=f"{record.default_id}:{number}", source=record.file)
-        case Mapping() as row:
+        case Mapping() as row if is_promptfoo(row):
             yield from _row(row, as_text(row.get("evalId")), default_id=record.default_id, source=record.file)
         case _:
             raise InputError("no result of promptfoo")
@@ -70,7 +72,9 @@ def _row(row: Mapping[str, Any], eval_id: str, *, default_id: str, source: str) 
         facts = metadata | ending(parts, error=error, stop=stop)
         if len(talks) > 1:
             facts["episode"] = id_
-        yield build_transcript(id_ if number == 1 else f"{id_}/branch-{number}", parts, facts, source=source)
+        raw = talk if histories else {"output": response.get("output")}
+        own = id_ if number == 1 else f"{id_}/branch-{number}"
+        yield build_transcript(own, parts, facts, source=source, raw=raw, named=NAMED)
 
 
 def _id(row: Mapping[str, Any], eval_id: str) -> str:
@@ -96,7 +100,7 @@ def _metadata(row: Mapping[str, Any]) -> dict[str, Any]:
     )
     metadata = {key: value for key, value in row.items() if key not in ("id", "response", "prompt")}
     response = mapping(literal(row.get("response")))
-    metadata["reply"] = {key: value for key, value in response.items() if key not in ("output", "metadata", "raw")}
+    metadata["reply"] = {key: value for key, value in response.items() if key != "raw"}
     metadata["prompt"] = row.get("prompt")
     metadata["model"] = next((name for name in models if isinstance(name, str) and name), None)
     metadata["scenario"] = next((as_text(name) for name in scenarios if name not in (None, "")), None)
@@ -185,3 +189,15 @@ def _with_thinking(parts: list[Message]) -> list[Message]:
     thought = Message(role="assistant", kind="reasoning", text=match["thought"])
     text = [Message(role="assistant", kind="text", text=match["text"])] if match["text"].strip() else []
     return [*parts[:-1], thought, *text]
+
+
+FORMAT = Format(
+    name="promptfoo",
+    parse=parse_promptfoo,
+    fits=is_promptfoo,
+    recognised_by="`evalId` and `results.results`; a row: `promptIdx` and `testIdx`",
+    id="the row's id, else `<evalId>/<testIdx>/<promptIdx>`",
+    model="`provider.id`",
+    scenario="the test's description or `pluginId`, else `testIdx`",
+    failures="`failureReason` 2 (a failed assertion is none); no word of the agent",
+)

@@ -9,17 +9,24 @@ from typing import Any
 
 from grader.errors import InputError
 from grader.readers.blocks import as_text, assistant_text, make_call
-from grader.readers.build import build_transcript, read_each
+from grader.readers.build import build_transcript, read_each, record_id, record_metadata
+from grader.readers.conversation import conversation
 from grader.readers.ending import ending
+from grader.readers.format_row import Format
 from grader.readers.payload_facts import literal, model_of
 from grader.readers.records import Record
+from grader.readers.shapes import smolagents as shape
 from grader.readers.shapes.common import mapping, objects
 from grader.transcript import Message, Transcript, tool_call
 
+# Copies of what other fields say, and the frame of a step.
+NAMED = frozenset({"model_input_messages", "model_output_message", "timing", "token_usage", "error", "function.name"})
 _CODE = re.compile(r"<code>(.*?)(?:</code>|\Z)|```(?:py|python)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _THOUGHT = re.compile(r"\A\s*Thought:\s*", re.IGNORECASE)
 _ONLY_ANSWER = re.compile(r"\s*final_answer\(.*\)\s*", re.DOTALL)
 _END_CODE = "<end_code>"
+# Copies of what other fields say, and the frame of a step.
+NAMED = frozenset({"model_input_messages", "model_output_message", "timing", "token_usage", "error", "function.name"})
 _INTERPRETER = "python_interpreter"
 _ANSWER = "final_answer"
 
@@ -45,6 +52,8 @@ def is_smolagents(value: Any) -> bool:
     match value:
         case {"steps": [first, *_], "state": _, "output": _}:
             return _is_step(first)
+        case {"messages": [*messages]}:
+            return any(isinstance(message, Mapping) and shape.is_message(message) for message in messages)
     return _is_step(value)
 
 
@@ -61,6 +70,9 @@ def _is_step(value: Any) -> bool:
 
 def _read(record: Record, *, id_: str) -> Iterator[Transcript]:
     value = record.value
+    if isinstance(value, Mapping) and isinstance(value.get("messages"), list) and "steps" not in value:
+        yield _chat(value, id_, source=record.file)
+        return
     steps = value.get("steps") if isinstance(value, Mapping) else None
     if not isinstance(steps, list):
         raise InputError("no run of smolagents: 'steps' is not a list")
@@ -79,7 +91,37 @@ def _read(record: Record, *, id_: str) -> Iterator[Transcript]:
     metadata |= ending(parts, error=_error(last))
     if "max_steps" in as_text(value.get("state")) or mapping(last.get("error")).get("type") == "AgentMaxStepsError":
         metadata["limit"] = "max_steps"
-    yield build_transcript(id_, parts, metadata, source=record.file)
+    raw = {"output": value.get("output"), "steps": [_talk(step) for step in steps]}
+    yield build_transcript(id_, parts, metadata, source=record.file, raw=raw, named=NAMED)
+
+
+def _talk(step: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A step without the code that only gives the answer, and without the answer's echo."""
+    if not step.get("is_final_answer"):
+        return step
+    repeats = {"observations", "tool_calls", "code_action", "model_output"}
+    code = as_text(step.get("code_action"))
+    return {k: v for k, v in step.items() if k not in repeats or (code and k == "code_action" and not _is_answer(code))}
+
+
+def _is_answer(code: str) -> bool:
+    return _ONLY_ANSWER.fullmatch(code) is not None
+
+
+def _chat(value: Mapping[str, Any], id_: str, *, source: str) -> Transcript:
+    """An agent's memory as the messages that its model is sent."""
+    parts = conversation(value["messages"])
+    metadata = record_metadata(value, without={"id", "messages"})
+    raw = {**value, "messages": [_without_frame(message) for message in value["messages"]]}
+    own = record_id(value, id_)
+    return build_transcript(own, parts, metadata | ending(parts), source=source, raw=raw, named=NAMED | {"raw"})
+
+
+def _without_frame(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A message whose text is nothing but what was called or observed."""
+    if message.get("role") != "tool-call":
+        return message
+    return {**message, "content": shape.written_calls(as_text(message.get("content")))}
 
 
 def _model(steps: list[Any]) -> str | None:
@@ -133,7 +175,7 @@ def _action(step: Mapping[str, Any]) -> Iterator[Message]:
             names.append(name)
             yield make_call(name, arguments)
     code = code or written
-    if code.strip() and not (final and _ONLY_ANSWER.fullmatch(code)):
+    if code.strip() and not (final and _is_answer(code)):
         names.append(_INTERPRETER)
         yield tool_call(_INTERPRETER, {"code": code}, text=code)
     yield from _observed(step, names)
@@ -182,3 +224,15 @@ def _observed(step: Mapping[str, Any], names: list[str]) -> Iterator[Message]:
         texts.append(as_text(error.get("message")))
     if joined := "\n".join(text for text in texts if text.strip()):
         yield Message(role="tool", kind="tool_result", text=joined, name=names[0] if len(names) == 1 else None)
+
+
+FORMAT = Format(
+    name="smolagents",
+    parse=parse_smolagents,
+    fits=is_smolagents,
+    unit="file",
+    recognised_by="`step_number`, `task` with `task_images`, or `steps`, `state` and `output`",
+    id="the file, and its line",
+    model="the model of a step's raw output",
+    failures="AgentGenerationError in the last step; no word of the agent",
+)

@@ -13,12 +13,14 @@ from grader.readers.blocks import as_text
 from grader.readers.build import build_transcript, read_each
 from grader.readers.conversation import conversation
 from grader.readers.ending import ending
+from grader.readers.format_row import Format
 from grader.readers.records import Record
 from grader.readers.shapes.common import mapping, objects
 from grader.transcript import Message, Transcript
 
 _FAILED = frozenset({"infrastructure_error", "agent_error", "user_error", "unexpected_error"})
 _LIMITS = frozenset({"max_steps", "timeout", "too_many_errors", "context_window_exceeded"})
+NAMED = frozenset({"raw_data", "requestor", "audio_path", "audio_script_gold", "content.is_audio"})
 _MAX_RESULT = 2**28
 # By tick of a voice conversation: who spoke or called, and who got a result.
 _TICKS = (
@@ -92,7 +94,17 @@ def _transcript(simulation: Mapping[str, Any], info: Mapping[str, Any], *, defau
     if reason in _LIMITS:
         metadata["limit"] = reason
     known = {key: item for key, item in metadata.items() if item not in (None, "", {})}
-    return build_transcript(as_text(simulation.get("id")) or default_id, parts, known, source=source)
+    id_ = as_text(simulation.get("id")) or default_id
+    return build_transcript(id_, parts, known, source=source, raw=_heard(simulation), named=NAMED)
+
+
+def _heard(simulation: Mapping[str, Any]) -> dict[str, Any]:
+    """A simulation without the sound of its ticks."""
+    ticks = [
+        {key: item for key, item in tick.items() if not mapping(item).get("is_audio")}
+        for tick in objects(simulation.get("ticks"))
+    ]
+    return {**simulation, "ticks": ticks}
 
 
 def _parts(messages: list[Any]) -> list[Message]:
@@ -168,3 +180,15 @@ def _chunk(item: Any) -> str:
 def _text(speaker: str, text: str) -> Iterator[Message]:
     if text.strip():
         yield Message(role="assistant" if speaker == "assistant" else "user", kind="text", text=text)
+
+
+FORMAT = Format(
+    name="tau2",
+    parse=parse_tau2,
+    fits=is_tau2,
+    recognised_by="`simulations`, `info` and `tasks`; a file of `simulations/`: `task_id` and `termination_reason`",
+    id="the simulation's id",
+    model="`info.agent_info.llm`",
+    scenario="`task_id` (the trial is the epoch)",
+    failures="`termination_reason` *_error; no word of the agent",
+)

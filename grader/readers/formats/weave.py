@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from grader.readers.blocks import as_text
+from grader.readers.format_row import Format
 from grader.readers.payload_facts import literal, model_of
 from grader.readers.payloads import answered, asked
 from grader.readers.records import Record
@@ -94,6 +95,18 @@ def _spans(call: Any) -> Iterator[Span]:
         facts={
             "episode": as_text(call.get("thread_id") or attributes.get("thread_id") or attributes.get("session_id"))
         },
-        raw=call,
+        talk={"inputs": call.get("inputs"), "output": call.get("output")},
         rest={key: value for key, value in call.items() if kind != "llm" or key not in ("inputs", "output")},
     )
+
+
+FORMAT = Format(
+    name="weave",
+    parse=parse_weave,
+    fits=is_weave,
+    unit="file",
+    recognised_by="`op_name` and `trace_id`",
+    id="the trace's id; `<trace>/<n>` for further threads",
+    model="the model of the call",
+    failures="the last call, or the root, ended in an error; a filter took the answer; no word of the agent",
+)

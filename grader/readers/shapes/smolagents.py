@@ -20,6 +20,14 @@ def is_message(message: Mapping[str, Any]) -> bool:
     return message.get("role") in ("tool-call", "tool-response")
 
 
+def written_calls(text: str) -> list[Mapping[str, Any]] | str:
+    """The calls that a text writes as Python does; a text in which none can be made out as it is."""
+    calling = _CALLING.fullmatch(text)
+    written = calling["calls"].strip() if calling else text
+    calls = literal(written)
+    return calls if isinstance(calls, list) and all(isinstance(call, Mapping) for call in calls) else written
+
+
 def message_parts(message: Mapping[str, Any], names: Names) -> Iterator[Message]:
     """The calls in a ``tool-call``; a ``tool-response`` is a result."""
     text = as_text(message.get("content"))
@@ -28,10 +36,9 @@ def message_parts(message: Mapping[str, Any], names: Names) -> Iterator[Message]
         name = names.get(observed["id"] or "") if observed else None
         yield Message(role="tool", kind="tool_result", text=observed["text"] if observed else text, name=name)
         return
-    calling = _CALLING.fullmatch(text)
-    calls = literal(calling["calls"].strip()) if calling else literal(text)
-    if not isinstance(calls, list) or not all(isinstance(call, Mapping) for call in calls):
-        yield make_call(None, calling["calls"] if calling else text)
+    calls = written_calls(text)
+    if not isinstance(calls, list):
+        yield make_call(None, calls)
         return
     for call in calls:
         function = mapping(call.get("function"))
