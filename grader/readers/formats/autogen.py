@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from grader.errors import InputError
+from grader.readers.blocks import as_text
 from grader.readers.build import read_each
 from grader.readers.conversation import conversation
 from grader.readers.ending import ending
@@ -55,7 +56,8 @@ def _read(talk: Talk) -> Iterator[Transcript]:
     asking = {m.get("source") for m in objects(talk.messages) if m.get("type") == "UserInputRequestedEvent"}
     asking = {source for source in asking if isinstance(source, str)}
     messages = [
-        {**m, "source": "user"} if isinstance(m, Mapping) and m.get("source") in asking else m for m in talk.messages
+        {**m, "source": "user"} if isinstance(m, Mapping) and as_text(m.get("source")) in asking else m
+        for m in talk.messages
     ]
     parts = conversation(messages)
     stop = first_text(talk.fields, "stop_reason")

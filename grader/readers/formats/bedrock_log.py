@@ -100,11 +100,11 @@ def answer_message(body: Any) -> Mapping[str, Any] | None:
 
 def _joined(events: list[Mapping[str, Any]]) -> dict[str, Any] | None:
     """The message that the events of a stream (of Converse, or of Anthropic's API) make up."""
-    blocks: dict[Any, dict[str, Any]] = {}
+    blocks: dict[str, dict[str, Any]] = {}
     stop = None
     for event in events:
         start, delta, at = _event(event)
-        block = blocks.setdefault(at, {}) if start or delta else {}
+        block = blocks.setdefault(json_text(at), {}) if start or delta else {}
         for key, text in {**start, **delta}.items():
             block[key] = block[key] + text if key in delta and isinstance(block.get(key), str) else text
         stop = (

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from grader.readers.shapes.common import mapping, objects
+from grader.readers.blocks import as_text
+from grader.readers.shapes.common import objects
 
 Line = Mapping[str, Any]
 _CHATTER = ("<local-command-",)
@@ -97,10 +98,10 @@ def _parent_uuid(line: Line) -> str | None:
 def _ways(children: Sequence[_Node]) -> list[list[_Node]]:
     """Children that exclude each other, by the prompt or the reply that they are; empty where fewer than two do."""
     prompts = [[child] for child in children if _is_prompt(child.line)]
-    replies: dict[Any, list[_Node]] = {}
+    replies: dict[str, list[_Node]] = {}
     for child in children:
         if child.line["type"] == "assistant":
-            replies.setdefault(mapping(child.line["message"]).get("id"), []).append(child)
+            replies.setdefault(as_text(child.line["message"].get("id")), []).append(child)
     ways = (prompts if len(prompts) > 1 else []) + (list(replies.values()) if len(replies) > 1 else [])
     return ways if len(ways) > 1 else []
 

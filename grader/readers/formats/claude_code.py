@@ -60,6 +60,8 @@ def is_session_line(value: Any) -> bool:
             return True
         case {"type": str(), "sessionId": str()}:
             return "projectHash" not in value
+        case {"type": "user" | "assistant", "message": {}, "uuid": _, "isSidechain": _}:
+            return True
         case {"type": "summary", "leafUuid": _}:
             return True
     return isinstance(value, Mapping) and is_stream_line(value)

@@ -40,16 +40,18 @@ def withdrawn(lines: Iterable[Line]) -> set[str]:
 
 def is_withdrawn(line: Line, gone: set[str]) -> bool:
     """Whether a line, or the message that it is a block of, was withdrawn."""
-    return line["type"] == "assistant" and (line.get("uuid") in gone or line["message"].get("id") in gone)
+    return line["type"] == "assistant" and not gone.isdisjoint(
+        {as_text(line.get("uuid")), as_text(line["message"].get("id"))}
+    )
 
 
 def result_messages(result: Line, lines: Sequence[Line]) -> list[dict[str, Any]]:
     """What only the result contains: denied calls without an answer, and the reply where no line has it."""
-    calls, answers = set[Any](), set[Any]()
+    calls, answers = set[str](), set[str]()
     for line in lines:
         for part in objects(line["message"].get("content")):
-            calls |= {part.get("id")} if part.get("type") == "tool_use" else set()
-            answers |= {part.get("tool_use_id")} if part.get("type") == "tool_result" else set()
+            calls |= {as_text(part.get("id"))} if part.get("type") == "tool_use" else set()
+            answers |= {as_text(part.get("tool_use_id"))} if part.get("type") == "tool_result" else set()
     messages: list[dict[str, Any]] = []
     for denial in objects(result.get("permission_denials")):
         id_ = as_text(denial.get("tool_use_id"))

@@ -16,6 +16,8 @@ from grader.readers.shapes.responses import output_texts
 from grader.transcript import Message, Transcript
 
 _FRAME = frozenset({"id", "type", "status", "aggregated_output", "exit_code", "result", "error", "output", "server"})
+# A call is named by its tool; the server is where it runs.
+NAMED = frozenset({"error", "server"})
 _NAMES = {"command_execution": "shell"}
 
 
@@ -52,7 +54,7 @@ def parse_codex_exec(records: Iterator[Record]) -> Iterator[Transcript]:
         items = list(run.items.values())
         parts = [part for item in items for part in _parts(item, names)]
         facts = ending(parts, error=run.error)
-        yield build_transcript(id_, parts, facts, source=run.file, raw=items, named=frozenset({"error"}))
+        yield build_transcript(id_, parts, facts, source=run.file, raw=items, named=NAMED)
 
 
 def is_exec_event(value: Any) -> bool:

@@ -83,7 +83,7 @@ def _take(value: Mapping[str, Any], session: _Session) -> None:
         session.meta |= {key: item for key, item in value["$set"].items() if key != "messages"}
         if isinstance(value["$set"].get("messages"), list):
             _replace(session, objects(value["$set"]["messages"]))
-    elif value.get("type") in _TALK:
+    elif as_text(value.get("type")) in _TALK:
         session.messages[as_text(value.get("id")) or str(len(session.messages))] = value
     elif isinstance(value.get("sessionId"), str):
         session.meta |= {key: item for key, item in value.items() if key != "messages"}

@@ -9,6 +9,7 @@ from grader.errors import InputError
 from grader.readers.blocks import as_text
 from grader.readers.build import build_transcript, read_each
 from grader.readers.conversation import conversation
+from grader.readers.ending import ending
 from grader.readers.format_row import Format
 from grader.readers.records import Record
 from grader.transcript import Transcript
@@ -44,8 +45,8 @@ def _read(record: Record) -> Iterator[Transcript]:
         messages = _messages(answer)
         metadata |= {key: answer[key] for key in ("model", "stop_reason", "usage") if key in answer}
     parts = conversation(messages)
-    if not parts and failure is None:
-        metadata["provider_error"] = f"an empty reply ({metadata.get('stop_reason') or 'no reason given'})"
+    if failure is None:
+        metadata |= ending(parts, stop=metadata.get("stop_reason"))
     id_ = as_text(value["custom_id"])
     # Where the request failed, the whole record is its reason.
     yield build_transcript(id_, parts, metadata, source=record.file, raw=None if failure else value, named=_NAMED)

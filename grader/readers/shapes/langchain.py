@@ -109,7 +109,7 @@ def _content(
 ) -> Iterator[Message]:
     """Parts of a content; a call in it takes its arguments from `calls` and adds its id to `read`."""
     for block in content if isinstance(content, list) else [content]:
-        kind = block.get("type") if isinstance(block, Mapping) else None
+        kind = as_text(block.get("type")) if isinstance(block, Mapping) else ""
         if not isinstance(block, Mapping):
             yield from spoken(role, block)
         elif kind in _CALLS:
@@ -131,7 +131,7 @@ def _thought_text(block: Mapping[str, Any]) -> str:
     inner = block.get("reasoning_content")
     source = inner if isinstance(inner, Mapping) else block
     for key in ("thinking", "reasoning", "text", "content", "summary"):
-        if text := as_text(source.get(key)).strip():
+        if source.get(key) and (text := as_text(source[key]).strip()):
             return text
     return as_text(inner) if isinstance(inner, str) else ""
 

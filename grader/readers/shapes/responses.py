@@ -52,8 +52,7 @@ def item_parts(item: Mapping[str, Any], names: Names) -> Iterator[Message]:
 def _reasoning(item: Mapping[str, Any]) -> str:
     """Readable reasoning, else its summary."""
     for key in ("content", "summary", "text"):
-        text = as_text(item.get(key)).strip()
-        if text:
+        if item.get(key) and (text := as_text(item[key]).strip()):
             return text
     return ""
 
@@ -106,12 +105,9 @@ def _result_text(value: Any) -> str:
         return "\n".join(text for text in map(_result_text, value) if text)
     if not isinstance(value, Mapping):
         return json_text(value)
-    if value.keys() & {"image_url", "image_base64"} or value.get("type") in (
-        "input_image",
-        "image",
-        "computer_screenshot",
-    ):
-        return media("image")
+    if value.get("type") in _PICTURES or "image_url" in value:
+        url = value.get("image_url")
+        return media("image", None, mapping(url).get("url", url), value.get("file_id"))
     if value.get("type") in ("input_file", "file"):
         return media("file", value.get("filename"), value.get("file_url"), value.get("file_id"))
     for key in ("text", "logs", "refusal"):

@@ -32,7 +32,7 @@ def is_message(message: Mapping[str, Any]) -> bool:
     """Whether a message is a ModelMessage with a tool part, or a UIMessage."""
     if "role" not in message:
         return False
-    if any(part.get("type") in _MODEL_TYPES for part in objects(message.get("content"))):
+    if any(as_text(part.get("type")) in _MODEL_TYPES for part in objects(message.get("content"))):
         return True
     return isinstance(message.get("toolInvocations"), list) or any(map(_is_ui_part, objects(message.get("parts"))))
 
