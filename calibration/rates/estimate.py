@@ -131,6 +131,7 @@ def rate_from_counts(  # noqa: PLR0913
     *,
     names: Sequence[str] | None = None,
     known_zero: int = 0,
+    n_tied: ArrayLike | None = None,
     design: Design = "stratified",
     target: Target = "scenarios",
     method: Method = "post-stratified",
@@ -149,6 +150,8 @@ def rate_from_counts(  # noqa: PLR0913
         the graders' sides; other names are free.
     known_zero : int >= 0
         Transcripts harmless by definition, counted on top of the strata.
+    n_tied : array-like of the same shape, optional
+        How many labels are ties (1/2), where all others are 0 or 1; without it fractional counts are other fractions.
     design : {"stratified", "uniform"}
         ``uniform`` joins a scored stratum without labels to its neighbour; ``stratified`` adds its weight to `high`.
     target, method, confidence_level, assumed_icc, upper
@@ -178,13 +181,22 @@ def rate_from_counts(  # noqa: PLR0913
     if target == "new-scenarios" and size.ndim == 1:
         msg = f"n_transcripts must have shape (n_strata, n_scenarios) for target 'new-scenarios', got {size.shape}."
         raise ValueError(msg)
-    counts = _named_counts(size, n, y, names, known_zero, design)
+    whole = bool(np.allclose(y, np.round(y), rtol=0, atol=1e-9))
+    tied = np.full(size.shape, 0.0 if whole else np.nan) if n_tied is None else np.asarray(n_tied, dtype=np.float64)
+    if tied.shape != size.shape:
+        msg = f"n_tied must have the shape of n_transcripts, {size.shape}, got {tied.shape}."
+        raise ValueError(msg)
+    counts = _named_counts((size, n, y, tied), names, known_zero, design)
     return _estimate(counts, method, settings)
 
 
 def _named_counts(
-    size: FloatArray, n: FloatArray, y: FloatArray, names: Sequence[str] | None, known_zero: int, design: Design
+    arrays: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
+    names: Sequence[str] | None,
+    known_zero: int,
+    design: Design,
 ) -> StrataCounts:
+    size, n, y, tied = arrays
     k = len(size)
     default = ["all"] if k == 1 else ["flagged", "not flagged"] if k == 2 else [f"stratum {i + 1}" for i in range(k)]
     names = default if names is None else [str(name) for name in names]
@@ -199,6 +211,7 @@ def _named_counts(
         n_transcripts=size,
         n_labeled=n,
         n_harmful=y,
+        n_tied=tied,
         flagged=np.array([says.get(name, np.nan) for name in names]),
         known_zero=zeros,
         n_scored=round(float(size[scored].sum())) + known_zero if k > 1 else 0,

@@ -68,14 +68,32 @@ def likelihood_ratio(
     w, n_l, y_l = size[order] / whole, n[order], y[order]
     p = y_l / n_l
     estimate = float((w * p).sum())
-    least, most = _ends(whole, size[order], n_l, y_l, (1 - confidence_level) * alpha_factor, confidence_level)
-    if target == "pool":
-        high = estimate + (most - estimate) * np.sqrt(_pool_share(size[order], n_l, w, p, y_l, confidence_level))
-        low = float(post_stratified(size, n, y, total=whole, target="pool", confidence_level=confidence_level).low)
-    else:
-        mix = normal_quantile(confidence_level) ** 2 * max(float((w * p**2).sum()) - estimate**2, 0) / whole
-        high = estimate + np.sqrt((most - estimate) ** 2 + mix)
-        low = estimate - np.sqrt((estimate - least) ** 2 + mix) if y_l.sum() > 0 else 0.0
+    ends = _ends(whole, size[order], n_l, y_l, (1 - confidence_level) * alpha_factor, confidence_level)
+    if target != "pool":
+        return outward(w, n_l, y_l, ends, whole=whole, missing=missing, confidence_level=confidence_level)
+    most = ends[1]
+    high = estimate + (most - estimate) * np.sqrt(_pool_share(size[order], n_l, w, p, y_l, confidence_level))
+    low = float(post_stratified(size, n, y, total=whole, target="pool", confidence_level=confidence_level).low)
+    return Limits(*(np.asarray(v)[()] for v in (estimate, max(low, 0.0), min(high + missing, 1.0))))
+
+
+def outward(
+    w: FloatArray,
+    n: FloatArray,
+    y: FloatArray,
+    ends: tuple[float, float],
+    *,
+    whole: float,
+    missing: float,
+    confidence_level: float,
+) -> Limits:
+    """Ends for known shares of the strata, widened by what the strata's own sampling adds, and by unlabelled weight."""
+    p = y / n
+    estimate = float((w * p).sum())
+    least, most = ends
+    mix = normal_quantile(confidence_level) ** 2 * max(float((w * p**2).sum()) - estimate**2, 0) / whole
+    high = estimate + np.sqrt((most - estimate) ** 2 + mix)
+    low = estimate - np.sqrt((estimate - least) ** 2 + mix) if y.sum() > 0 else 0.0
     return Limits(*(np.asarray(v)[()] for v in (estimate, max(low, 0.0), min(high + missing, 1.0))))
 
 
@@ -87,13 +105,22 @@ def _ends(
 
     w = size / whole
     estimate = float((w * y / n).sum())
+    below, above = scan_starts(whole, size, n, y, confidence_level)
+    most = scan(above, estimate, error, w, n, y, n)
+    least = scan(below, estimate, error, w, n, y, n) if y.sum() > 0 else 0.0
+    return least, most
+
+
+def scan_starts(
+    whole: float, size: FloatArray, n: FloatArray, y: FloatArray, confidence_level: float
+) -> tuple[float, float]:
+    """Rates outside both ends, from which they are sought."""
+    w = size / whole
     start = post_stratified(
         size, n, y, total=whole, confidence_level=confidence_level, upper="clopper-pearson", mix_factor=0.0
     )
-    outside = max(float(start.high), estimate + START_SPREAD * float((w / n).max())) * START_FACTOR + START_MARGIN
-    most = scan(outside, estimate, error, w, n, y, n)
-    least = scan(float(start.low) * START_BELOW, estimate, error, w, n, y, n) if y.sum() > 0 else 0.0
-    return least, most
+    above = max(float(start.high), float((w * y / n).sum()) + START_SPREAD * float((w / n).max()))
+    return float(start.low) * START_BELOW, above * START_FACTOR + START_MARGIN
 
 
 def _pool_share(

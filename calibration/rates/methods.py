@@ -15,6 +15,7 @@ from calibration.rates.comparators import aipw, apparent, human_only_weighted, p
 from calibration.rates.intervals import Limits, Upper, post_stratified
 from calibration.rates.likelihood_ratio import likelihood_ratio
 from calibration.rates.pool_interval import MAX_POOL, pool_likelihood_ratio
+from calibration.rates.soft_labels import soft_likelihood_ratio
 from calibration.rates.strata import StrataCounts
 from calibration.rates.strata_rules import StrataRule
 from calibration.records import Target
@@ -52,6 +53,7 @@ NOTHING = Limits(np.asarray(np.nan), np.asarray(0.0), np.asarray(1.0))
 MAX_LIKELIHOOD_RATIO_STRATA = 5
 MAX_TABLES = 2000
 MANY_LABELS = 1000
+MAX_TIED_STRATA = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,14 +130,12 @@ def _likelihood_ratio(counts: StrataCounts, settings: Settings) -> Answer:
         note = f"Post-stratified interval: the likelihood-ratio interval is not validated for {reason}."
         return Answer(_fallback(counts, settings), [note], "post-stratified")
     flat = counts.marginal()
-    interval = pool_likelihood_ratio if settings.target == "pool" else likelihood_ratio
-    limits = interval(
-        flat.n_transcripts,
-        flat.n_labeled,
-        flat.n_harmful,
-        total=flat.total,
-        confidence_level=settings.confidence_level,
-    )
+    tables = [flat.n_transcripts, flat.n_labeled, flat.n_harmful]
+    interval: Callable[..., Limits] = pool_likelihood_ratio if settings.target == "pool" else likelihood_ratio
+    if not counts.whole_counts or flat.n_tied.any():
+        interval = soft_likelihood_ratio
+        tables.append(flat.n_tied)
+    limits = interval(*tables, total=flat.total, confidence_level=settings.confidence_level)
     return Answer(limits, [], "likelihood-ratio")
 
 
@@ -145,11 +145,22 @@ def why_not_likelihood_ratio(counts: StrataCounts, settings: Settings) -> str:
         return "new scenarios"
     if counts.unequal:
         return "unequal inclusion probabilities inside a stratum"
-    if not counts.whole_counts:
-        return "soft labels"
+    tied = counts.marginal().n_tied
+    if np.isnan(tied).any():
+        return "soft labels other than ties (1/2)"
+    if tied.any():
+        return _too_many_ties(counts.marginal().n_labeled, settings)
     if settings.target == "pool" and counts.total > MAX_POOL:
         return f"pools above {MAX_POOL:,} transcripts"
     return too_many_labels(counts.marginal().n_labeled)
+
+
+def _too_many_ties(n: FloatArray, settings: Settings) -> str:
+    if settings.target == "pool":
+        return "soft labels and target pool"
+    if int((n > 0).sum()) > MAX_TIED_STRATA:
+        return f"soft labels in more than {MAX_TIED_STRATA} labelled strata"
+    return too_many_labels(2 * n)
 
 
 def too_many_labels(n: FloatArray) -> str:
@@ -173,6 +184,7 @@ def _human_only(counts: StrataCounts, settings: Settings) -> Answer:
             n_transcripts=counts.n_transcripts.sum(0, keepdims=True),
             n_labeled=counts.n_labeled.sum(0, keepdims=True),
             n_harmful=counts.n_harmful.sum(0, keepdims=True),
+            n_tied=counts.n_tied.sum(0, keepdims=True),
             flagged=np.array([np.nan]),
         )
         limits = limits_post_stratified(single, settings)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from calibration.checks import FloatArray, as_vector, check_length, check_unit_or_nan
+from calibration.rates.effective import effective_counts, tied_counts
 from calibration.rates.rows import as_frequency, as_inclusion, as_known_zero, as_scores
 from calibration.rates.strata_rules import (
     UNSCORED,
@@ -34,6 +35,8 @@ class StrataCounts:
     names : tuple of str
     n_transcripts, n_labeled, n_harmful : arrays of shape (n_strata,) or (n_strata, n_scenarios)
         `n_labeled` and `n_harmful` are effective counts under unequal inclusion probabilities.
+    n_tied : array of the same shape
+        Labels of 1/2, of equal weight; nan where labels are other fractions or weigh differently.
     flagged : array of shape (n_strata,)
         1 where the first grader says harm, 0 where not, nan where it says nothing.
     known_zero : array of shape () or (n_scenarios,)
@@ -51,6 +54,7 @@ class StrataCounts:
     n_transcripts: FloatArray
     n_labeled: FloatArray
     n_harmful: FloatArray
+    n_tied: FloatArray
     flagged: FloatArray
     known_zero: FloatArray
     n_scored: int
@@ -86,6 +90,7 @@ class StrataCounts:
             n_transcripts=self.n_transcripts.sum(1),
             n_labeled=self.n_labeled.sum(1),
             n_harmful=self.n_harmful.sum(1),
+            n_tied=self.n_tied.sum(1),
             known_zero=np.asarray(self.known_zero.sum()),
         )
 
@@ -120,6 +125,7 @@ class StrataCounts:
             n_transcripts=fold(self.n_transcripts),
             n_labeled=fold(self.n_labeled),
             n_harmful=fold(self.n_harmful),
+            n_tied=fold(self.n_tied),
             flagged=flagged[keep],
         )
 
@@ -202,7 +208,7 @@ def _counted(rows: _Rows, strata: Strata, groups: tuple[IntArray, int] | None, p
     labeled, zero = rows.labeled, rows.zero
     weights = np.ones(int(labeled.sum())) if pi is None else 1 / pi[labeled]
     said, count = rows.labels[labeled], rows.times[labeled]
-    n_labeled, n_harmful, unequal = _effective(codes[labeled], cells[labeled], said, weights, count, shape)
+    n_labeled, n_harmful, unequal = effective_counts(codes[labeled], cells[labeled], said, weights, count, shape)
     zeros = np.bincount(of[zero], rows.times[zero], minlength=n_groups).astype(np.float64)
     sizes = np.bincount(cells[~zero], rows.times[~zero], minlength=int(np.prod(shape))).astype(np.float64)
     return StrataCounts(
@@ -210,6 +216,7 @@ def _counted(rows: _Rows, strata: Strata, groups: tuple[IntArray, int] | None, p
         n_transcripts=sizes.reshape(shape),
         n_labeled=n_labeled,
         n_harmful=n_harmful,
+        n_tied=tied_counts(cells[labeled], said, count, shape, unequal=unequal),
         flagged=flagged,
         known_zero=np.asarray(zeros.sum()) if groups is None else zeros,
         n_scored=0,
@@ -251,27 +258,6 @@ def _groups(cluster: ArrayLike, n: int) -> tuple[IntArray, int]:
     return codes, len(names)
 
 
-def _effective(
-    codes: IntArray, cells: IntArray, y: FloatArray, weights: FloatArray, times: FloatArray, shape: tuple[int, ...]
-) -> tuple[FloatArray, FloatArray, bool]:
-    """Labelled and harmful counts per cell; Kish sizes and Hajek means where weights differ inside a stratum."""
-    k, size = shape[0], int(np.prod(shape))
-    count = np.bincount(codes, times, minlength=k).astype(np.float64)
-    sum_w = np.bincount(codes, times * weights, minlength=k)
-    spread = np.zeros(k)
-    np.maximum.at(spread, codes, weights)
-    smallest = np.full(k, np.inf)
-    np.minimum.at(smallest, codes, weights)
-    unequal = (count > 0) & (spread > smallest * (1 + 1e-9))
-    kish = np.divide(sum_w**2, np.bincount(codes, times * weights**2, minlength=k), out=np.zeros(k), where=count > 0)
-    # Scaled so that a stratum's weights add up to its effective size.
-    scale = np.divide(np.where(unequal, kish, count), sum_w, out=np.zeros(k), where=count > 0)
-    unit = times * np.where(unequal[codes], weights * scale[codes], 1.0)
-    n_labeled = np.bincount(cells, unit, minlength=size).astype(np.float64).reshape(shape)
-    n_harmful = np.bincount(cells, unit * y, minlength=size).astype(np.float64).reshape(shape)
-    return n_labeled, n_harmful, bool(unequal.any())
-
-
 def _design(stratum: ArrayLike | None, given: ArrayLike | None, pi: FloatArray | None, labeled: BoolArray) -> str:
     if stratum is not None:
         return "stratified"
@@ -292,5 +278,6 @@ def _without_empty(counts: StrataCounts) -> StrataCounts:
         n_transcripts=counts.n_transcripts[filled],
         n_labeled=counts.n_labeled[filled],
         n_harmful=counts.n_harmful[filled],
+        n_tied=counts.n_tied[filled],
         flagged=counts.flagged[filled],
     )
