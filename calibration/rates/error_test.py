@@ -167,7 +167,7 @@ def _shared(hit: FloatArray, of: FloatArray, *, pooled: bool) -> FloatArray:
     """Share of each group, or of all together repeated for each."""
     if pooled:
         hit, of = (np.broadcast_to(v.sum(-1, keepdims=True), v.shape) for v in (hit, of))
-    return np.divide(hit, of, out=np.full(of.shape, 0.5), where=of > 0)
+    return np.asarray(np.divide(hit, of, out=np.full(of.shape, 0.5), where=of > 0))
 
 
 def _redrawn(counts: _Tables, fit: _Fit, times: int, rng: np.random.Generator) -> _Tables:

@@ -233,11 +233,11 @@ def _sides() -> tuple[FloatArray, FloatArray]:
 @lru_cache(maxsize=1)
 def _laws() -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Laws of s and of c over their cells, one a row, each set with its prior weights."""
-    s_edges = np.linspace(0, 1, N_SENSITIVITIES + 1)
+    s_edges = np.arange(N_SENSITIVITIES + 1) / N_SENSITIVITIES
     means = (np.arange(15) + 0.5) / 15
     a, prior_a = _law_rows(s_edges, means, np.full(15, 1 / 75))
     # Cells of c run from 1 downwards, as u does.
-    c_edges = 1 - np.linspace(0, 1, N_SPECIFICITIES + 1) ** 2
+    c_edges = 1 - (np.arange(N_SPECIFICITIES + 1) / N_SPECIFICITIES) ** 2
     u = (np.arange(22) + 0.5) / 22
     b, prior_b = _law_rows(c_edges, 1 - u**2, 2 * u / (2 * u).sum() / 5)
     return a, prior_a, b, prior_b
@@ -278,7 +278,7 @@ def _median(mass: FloatArray, middles: FloatArray) -> float:
 
 
 def _log(likelihood: FloatArray) -> FloatArray:
-    return np.log(np.maximum(likelihood, 1e-300))
+    return np.asarray(np.log(np.maximum(likelihood, 1e-300)))
 
 
 def _own(table: JudgeTable, level: float) -> tuple[float, float]:
