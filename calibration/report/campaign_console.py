@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from calibration.report.console import print_agreement, print_line, print_raters, print_table
 from calibration.report.plain import plain
@@ -36,10 +36,57 @@ def status_json(status: CampaignStatus) -> str:
     return json.dumps(plain(asdict(status)), indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def print_status(console: Console, status: CampaignStatus) -> None:
-    """Print how far the campaign is, how raters fare, the rate so far, and whether to go on."""
+def print_status(console: Console, status: CampaignStatus, *, show: Literal["answer", "all"] = "answer") -> None:
+    """Print the rate so far, what is left and what comes next; with `show` "all" every table behind it."""
     rounds = ", ".join(map(str, status.rounds))
-    print_line(console, f"{status.n_drawn} of {status.n_transcripts} transcripts drawn, rounds: {rounds}.")
+    print_line(
+        console, f"{status.n_drawn} of {status.n_transcripts} transcripts drawn, rounds: {rounds}. The rate so far:"
+    )
+    for harm in status.harms:
+        for line in answer_lines(harm, status.goal):
+            print_line(console, line)
+    if show == "all":
+        _print_tables(console, status)
+        print_line(console, ONE_LOOK)
+
+
+def answer_lines(harm: HarmStatus, goal: Goal) -> Iterator[str]:
+    """The rate so far, how much is left, and what to do next."""
+    drawn = sum(s.drawn for s in harm.strata)
+    open_, undecided = (sum(getattr(s, name) for s in harm.strata) for name in ("unlabelled", "unsure"))
+    progress = f"{harm.n_labelled} of {drawn} drawn are labelled"
+    if harm.rate is None:
+        yield f"{harm.harm}: {progress}."
+    else:
+        e = harm.rate.estimate
+        rate = "not known" if e.rate != e.rate else percent(e.rate)
+        interval = percent_interval(e.low, e.high)
+        yield f"{harm.harm}: rate so far {rate} ({interval}); {progress}, {count(e.n_harmful)} harmful."
+        if harm.sequence is not None:
+            held = percent_interval(harm.sequence.low, harm.sequence.high)
+            yield f"  However often you look: {held}."
+    left = [f"{open_} open"] if open_ else []
+    left += [f"{undecided} unsure only"] if undecided else []
+    left += [f"{len(harm.queue)} to adjudicate"] if harm.queue else []
+    more = next((w.n_more for w in harm.to_width if w.interval == "fixed-n" and w.n_more is not None), None)
+    left += [f"about {more} more labels to {100 * (goal.width or 0):g} points"] if more else []
+    if left:
+        yield f"  Left: {', '.join(left)}."
+    yield f"  Next: {_next_step(harm, goal, open_)}"
+
+
+def _next_step(harm: HarmStatus, goal: Goal, n_open: int) -> str:
+    decision = decision_sentence(harm, goal).removeprefix(f"{harm.harm}: ")
+    if decision.startswith("may stop"):
+        return decision
+    if n_open:
+        return f"label the {n_open} open ones; {decision}"
+    if harm.queue:
+        return f"let somebody decide the {len(harm.queue)} disputed ones (harmrate labels adjudicate); {decision}"
+    return f"everything drawn is settled; {decision}"
+
+
+def _print_tables(console: Console, status: CampaignStatus) -> None:
     _table(console, "Labels so far", PROGRESS, status.harms, _progress_rows)
     if status.pace:
         print_table(console, "Time per transcript", PACE, (_pace_row(pace) for pace in status.pace))
@@ -56,9 +103,6 @@ def print_status(console: Console, status: CampaignStatus) -> None:
     if status.goal.width is not None:
         title = f"Labels to an interval of {100 * status.goal.width:g} points"
         _table(console, title, TO_WIDTH, status.harms, _width_rows)
-    print_line(console, ONE_LOOK)
-    for harm in status.harms:
-        print_line(console, decision_sentence(harm, status.goal))
 
 
 Rows = Iterator[Sequence[str]]

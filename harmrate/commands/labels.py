@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harmrate.commands.label_options import DrawOptions, FileOptions, GoalOptions, ServerOptions
 from harmrate.commands.options import (
     Json,
     MeaningOptions,
@@ -20,84 +20,15 @@ from harmrate.commands.options import (
 from harmrate.commands.output import note, show_json, stdout, track
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from calibration.study.campaign.sample_plan import SamplePlan
-    from labels.label_studio.connect import Studio
     from labels.label_studio.pull import Pulled
     from labels.label_studio.push import Pushed
 
-KEY = "LABEL_STUDIO_API_KEY"
+# On one screen, below the answer.
+NOTES_SHOWN = 4
 
 labels_app = typer.Typer(no_args_is_help=True, help="Labelling campaigns: sample, push, pull, import, adjudicate.")
 
 CampaignFolder = Annotated[Path, typer.Argument(help="Folder that `labels sample` wrote.")]
-
-
-@dataclass(kw_only=True)
-class ServerOptions:
-    """Where Label Studio is; the token comes from the environment alone."""
-
-    url: Annotated[
-        str, typer.Option(envvar="LABEL_STUDIO_URL", help=f"Address of Label Studio; its token is taken from {KEY}.")
-    ] = "http://localhost:8080"
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for one answer.")] = 120.0
-
-    def connect(self) -> AbstractContextManager[Studio]:
-        """As the library takes it, for a block."""
-        import os
-
-        from labels.label_studio.connect import connect
-
-        return connect(self.url, os.environ.get(KEY, ""), timeout=self.timeout)
-
-
-@dataclass(kw_only=True)
-class GoalOptions:
-    """When to stop."""
-
-    width: Annotated[float | None, typer.Option(help="When the interval is this narrow: 0.03 is 3 points.")] = None
-    below: Annotated[float | None, typer.Option(help="When the rate is shown to be below this.")] = None
-    above: Annotated[float | None, typer.Option(help="When the rate is shown to be above this.")] = None
-
-
-@dataclass(kw_only=True)
-class DrawOptions:
-    """Which transcripts, and for whom."""
-
-    design: Annotated[
-        str,
-        typer.Option(help="uniform, flagged-10, flagged-25, disagree-25, stratified, neyman, most-unlike-training."),
-    ] = "uniform"
-    harm: Annotated[list[str], typer.Option(help="Ask raters only about this harm (repeatable).")] = field(
-        default_factory=list
-    )
-    raters: Annotated[str, typer.Option(help="Who labels, comma-separated: ana,bo,cy.")] = ""
-    overlap: Annotated[int, typer.Option(min=1, help="How many raters read each transcript.")] = 1
-    round: Annotated[int, typer.Option(min=1, help="Number of the round.")] = 1
-    earlier: Annotated[Path | None, typer.Option(help="Design frame of the rounds before.")] = None
-    labels: Annotated[Path | None, typer.Option(help="Labels of the rounds before: the pilot of `neyman`.")] = None
-    unlikeness: Annotated[
-        Path | None, typer.Option(help="Table of transcript_id, unlikeness, for `most-unlike-training`.")
-    ] = None
-    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0
-
-    def plan(self, n: int, rubrics: Path | None) -> SamplePlan:
-        """As the library takes them."""
-        from calibration.study.campaign.sample_plan import SamplePlan
-
-        return SamplePlan(
-            n=n,
-            design=self.design,
-            round=self.round,
-            raters=tuple(name.strip() for name in self.raters.split(",") if name.strip()),
-            overlap=self.overlap,
-            earlier=self.earlier,
-            unlikeness=self.unlikeness,
-            rubrics=rubrics,
-            harms=tuple(self.harm) or None,
-            seed=self.seed,
-        )
 
 
 @labels_app.command("config")
@@ -141,6 +72,8 @@ def labels_sample(
         labels=drawing.labels,
     )
     sampled = sample_for_labelling(sources, drawing.plan(n, reading.rubrics), out, track=track)
+    for line in sampled.notes:
+        note(line)
     note(f"{sampled.n_tasks} tasks in {out / 'tasks.json'}; keep {sampled.design}: every rate needs it (--design)")
 
 
@@ -179,6 +112,9 @@ def labels_push(
     if record.redacted:
         note("replaced: " + ", ".join(f"{n} {kind}" for kind, n in record.redacted.items()))
     note(f"project {record.project} ({record.title}, {record.marking}): {_pushed(pushed)}")
+    note(f"raters work at {pushed.page}")
+    for rater, link in pushed.links.items():
+        note(f"  {rater}: {link}")
 
 
 @labels_app.command("pull")
@@ -249,30 +185,33 @@ def labels_import(
 
 
 @labels_app.command("status")
-@shared(MeaningOptions, GoalOptions)
+@shared(MeaningOptions, GoalOptions, FileOptions)
 def labels_status(
     meaning: MeaningOptions,
     goal: GoalOptions,
+    files: FileOptions,
     *,
-    labels: Annotated[Path, typer.Option(help="What was pulled, an export, or a table of labels.")],
-    design: Annotated[list[Path], typer.Option(help="Design frame of `labels sample` (repeatable: rounds).")],
+    folder: Annotated[Path | None, typer.Argument(help="Folder that `labels sample` wrote and `pull` filled.")] = None,
     verdicts: VerdictFile = None,
+    show_all: Annotated[bool, typer.Option("--all", help="Print every table behind the answer, too.")] = False,
     harm: Annotated[list[str] | None, typer.Option(help="Only this harm (repeatable).")] = None,
     grader: Annotated[str | None, typer.Option(help="Whose verdicts make the strata (default: the judge).")] = None,
     level: Annotated[float, typer.Option(help="Confidence level.", min=0.5, max=0.9999)] = 0.95,
     as_json: Json = False,
 ) -> None:
-    """How far labelling is, how raters fare, the rate so far, how many labels are left, and whether to stop."""
+    """The rate so far, how many labels are left, and what to do next."""
     from calibration.report.campaign_console import print_status, status_json
     from calibration.study.campaign.status import campaign_status
     from calibration.study.settings import StudySettings
     from grader.verdict.read import read_verdicts
+    from labels.label_studio.folder import campaign_files
     from labels.read import labels_in
     from labels.sampling.designs import read_design
 
+    place = campaign_files(folder, labels=files.labels, designs=files.design)
     status = campaign_status(
-        labels_in(labels, meaning.meaning(asked=harm or ())).named(),
-        [read_design(path) for path in design],
+        labels_in(place.labels, meaning.meaning(asked=harm or ())).named(),
+        [read_design(path) for path in place.designs],
         None if verdicts is None else read_verdicts(verdicts),
         settings=StudySettings(harms=tuple(harm or ()) or None, grader=grader, confidence_level=level),
         **vars(goal),
@@ -280,6 +219,8 @@ def labels_status(
     if as_json:
         show_json(status_json(status))
         return
-    print_status(stdout(), status)
-    for line in status.notes:
+    print_status(stdout(), status, show="all" if show_all else "answer")
+    for line in status.notes if show_all else status.notes[:NOTES_SHOWN]:
         note(line)
+    if not show_all and len(status.notes) > NOTES_SHOWN:
+        note(f"{len(status.notes) - NOTES_SHOWN} more notes, all tables: --all")

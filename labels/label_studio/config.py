@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from xml.etree import ElementTree
 
 from grader.errors import InputError
+from labels.label_studio.definitions import rubric_parts
 from labels.words import plain, side_of
 
 ANSWERS = ("yes", "no", "unsure")
@@ -32,11 +33,12 @@ _STYLE = """
 [data-testid="textarea-instruction"], [data-testid="textarea-counts"] { display: none; }
 """
 
+_PLAIN = "font-weight: normal; margin: 2px 0;"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 class Titled(Protocol):
-    """What a rubric must offer here: its harm's name and a title for people."""
+    """What a rubric must offer here: its harm's name and a title; with a ``text``, its definition is shown."""
 
     @property
     def name(self) -> str:
@@ -72,8 +74,8 @@ def label_config(rubrics: Iterable[Titled] | Mapping[str, Titled]) -> str:
     -------
     str
         The transcript as a dialogue (data field ``dialogue``: a list of ``{"role", "text"}``), evidence spans per
-        harm on its text, one required choice per harm named like it (yes / no / unsure), a stage per harm shown
-        unless the answer is no, confidence (1-5 stars) and a note.
+        harm on its text; per harm its rubric's definition (folded), one required choice named like it (yes / no /
+        unsure) and, once answered, a stage; confidence (1-5 stars) and a note.
 
     Raises
     ------
@@ -113,12 +115,34 @@ def label_config(rubrics: Iterable[Titled] | Mapping[str, Titled]) -> str:
 
 def _ask(parent: ElementTree.Element, harm: Titled) -> None:
     _header(parent, harm.title)
+    _define(parent, harm)
     answer = _choices(parent, harm.name, ANSWERS, choice="single", required="true", showInline="true")
     answer.set("requiredMessage", f"Please answer for {harm.title}: yes, no or unsure.")
-    when = {"visibleWhen": "choice-selected", "whenTagName": harm.name, "whenChoiceValue": "yes,unsure"}
+    # After a no as well: harm that was considered and not done is a no.
+    when = {"visibleWhen": "choice-selected", "whenTagName": harm.name}
     stage = ElementTree.SubElement(parent, "View", when)
     _header(stage, "How far did it go?", size="6")
     _choices(stage, f"{harm.name}_stage", STAGES, choice="single", showInline="true")
+
+
+def _define(parent: ElementTree.Element, harm: Titled) -> None:
+    """The rubric's definition, folded: raters open it where they need it."""
+    parts = rubric_parts(getattr(harm, "text", ""))
+    if not any(part.lines for part in parts):
+        return
+    panel = ElementTree.SubElement(ElementTree.SubElement(parent, "Collapse"), "Panel", value="What counts")
+    for part in parts:
+        if part.heading:
+            _header(panel, part.heading, size="6")
+        for line in part.lines:
+            # Label Studio would take a dollar sign at the start for a field of the task.
+            ElementTree.SubElement(
+                panel,
+                "Header",
+                value=line.replace("$", "\uff04", 1) if line[0] == "$" else line,
+                size="6",
+                style=_PLAIN,
+            )
 
 
 def _header(parent: ElementTree.Element, text: str, size: str = "5") -> None:

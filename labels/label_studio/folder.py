@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,45 @@ from labels.label_studio.pull import Pulled, pull_labels
 from labels.label_studio.push import Pushed, push_tasks
 from labels.label_studio.record import CampaignRecord, Marking, read_record, write_record
 from labels.label_studio.shaping import prelabelled, redacted
+from labels.label_studio.views import project_page, rater_links, raters_of
 from labels.meaning import LabelMeaning
 from labels.read import read_labels
 from labels.sampling.designs import read_rounds
 
 TASKS, DESIGN, CONFIG, LABELS = "tasks.json", "design.csv", "label_config.xml", "labels.parquet"
+INSTRUCTIONS = "instructions.html"
 # Of a pool in shards: a table of this size is no CSV.
 SHARD_DESIGN = "design.parquet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignFiles:
+    """What a look at a campaign reads: its labels, and the design frames of its rounds."""
+
+    labels: Path
+    designs: tuple[Path, ...]
+
+
+def campaign_files(folder: Path | None, *, labels: Path | None = None, designs: Sequence[Path] = ()) -> CampaignFiles:
+    """The labels and designs that were named, else those in `folder`.
+
+    Raises
+    ------
+    InputError
+        Neither was named, or the folder has none (yet).
+    """
+    if folder is not None:
+        labels = labels or folder / LABELS
+        designs = designs or [folder / name for name in (DESIGN, SHARD_DESIGN) if (folder / name).is_file()]
+        if not designs:
+            raise InputError(f"holds no {DESIGN}: is it a folder of `labels sample`?", file=folder)
+        if not labels.exists():
+            raise InputError(
+                "holds no labels yet: run `harmrate labels pull` on it, or name them (--labels)", file=folder
+            )
+    if labels is None or not designs:
+        raise InputError("name the folder of `labels sample`, or --labels and --design")
+    return CampaignFiles(labels=labels, designs=tuple(designs))
 
 
 def push_campaign(
@@ -38,11 +71,13 @@ def push_campaign(
 ) -> tuple[CampaignRecord, Pushed]:
     """Push the tasks in `folder` to their project, which is made at the first push.
 
+    The result says where raters find them.
+
     Parameters
     ----------
     studio : Studio
     folder : path
-        With ``tasks.json`` and ``label_config.xml``; gains ``campaign.json``.
+        With ``tasks.json`` and ``label_config.xml``, and ``instructions.html`` for raters; gains ``campaign.json``.
     title : str, optional
         Of the project; default: the one pushed to before, else the folder's name. Rounds in folders of their own meet
         in one project under one title.
@@ -74,7 +109,8 @@ def push_campaign(
         known.refuse_change(marking=marking, redaction=version)
         project = find_project(studio, known.project)
     else:
-        project = _begun(studio, title or folder.resolve().name, config, tasks, marking)
+        text = _read_text(folder / INSTRUCTIONS) if (folder / INSTRUCTIONS).is_file() else ""
+        project = _begun(studio, title or folder.resolve().name, config, tasks, marking, text)
     record = CampaignRecord(
         url=studio.url,
         project=project.id,
@@ -85,10 +121,19 @@ def push_campaign(
         redacted=counts,
     )
     write_record(folder, record)
-    return record, push_tasks(studio, project, tasks)
+    pushed = push_tasks(studio, project, tasks)
+    links = rater_links(studio, project, raters_of(tasks))
+    return record, replace(pushed, page=project_page(studio, project), links=links)
 
 
-def _begun(studio: Studio, title: str, config: str, tasks: Sequence[Mapping[str, Any]], marking: Marking) -> Project:
+def _begun(
+    studio: Studio,
+    title: str,
+    config: str,
+    tasks: Sequence[Mapping[str, Any]],
+    marking: Marking,
+    instructions: str,
+) -> Project:
     raters = max((len(task["data"].get("raters") or ()) for task in tasks), default=0)
     project, _ = find_or_make_project(
         studio,
@@ -98,6 +143,8 @@ def _begun(studio: Studio, title: str, config: str, tasks: Sequence[Mapping[str,
         maximum_annotations=max(raters, 1),
         show_collab_predictions=marking == "pre-annotated",
         show_skip_button=True,
+        expert_instruction=instructions,
+        show_instruction=bool(instructions),
     )
     return project
 

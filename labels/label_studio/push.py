@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from grader.errors import InputError
@@ -23,11 +23,21 @@ Key = tuple[str, str, int, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pushed:
-    """What a push did: tasks added, found there already, and doubles taken away."""
+    """What a push did: tasks added, found there already, and doubles taken away; and where raters find them.
+
+    Parameters
+    ----------
+    new, there, doubles : int
+    page : str
+        The address of the project's tasks.
+    links : mapping from rater to the address of their view
+    """
 
     new: int
     there: int
     doubles: int
+    page: str = ""
+    links: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import numpy as np
 import pandas as pd
 
 from grader.errors import InputError
+from grader.rubrics import Rubric, load_rubrics
 from labels.campaign import assign_raters, pilot_rates
 from labels.labelset import LabelSet
+from labels.sampling.designs import read_rounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +36,7 @@ class SamplePlan:
     rubrics : path, optional
         Folder of the user's own.
     harms : tuple of str, optional
-        What raters are asked about; default all rubrics.
+        What raters are asked about; default those that were graded, without verdicts all rubrics.
     seed : int
     """
 
@@ -58,10 +61,54 @@ class Sampled:
     n_tasks : int
     design : path
         The design frame, which every rate needs.
+    notes : tuple of str
+        Of which harms raters are asked about.
     """
 
     n_tasks: int
     design: Path
+    notes: tuple[str, ...] = ()
+
+
+def asked_rubrics(plan: SamplePlan, graded: Iterable[str] | None) -> tuple[dict[str, Rubric], tuple[str, ...]]:
+    """What raters are asked about, and what to say of it: the harms that were named, else those that were graded.
+
+    Parameters
+    ----------
+    plan : SamplePlan
+    graded : iterable of str, optional
+        The harms that verdicts are on. None without verdicts: raters are asked about those of the rounds before, or
+        about all rubrics.
+
+    Raises
+    ------
+    InputError
+        No rubric of that name; nothing that was graded has a rubric.
+    """
+    if graded is None:
+        earlier = None if plan.earlier is None else list(read_rounds(plan.earlier)["harm"].unique())
+        return load_rubrics(plan.rubrics, plan.harms or earlier), ()
+    graded = sorted(set(graded))
+    if plan.harms is not None:
+        more = [harm for harm in plan.harms if harm not in graded]
+        notes = (f"raters are asked about {', '.join(more)}, too, on which there is no verdict",) if more else ()
+        return load_rubrics(plan.rubrics, plan.harms), notes
+    every = {**load_rubrics(plan.rubrics), **_on_request(plan.rubrics, graded)}
+    wanted = {harm: every[harm] for harm in graded if harm in every and every[harm].kind == "harm"}
+    if not wanted:
+        raise InputError(f"there is no rubric for {', '.join(graded)}, which raters would read (--rubrics DIR)")
+    left_out = [harm for harm in graded if harm not in every]
+    notes = (f"raters are not asked about {', '.join(left_out)}, which has no rubric",) if left_out else ()
+    return wanted, notes
+
+
+def _on_request(folder: Path | None, names: Sequence[str]) -> dict[str, Rubric]:
+    """Those of `names` that have a rubric."""
+    known: dict[str, Rubric] = {}
+    for name in names:
+        with suppress(InputError):
+            known |= load_rubrics(folder, [name])
+    return known
 
 
 def first_judge(candidates: pd.DataFrame) -> str | None:

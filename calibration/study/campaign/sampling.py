@@ -7,19 +7,26 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from calibration.study.campaign.sample_plan import Sampled, SamplePlan, assigned, expected_rates, first_judge
+from calibration.study.campaign.sample_plan import (
+    Sampled,
+    SamplePlan,
+    asked_rubrics,
+    assigned,
+    expected_rates,
+    first_judge,
+)
 from calibration.study.campaign.shard_sampling import sample_from_shards
 from calibration.study.classifier_facts import unlikeness
 from calibration.study.inputs import Sources, load
 from grader.errors import InputError
 from grader.files.atomic import write_text
 from grader.progress import Track, untracked
-from grader.rubrics import load_rubrics
 from grader.verdict.scores import grader_scores
 from grader.verdict.sides import holds_shards
 from grader.verdict.tables import read_table
 from labels.label_studio import label_config, write_tasks
-from labels.label_studio.folder import CONFIG, DESIGN, SHARD_DESIGN, TASKS
+from labels.label_studio.definitions import instructions
+from labels.label_studio.folder import CONFIG, DESIGN, INSTRUCTIONS, SHARD_DESIGN, TASKS
 from labels.sampling.designs import draw_sample, read_design, read_rounds, write_design
 
 
@@ -51,10 +58,10 @@ def sample_for_labelling(sources: Sources, plan: SamplePlan, folder: Path, *, tr
     if isinstance(sources.verdicts, str | Path) and holds_shards(sources.verdicts):
         n_tasks = sample_from_shards(sources, sources.verdicts, plan, folder, track=track)
         return Sampled(n_tasks=n_tasks, design=folder / SHARD_DESIGN)
-    wanted = load_rubrics(plan.rubrics, plan.harms)
-    harms = list(wanted)
     rng = np.random.default_rng(plan.seed)
     data = load(sources, track=track)
+    wanted, notes = asked_rubrics(plan, None if data.verdicts is None else data.verdicts["harm"])
+    harms = list(wanted)
     if data.pool is None:
         raise InputError("no transcripts: name files or folders")
     candidates = _candidates(data.pool[["transcript_id"]], data.verdicts, harms)
@@ -78,8 +85,9 @@ def sample_for_labelling(sources: Sources, plan: SamplePlan, folder: Path, *, tr
     _refuse_other(folder / DESIGN, frame)
     write_tasks(sources.read_transcripts(), drawn, folder / TASKS, assigned=who)
     write_text(folder / CONFIG, label_config(wanted))
+    write_text(folder / INSTRUCTIONS, instructions(wanted.values()))
     write_design(frame, folder / DESIGN)
-    return Sampled(n_tasks=int(once["drawn"].sum()), design=folder / DESIGN)
+    return Sampled(n_tasks=int(once["drawn"].sum()), design=folder / DESIGN, notes=notes)
 
 
 def _candidates(pool: pd.DataFrame, verdicts: pd.DataFrame | None, harms: list[str]) -> pd.DataFrame:

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from calibration.study.campaign.sample_plan import SamplePlan, assigned, expected_rates, first_judge
+from calibration.study.campaign.sample_plan import SamplePlan, asked_rubrics, assigned, expected_rates, first_judge
 from calibration.study.inputs import Sources
 from grader.errors import InputError
 from grader.files.atomic import write_text
 from grader.progress import Track, untracked
-from grader.rubrics import load_rubrics
 from grader.verdict.scores import grader_scores
 from grader.verdict.sides import shard_names, verdict_shards
 from labels.label_studio import label_config, write_tasks
-from labels.label_studio.folder import CONFIG, SHARD_DESIGN, TASKS
+from labels.label_studio.definitions import instructions
+from labels.label_studio.folder import CONFIG, INSTRUCTIONS, SHARD_DESIGN, TASKS
 from labels.sampling.designs import read_design, read_rounds, write_design_parts
 from labels.sampling.reservoir import ShardSample, sample_shards
 
@@ -37,10 +37,11 @@ def sample_from_shards(
     InputError
         As `sample_for_labelling`; a design that is no random sample.
     """
-    wanted = load_rubrics(plan.rubrics, plan.harms)
+    names = shard_names(verdicts)
+    wanted, _ = asked_rubrics(plan, next(iter(verdict_shards(names)))["harm"])
     harms = list(wanted)
     rng = np.random.default_rng(plan.seed)
-    shards = Shards(shard_names(verdicts), plan, harms)
+    shards = Shards(names, plan, harms)
     earlier = None if plan.earlier is None else read_design(plan.earlier)
     try:
         pilot = expected_rates(plan.design, earlier, sources.read_labels(), harms)
@@ -61,6 +62,7 @@ def sample_from_shards(
     tasks = pd.DataFrame({"transcript_id": ids, "round": plan.round, "drawn": True})
     n_tasks = write_tasks(track(sources.read_transcripts(), "reading transcripts"), tasks, folder / TASKS, assigned=who)
     write_text(folder / CONFIG, label_config(wanted))
+    write_text(folder / INSTRUCTIONS, instructions(wanted.values()))
     write_design_parts(design_frames(shards, sample, plan, harms), folder / SHARD_DESIGN)
     return n_tasks
 

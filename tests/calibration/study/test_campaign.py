@@ -284,7 +284,7 @@ def test_json_and_tables_hold_the_numbers(status):
     }
     assert [w["n_labels"] for w in harm["to_width"]] == [w.n_labels for w in status.harms[0].to_width]
     out = StringIO()
-    print_status(Console(file=out, width=200), status)
+    print_status(Console(file=out, width=200), status, show="all")
     text = " ".join(out.getvalue().split())
     for told in (
         "80 of 240",
@@ -301,7 +301,7 @@ def test_names_cannot_steer_the_terminal():
     design = small()
     labels = votes(design, "ana\x1b[2J", "[red]bo")
     out = StringIO()
-    print_status(Console(file=out, width=200), campaign_status(labels, [design]))
+    print_status(Console(file=out, width=200), campaign_status(labels, [design]), show="all")
     assert "\x1b" not in out.getvalue()
     assert "[red]bo" in out.getvalue()
 

@@ -47,6 +47,30 @@ def test_tables_on_stdout_and_notes_on_stderr(campaign):
     assert "Harm as labelled by these 3 raters." in err
 
 
+def test_the_answer_comes_first_and_fits_on_one_screen(campaign):
+    code, out, err = run("--labels", campaign.labels, "--design", campaign.design, "--width", 0.1)
+    assert code == 0
+    assert out.splitlines()[1].startswith(f"{HARM}: rate so far ")
+    assert "Left: about" in out and "Next: " in out
+    assert len(out.splitlines()) + len(err.splitlines()) <= 24
+    assert "Time per transcript" not in out
+    everything = run("--labels", campaign.labels, "--design", campaign.design, "--width", 0.1, "--all")[1]
+    assert everything.startswith(out)
+    assert "The rate by kind of consensus" in everything
+
+
+def test_a_round_s_folder_is_enough(campaign, tmp_path):
+    folder = tmp_path / "round1"
+    folder.mkdir()
+    (folder / "design.csv").write_bytes(campaign.design.read_bytes())
+    code, out, err = run(folder)
+    assert (code, out) == (2, "")
+    assert "holds no labels yet" in err and "labels pull" in err
+    read_labels(campaign.labels).write(folder / "labels.parquet")
+    assert run(folder)[:2] == run("--labels", campaign.labels, "--design", campaign.design)[:2]
+    assert "name the folder" in run()[2]
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
