@@ -7,6 +7,7 @@ is merged in. A call that continues no earlier one begins another thread, of a s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -31,6 +32,8 @@ NAMED = frozenset(
     " input_schema output_schema text.format reasoning.effort truncation previous_response_id incomplete_details"
     " completion_tokens_details prompt_tokens_details promptFeedback audio".split()
 )
+# Errors by which frameworks end a run that has taken too long.
+_LIMIT = re.compile(r"recursion.?limit|GraphRecursion|max.?turns|max.?iterations|max.?steps|UsageLimit", re.IGNORECASE)
 
 
 def span_transcripts(spans: Iterable[tuple[Record, Span]], *, named: frozenset[str] = NAMED) -> Iterator[Transcript]:
@@ -61,13 +64,15 @@ def _transcripts(trace: str, spans: list[Span], *, source: str, named: frozenset
         threads = [_root_thread(shown)]
     _add_tools(threads, shown)
     facts = _facts(shown)
-    roots = [span for span in shown if not span.parent or all(span.parent != other.id for other in spans)]
-    root_error = next((span.error for span in roots if span.error), None)
+    root_error = _root_error(shown)
     for number, thread in enumerate(threads, 1):
         metadata = {**facts, **thread.facts}
         error = thread.error or (root_error if number == 1 else None)
         messages = thread.messages()
-        metadata |= ending(messages, error=error, stop=thread.stop)
+        limit = _LIMIT.search(error) if error else None
+        metadata |= ending(messages, error=None if limit else error, stop=thread.stop)
+        if limit:
+            metadata["limit"] = error
         if thread.cut:
             metadata.setdefault("limit", "the log cut what was recorded")
         if len(threads) > 1:
@@ -76,6 +81,13 @@ def _transcripts(trace: str, spans: list[Span], *, source: str, named: frozenset
             metadata["spans"] = [span.rest for span in spans if span.rest is not None]
         id_ = trace if number == 1 else f"{trace}/{number}"
         yield build_transcript(id_, messages, metadata, source=source, raw=thread.talks, named=named)
+
+
+def _root_error(spans: Sequence[Span]) -> str | None:
+    """The error of what called the model, outermost; a failed tool or a failed call alone ends no run."""
+    ids = {span.id for span in spans if span.id}
+    roots = (span for span in spans if span.parent not in ids and span.kind == "other")
+    return next((span.error for span in roots if span.error), None)
 
 
 def _judged(spans: Sequence[Span]) -> set[str]:
@@ -104,11 +116,11 @@ def _threads(spans: Sequence[Span]) -> list[Thread]:
             thread = Thread()
             threads.append(thread)
         thread.extend(given, told, start=span.start, span=span.id)
-        _end(thread, span, first)
+        _end(thread, replace(span, talk=[span.asked, first.messages]) if others else span, first)
         for other in others:  # further choices: the same talk with another end
             branch = Thread()
             branch.extend(given, _with_names(span.asked, other.messages)[len(given) :], start=span.start, span="")
-            _end(branch, replace(span, talk=None), other)
+            _end(branch, replace(span, talk=[span.asked, other.messages]), other)
             threads.append(branch)
     return threads
 

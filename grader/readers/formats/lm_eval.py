@@ -18,7 +18,7 @@ from grader.readers.payload_facts import literal
 from grader.readers.payloads import asked, is_message
 from grader.readers.records import NoTranscripts, Record
 from grader.readers.shapes.common import mapping
-from grader.transcript import Transcript
+from grader.transcript import Transcript, canonical_json
 
 _NAME = re.compile(r"samples_(?P<task>.+)_(?P<time>\d[\dT:.\-]*)\.jsonl")
 _ANSWERED = frozenset({"doc_id", "arguments", "resps"})
@@ -61,6 +61,7 @@ def _read(record: Record) -> Iterator[tuple[str, Transcript]]:
     name = _NAME.fullmatch(Path(record.file).name)
     task = name["task"] if name else Path(record.file).stem
     metadata = {key: item for key, item in value.items() if key not in _ANSWERED}
+    metadata["settings"] = _settings(value["arguments"])
     metadata |= {"scenario": task, "model": _model(record.file, name["time"] if name else "")}
     metadata = {key: item for key, item in metadata.items() if item is not None}
     doc = f"{task}/{as_text(value['doc_id'])}"
@@ -79,7 +80,7 @@ def _read(record: Record) -> Iterator[tuple[str, Transcript]]:
                 built = build_transcript(own, parts, facts, source=record.file, raw={"input": prompt, "output": reply})
             except InputError as error:
                 built = unread_transcript(record, error.reason)
-            yield f"{own}\0{reply}" if reply else own, built
+            yield canonical_json([own, prompt, reply]), built
 
 
 def _requests(arguments: Any) -> list[Any]:
@@ -90,6 +91,17 @@ def _requests(arguments: Any) -> list[Any]:
     if isinstance(arguments, list):
         return [item[0] if isinstance(item, list) and item else item for item in arguments]
     return []
+
+
+def _settings(arguments: Any) -> list[Any] | None:
+    """What the requests asked for beside their prompts."""
+    given = arguments.values() if isinstance(arguments, Mapping) else arguments
+    others = [
+        {key: item for key, item in one.items() if key != "arg_0"} if isinstance(one, Mapping) else one[1:]
+        for one in (given if isinstance(given, (list, type({}.values()))) else [])
+        if isinstance(one, (Mapping, list))
+    ]
+    return others or None
 
 
 def _prompt(prompt: Any) -> list[Any]:

@@ -58,7 +58,9 @@ def read_events(events: list[Mapping[str, Any]]) -> Told:
         response = mapping(mapping(event.get("tool_call_metadata")).get("model_response"))
         told.model = told.model or model_of(response)
         if isinstance(event.get("action"), str):
-            parts = list(_reasoning(response, thoughts)) + list(_action(event, names))
+            parts = list(_reasoning(response, thoughts)) + list(
+                _action(_with_thought(event, response, thoughts), names)
+            )
             if event.get("source") == "user":
                 parts = [replace(part, role="user") for part in parts]
         else:
@@ -99,6 +101,21 @@ def _reasoning(response: Mapping[str, Any], thoughts: set[str]) -> Iterator[Mess
     if text and key not in thoughts:
         thoughts.add(key)
         yield Message(role="assistant", kind="reasoning", text=text)
+
+
+def _with_thought(event: Mapping[str, Any], response: Mapping[str, Any], thoughts: set[str]) -> Mapping[str, Any]:
+    """An action with the text of its response, where the event has none and no other action of it had."""
+    arguments = mapping(event.get("args"))
+    choices = objects(literal(response.get("choices")))
+    text = as_text(mapping(choices[0].get("message")).get("content")) if choices else ""
+    key = f"text {as_text(response.get('id'))}\0{text}"
+    if as_text(arguments.get("thought")).strip() or not text.strip() or key in thoughts:
+        thoughts.add(key)
+        return event
+    thoughts.add(key)
+    if event.get("action") in ("message", "finish", "think"):
+        return event
+    return {**event, "args": {**arguments, "thought": text}}
 
 
 def _action(event: Mapping[str, Any], names: dict[str, str]) -> Iterator[Message]:

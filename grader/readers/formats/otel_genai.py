@@ -88,7 +88,8 @@ def _items(value: Any) -> Iterator[Mapping[str, Any]]:
         for resource in objects(value.get(outer)):
             packed = True
             for scope in objects(resource.get(middle, resource.get("instrumentationLibrarySpans"))):
-                yield from objects(scope.get(inner))
+                around = {"resource": resource.get("resource"), "scope": scope.get("scope")}
+                yield from ({**item, **around} for item in objects(scope.get(inner)))
     if not packed and not any(outer in value for outer, _, _ in _CONTAINERS):
         yield value
 

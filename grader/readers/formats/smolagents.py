@@ -179,12 +179,9 @@ def _action(step: Mapping[str, Any]) -> Iterator[Message]:
         names.append(_INTERPRETER)
         yield tool_call(_INTERPRETER, {"code": code}, text=code)
     yield from _observed(step, names)
-    if final:
-        answer = as_text(step.get("action_output")) or (answers[0] if answers else "")
+    given = as_text(step.get("action_output")) if final else ""
+    for answer in dict.fromkeys(text for text in (*answers, given) if text.strip()):
         yield from assistant_text(answer)
-    else:
-        for answer in answers:
-            yield from assistant_text(answer)
 
 
 def _model_output(step: Mapping[str, Any]) -> Any:
@@ -214,9 +211,9 @@ def _answer(arguments: Any) -> str:
 def _observed(step: Mapping[str, Any], names: list[str]) -> Iterator[Message]:
     """What came back; the echo of a final answer is none."""
     text = as_text(step.get("observations"))
-    echo = bool(step.get("is_final_answer")) and (
-        not names or text.strip() == as_text(step.get("action_output")).strip()
-    )
+    answer = as_text(step.get("action_output")).strip()
+    final = bool(step.get("is_final_answer"))
+    echo = final and (text.strip() == answer or (not names and bool(answer) and answer in text))
     error = mapping(step.get("error"))
     texts = [] if echo else [text]
     texts += ["[image]" for _ in _list(step.get("observations_images"))]

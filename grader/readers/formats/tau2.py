@@ -66,7 +66,9 @@ def _read(record: Record) -> Iterator[Transcript]:
         if not isinstance(simulation, Mapping):
             raise InputError(f"simulations[{number - 1}] is not an object")
         default_id = f"{record.default_id}:{number}"
-        yield _transcript(simulation, mapping(value.get("info")), default_id=default_id, source=record.file)
+        task = next((t for t in objects(value.get("tasks")) if t.get("id") == simulation.get("task_id")), None)
+        info = {**mapping(value.get("info")), "task": task}
+        yield _transcript(simulation, info, default_id=default_id, source=record.file)
 
 
 def _info_beside(file: str) -> Mapping[str, Any]:
