@@ -9,6 +9,7 @@ from typing import Any
 from grader.readers.attributes import at, plain_value, whole_items
 from grader.readers.payload_facts import literal, stop_reason
 from grader.readers.payloads import Answer, answered, asked
+from grader.readers.shapes.common import mapping
 
 _EVENT = "gen_ai."
 _MESSAGES = frozenset({"gen_ai.system_instructions", "gen_ai.input.messages", "gen_ai.output.messages"})
@@ -58,8 +59,18 @@ def _messages(fields: Mapping[str, Any]) -> Talk:
     instructions = [{"role": "system", "parts": [_part(item) for item in system]}] if system else []
     questions = [*instructions, *asked([item for item in given if isinstance(item, Mapping)])]
     cut = cut or cut_given or cut_told
-    source = None if cut else [system, given, told]
+    source = None if cut else [system, _without_bytes(given), _without_bytes(told)]
     return Talk(asked=questions, answers=_choices(told), cut=cut, source=source, keys=_MESSAGES)
+
+
+def _without_bytes(messages: list[Any]) -> list[Any]:
+    """Messages without the bytes of pictures and sound, for which placeholders stand."""
+    return [
+        {**message, "parts": [part for part in message["parts"] if mapping(part).get("type") != "blob"]}
+        if isinstance(message, Mapping) and isinstance(message.get("parts"), list)
+        else message
+        for message in messages
+    ]
 
 
 def _part(item: Any) -> Any:

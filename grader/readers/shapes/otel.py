@@ -9,6 +9,7 @@ from grader.readers.blocks import chat_parts
 from grader.transcript import Message
 
 _MEDIA = ("blob", "uri", "file")
+_MODALITIES = ("image", "audio", "video")
 _TYPES = frozenset({"tool_call", "tool_call_response", "server_tool_call", "server_tool_call_response", "blob", "uri"})
 
 
@@ -53,6 +54,8 @@ def _block(part: Mapping[str, Any]) -> dict[str, Any]:
         return {"type": "tool_result", "tool_call_id": part.get("id"), "name": part.get("name"), "content": result}
     if kind in _MEDIA:
         modality = part.get("modality")
-        return {"type": modality if isinstance(modality, str) else "file", "mime_type": part.get("mime_type")}
+        named = {"data": part.get("content"), "uri": part.get("uri"), "file_id": part.get("file_id")}
+        known = {key: value for key, value in named.items() if isinstance(value, str)}
+        return {"type": modality if modality in _MODALITIES else "file", "mime_type": part.get("mime_type"), **known}
     text = part.get("content")
     return {**part, "text": text} if isinstance(text, str) and "text" not in part else dict(part)
