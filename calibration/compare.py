@@ -1,7 +1,8 @@
 """Two models, arms or judges: differences of rates with intervals.
 
-Two groups with rates of their own: `compare_rates` (MOVER on the two intervals); several: `compare_groups` (Holm). The
-same items or scenarios under both: `compare_paired`.
+Two groups with rates of their own: `compare_rates`; several: `compare_groups`. Rates by the likelihood ratio from whole
+counts are compared by the same test (`calibration.rates.inversion`), others by MOVER on their two intervals. The same
+items or scenarios under both: `compare_paired`.
 """
 
 from __future__ import annotations
@@ -9,30 +10,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import combinations
-from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, stdtr, stdtrit
+from scipy.special import ndtr
 
-from calibration.agreement.ratings import Floats
-from calibration.checks import as_vector, check_choice, check_level, check_unit_or_nan
+from calibration.rates.contrasts import GroupCounts, counts_of
 from calibration.rates.intervals import normal_quantile, post_stratified
+from calibration.rates.inversion import difference_interval
 from calibration.rates.multiplicity import holm
-from calibration.rates.paired import bonett_price, mcnemar_exact, newcombe_paired, tango
+from calibration.rates.tiers import MAX_GROUPS, shaffer
 from calibration.records import RateDifference, RateEstimate
+from calibration.same_scenarios import compare_paired
 
-PairedMethod = Literal["bonett-price", "newcombe", "tango"]
-Question = Literal["runs", "any-harm"]
+__all__ = ["compare_groups", "compare_paired", "compare_rates"]
 
-MIN_DIFFERING = 5
 MIN_P = 1e-12
-
-_INTERVALS = {"bonett-price": bonett_price, "newcombe": newcombe_paired, "tango": tango}
+LIKELIHOOD_RATIO = "likelihood-ratio"
+# Combinations of labels in the strata that the test enumerates one by one: beyond so many it takes seconds.
+MAX_LEADING_TABLES = 3000
+# A limit is found to a thousandth of the interval's width; among very many pairs to a fiftieth, rounded outward.
+HALVINGS, FEW_HALVINGS, MANY_PAIRS = 11, 6, 30
 
 
 def compare_rates(first: RateEstimate, second: RateEstimate) -> RateDifference:
-    """Difference of two independent rates (first minus second) by MOVER.
+    """Difference of two independent rates (first minus second).
 
     Parameters
     ----------
@@ -42,10 +43,12 @@ def compare_rates(first: RateEstimate, second: RateEstimate) -> RateDifference:
     Returns
     -------
     RateDifference
-        With a rate that is nan (too much unlabelled) the difference is nan and the limits are the extremes of the two
-        intervals. `p_value` is below 1 - confidence_level exactly when the interval excludes 0: it is 1 - the level at
-        which the interval just touches 0. For ``post-stratified`` rates the limits are recomputed at that level; for
-        others the half-width towards 0 is taken as proportional to the normal quantile.
+        Two ``likelihood-ratio`` rates of target ``scenarios`` from whole counts: interval and p-value from one
+        likelihood-ratio test, corrected for the finite number of runs. Others: MOVER on the two intervals; `p_value` is
+        then 1 - the level at which the interval just touches 0. For ``post-stratified`` rates the limits are
+        recomputed at that level; for others the half-width towards 0 is taken as proportional to the normal quantile.
+        Either way `p_value` is below 1 - confidence_level exactly when the interval excludes 0. With a rate that is
+        nan (too much unlabelled) the difference is nan and the limits are the extremes of the two intervals.
 
     Raises
     ------
@@ -54,7 +57,7 @@ def compare_rates(first: RateEstimate, second: RateEstimate) -> RateDifference:
 
     References
     ----------
-    Zou & Donner (2008), Stat. Med. 27:1693.
+    Zou & Donner (2008), Stat. Med. 27:1693 (MOVER).
 
     Examples
     --------
@@ -65,11 +68,18 @@ def compare_rates(first: RateEstimate, second: RateEstimate) -> RateDifference:
     >>> print(f"{d.difference:.2f} [{d.low:.2f}, {d.high:.2f}], p {d.p_value:.0e}")
     0.25 [0.14, 0.35], p 6e-06
     """
+    return _compare(first, second, HALVINGS)
+
+
+def _compare(first: RateEstimate, second: RateEstimate, halvings: int) -> RateDifference:
     if first.confidence_level != second.confidence_level:
         levels = (first.confidence_level, second.confidence_level)
         raise ValueError(f"first and second must fulfil equal confidence_level, got {levels}.")
     if first.target != second.target:
         raise ValueError(f"first and second must fulfil equal target, got {(first.target, second.target)}.")
+    counts = _testable(first, second)
+    if counts is not None:
+        return _by_likelihood_ratio(first, second, counts, halvings)
     difference = first.rate - second.rate
     notes = ["takes the two groups as independent"]
     if np.isnan(difference):
@@ -87,6 +97,34 @@ def compare_rates(first: RateEstimate, second: RateEstimate) -> RateDifference:
         method="mover",
         n_paired=0,
         notes=tuple(notes),
+    )
+
+
+def _testable(first: RateEstimate, second: RateEstimate) -> tuple[GroupCounts, GroupCounts] | None:
+    """Counts for the likelihood-ratio test; None where an estimate has none, or where there are too many tables."""
+    if {first.method, second.method} != {LIKELIHOOD_RATIO}:
+        return None
+    a, b = counts_of(first), counts_of(second)
+    if a is None or b is None:
+        return None
+    leading = np.sort(np.concatenate([a.n, b.n]))[:-2]
+    return (a, b) if np.prod(leading + 1) <= MAX_LEADING_TABLES else None
+
+
+def _by_likelihood_ratio(
+    first: RateEstimate, second: RateEstimate, counts: tuple[GroupCounts, GroupCounts], halvings: int
+) -> RateDifference:
+    mover = _mover((first.rate, first.low, first.high), (second.rate, second.low, second.high))
+    found = difference_interval(*counts, confidence_level=first.confidence_level, halvings=halvings, guess=mover)
+    return RateDifference(
+        difference=found.estimate,
+        low=found.low,
+        high=found.high,
+        confidence_level=first.confidence_level,
+        p_value=found.p_value,
+        method=LIKELIHOOD_RATIO,
+        n_paired=0,
+        notes=("takes the two groups as independent",),
     )
 
 
@@ -139,195 +177,39 @@ def _can_refit(estimate: RateEstimate) -> bool:
 
 
 def compare_groups(rates: Mapping[str, RateEstimate]) -> dict[tuple[str, str], RateDifference]:
-    """Every pair of several groups, p-values adjusted by Holm.
+    """Every pair of several groups, p-values adjusted for the number of pairs.
 
     Parameters
     ----------
     rates : mapping of group name to RateEstimate
+        Up to 64.
 
     Returns
     -------
     dict of (first, second) to RateDifference
-        `p_value` is adjusted for the number of pairs; `notes` hold the raw one. The intervals are each at the level of
-        the rates and are not adjusted.
-    """
-    pairs = {(a, b): compare_rates(rates[a], rates[b]) for a, b in combinations(rates, 2)}
-    adjusted = holm([pair.p_value for pair in pairs.values()])
-    return {
-        names: replace(
-            pair,
-            p_value=float(p),
-            method="mover, holm",
-            notes=(*pair.notes, f"p before adjusting for {len(pairs)} comparisons: {pair.p_value:.3g}"),
-        )
-        for (names, pair), p in zip(pairs.items(), adjusted, strict=True)
-    }
-
-
-def compare_paired(
-    a: ArrayLike,
-    b: ArrayLike,
-    *,
-    scenario: ArrayLike | None = None,
-    inclusion_probability: tuple[ArrayLike, ArrayLike] | None = None,
-    question: Question = "runs",
-    method: PairedMethod = "bonett-price",
-    confidence_level: float = 0.95,
-) -> RateDifference:
-    """Difference of two rates over the same items or scenarios (a minus b).
-
-    Parameters
-    ----------
-    a, b : arrays of shape (n,)
-        1 harmful, 0 harmless, NaN missing. Without `scenario`, position i is the same item under both.
-    scenario : array of shape (n,), optional
-        Scenario of position i, for both sides; several runs per scenario; NaN where a side has fewer.
-    inclusion_probability : pair of arrays of shape (n,), optional
-        Probability in (0, 1] with which run i of a, and of b, was drawn for labelling; read where a value is given.
-        Each run then counts 1 / probability within its scenario, so that labels drawn more often from flagged runs do
-        not pass for the scenario.
-    question : {"runs", "any-harm"}
-        With `scenario`: mean difference of the scenarios' harm rates, or difference in the share of scenarios with any
-        harmful run (which grows with the number of runs).
-    method : {"bonett-price", "newcombe", "tango"}
-        For one 0/1 pair per item or scenario.
-    confidence_level : float in (0, 1)
-
-    Returns
-    -------
-    RateDifference
-        `n_paired` counts items or scenarios seen under both; all is nan when there is none. `difference` is the plain
-        difference of shares; the Bonett-Price interval is centred on a slightly shrunken one. Pairs: p_value of the
-        exact McNemar test. Runs: t interval over scenarios, none (nan) when fewer than 5 scenarios differ.
+        `p_value` is adjusted by Shaffer's step-down where every pair was tested by the likelihood ratio, else by
+        Holm's; `notes` hold the raw one. The intervals are each at the level of the rates and are not adjusted.
 
     Raises
     ------
     ValueError
-        Unless shapes agree and values are 0, 1 or NaN (for ``runs`` with scenarios: in [0, 1]); for unequal
-        probabilities without scenarios, or with ``any-harm``: which runs were seen would decide the answer.
-
-    References
-    ----------
-    Bonett & Price (2012), J. Educ. Behav. Stat. 37:479; Newcombe (1998), Stat. Med. 17:2635 (method 10);
-    Tango (1998), Stat. Med. 17:891.
-
-    Examples
-    --------
-    >>> d = compare_paired([1] * 6 + [0] * 194, [0] * 5 + [1, 1] + [0] * 193)
-    >>> print(f"{d.difference:.3f} [{d.low:.3f}, {d.high:.3f}], p {d.p_value:.2f}")
-    0.020 [-0.008, 0.047], p 0.22
+        For more groups.
     """
-    check_level(confidence_level)
-    check_choice("question", question, Question)
-    check_choice("method", method, PairedMethod)
-    a = as_vector("a", a)
-    b = as_vector("b", b, a.size)
-    check_unit_or_nan("a", a)
-    check_unit_or_nan("b", b)
-    weights = _run_weights(a, b, inclusion_probability)
-    if weights is not None and (scenario is None or question == "any-harm"):
-        rule = "equal probabilities unless scenario is given and question is 'runs'"
-        raise ValueError(f"inclusion_probability must fulfil {rule}, got unequal ones.")
-    if scenario is None:
-        return _binary_pairs(a, b, method, confidence_level, "items")
-    codes = _scenario_codes(scenario, a.size)
-    if weights is not None:
-        first, second = (_weighted_means(codes, x, w) for x, w in zip((a, b), weights, strict=True))
-        difference = _scenario_means(first, second, confidence_level)
-        note = "runs are weighted by 1 / inclusion probability within their scenario"
-        return replace(difference, notes=(*difference.notes, note))
-    if question == "any-harm":
-        return _binary_pairs(_by_scenario(codes, a, "any"), _by_scenario(codes, b, "any"), method, confidence_level)
-    return _scenario_means(_by_scenario(codes, a, "mean"), _by_scenario(codes, b, "mean"), confidence_level)
-
-
-def _run_weights(
-    a: Floats, b: Floats, inclusion_probability: tuple[ArrayLike, ArrayLike] | None
-) -> tuple[Floats, Floats] | None:
-    """1 / probability of each labelled run; None where all weigh the same."""
-    if inclusion_probability is None:
-        return None
-    weights = []
-    for x, given in zip((a, b), inclusion_probability, strict=True):
-        pi = as_vector("inclusion_probability", given, x.size)
-        labelled = ~np.isnan(x)
-        wrong = pi[labelled & ~((pi > 0) & (pi <= 1))]
-        if wrong.size:
-            raise ValueError(f"inclusion_probability must fulfil 0 < p <= 1 where labelled, got {wrong[0]}.")
-        weights.append(np.where(labelled, 1 / np.where(labelled, pi, 1.0), np.nan))
-    if all(np.nanmax(w, initial=0) <= np.nanmin(w, initial=np.inf) * (1 + 1e-9) for w in weights):
-        return None
-    return weights[0], weights[1]
-
-
-def _weighted_means(codes: NDArray[np.int64], x: Floats, weight: Floats) -> Floats:
-    """Weighted mean of every scenario's labelled runs; nan where it has none."""
-    seen, n = ~np.isnan(x), codes.max(initial=-1) + 1
-    total = np.bincount(codes[seen], weights=weight[seen], minlength=n)
-    harmful = np.bincount(codes[seen], weights=(weight * x)[seen], minlength=n)
-    return np.divide(harmful, total, out=np.full(n, np.nan), where=total > 0)
-
-
-def _scenario_codes(scenario: ArrayLike, n: int) -> NDArray[np.int64]:
-    labels = np.asarray(scenario)
-    if labels.shape != (n,):
-        raise ValueError(f"scenario must fulfil shape == ({n},), got {labels.shape}.")
-    labels = labels.astype(str) if labels.dtype.kind == "O" else labels
-    return np.asarray(np.unique(labels, return_inverse=True)[1], dtype=np.int64)
-
-
-def _by_scenario(codes: NDArray[np.int64], x: Floats, how: Literal["mean", "any"]) -> Floats:
-    """One value per scenario; nan where the scenario has no run."""
-    seen = ~np.isnan(x)
-    n = codes.max(initial=-1) + 1
-    runs = np.bincount(codes[seen], minlength=n).astype(float)
-    harmful = np.bincount(codes[seen], weights=x[seen], minlength=n)
-    mean = np.divide(harmful, runs, out=np.full(n, np.nan), where=runs > 0)
-    return mean if how == "mean" else np.where(np.isnan(mean), np.nan, mean > 0)
-
-
-def _binary_pairs(a: Floats, b: Floats, method: PairedMethod, level: float, unit: str = "scenarios") -> RateDifference:
-    both = ~np.isnan(a) & ~np.isnan(b)
-    a, b = a[both], b[both]
-    if not np.isin(a, (0, 1)).all() or not np.isin(b, (0, 1)).all():
-        raise ValueError("a and b must fulfil values in (0, 1, nan) for pairs, got fractions.")
-    n11, n10, n01 = int((a * b).sum()), int((a * (1 - b)).sum()), int(((1 - a) * b).sum())
-    n = a.size
-    low, high = _INTERVALS[method](n11, n10, n01, n - n11 - n10 - n01, confidence_level=level)
-    return RateDifference(
-        difference=(n10 - n01) / n if n else float("nan"),
-        low=low,
-        high=high,
-        confidence_level=level,
-        p_value=mcnemar_exact(n10, n01) if n else float("nan"),
-        method=method,
-        n_paired=n,
-        notes=(f"{unit}: {n11} both, {n10} first only, {n01} second only, {n - n11 - n10 - n01} neither",),
-    )
-
-
-def _scenario_means(a: Floats, b: Floats, level: float) -> RateDifference:
-    difference = (a - b)[~np.isnan(a) & ~np.isnan(b)]
-    n, differing = difference.size, int((np.abs(difference) > 1e-12).sum())
-    mean = float(difference.mean()) if n else float("nan")
-    low = high = p_value = float("nan")
-    notes = [f"{differing} of {n} scenarios differ"]
-    if differing < MIN_DIFFERING:
-        notes.append(f"no interval: at least {MIN_DIFFERING} scenarios must differ; question='any-harm' has one")
-    elif np.ptp(difference) < 1e-12:
-        notes.append("no interval: every scenario differs by the same, which leaves nothing to judge the spread by")
-    else:
-        stderr = float(difference.std(ddof=1) / np.sqrt(n))
-        half = float(stdtrit(n - 1, 0.5 + level / 2)) * stderr
-        low, high = max(mean - half, -1.0), min(mean + half, 1.0)
-        p_value = float(2 * stdtr(n - 1, -abs(mean) / stderr))
-    return RateDifference(
-        difference=mean,
-        low=low,
-        high=high,
-        confidence_level=level,
-        p_value=p_value,
-        method="scenario means, t",
-        n_paired=n,
-        notes=tuple(notes),
-    )
+    if len(rates) > MAX_GROUPS:
+        msg = f"rates must hold at most {MAX_GROUPS} groups, got {len(rates)}."
+        raise ValueError(msg)
+    couples = list(combinations(rates, 2))
+    halvings = HALVINGS if len(couples) <= MANY_PAIRS else FEW_HALVINGS
+    pairs = {(a, b): _compare(rates[a], rates[b], halvings) for a, b in couples}
+    raw = [pair.p_value for pair in pairs.values()]
+    one_test = all(pair.method == LIKELIHOOD_RATIO for pair in pairs.values())
+    adjusted, step_down = (shaffer(raw, len(rates)), "shaffer") if one_test else (holm(raw), "holm")
+    return {
+        names: replace(
+            pair,
+            p_value=float(p),
+            method=f"{pair.method}, {step_down}",
+            notes=(*pair.notes, f"p before adjusting for {len(pairs)} comparisons: {pair.p_value:.3g}"),
+        )
+        for (names, pair), p in zip(pairs.items(), adjusted, strict=True)
+    }

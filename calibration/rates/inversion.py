@@ -41,9 +41,14 @@ class ContrastInterval:
 
 
 def difference_interval(
-    first: GroupCounts, second: GroupCounts, *, confidence_level: float = 0.95, halvings: int = HALVINGS
+    first: GroupCounts,
+    second: GroupCounts,
+    *,
+    confidence_level: float = 0.95,
+    halvings: int = HALVINGS,
+    guess: tuple[float, float] | None = None,
 ) -> ContrastInterval:
-    """Rate of the first group minus that of the second.
+    """Rate of the first group minus that of the second; a guess of the interval saves halvings.
 
     Examples
     --------
@@ -54,7 +59,7 @@ def difference_interval(
     0.283 [0.04, 0.48], p 0.019
     """
     contrast = Contrast(groups=(first, second), coefficients=(1.0, -1.0))
-    return contrast_interval(contrast, confidence_level=confidence_level, halvings=halvings)
+    return contrast_interval(contrast, confidence_level=confidence_level, halvings=halvings, guess=guess)
 
 
 def difference_in_differences(
@@ -83,7 +88,9 @@ def difference_in_differences(
     return contrast_interval(contrast, confidence_level=confidence_level, halvings=halvings)
 
 
-def contrast_interval(contrast: Contrast, *, confidence_level: float = 0.95, halvings: int) -> ContrastInterval:
+def contrast_interval(
+    contrast: Contrast, *, confidence_level: float = 0.95, halvings: int, guess: tuple[float, float] | None = None
+) -> ContrastInterval:
     """All values of the contrast that the test does not reject, between the outermost ones found by halving."""
     check_level(confidence_level)
     error = 1 - confidence_level
@@ -95,6 +102,13 @@ def contrast_interval(contrast: Contrast, *, confidence_level: float = 0.95, hal
     def at(value: float) -> ContrastTest:
         return contrast_test(contrast, value)
 
+    if guess is not None:
+        # A point half as far out again is where the search begins, if the test rejects it.
+        starts = [contrast.estimate + 1.5 * (end - contrast.estimate) for end in guess]
+        least, most = (
+            start if least < start < most and at(start).p_value <= error else end
+            for start, end in zip(starts, (least, most), strict=True)
+        )
     low, high = _ends(at, contrast.estimate, (least, most), none, error, halvings)
     return ContrastInterval(
         estimate=contrast.estimate, low=low, high=high, confidence_level=confidence_level, p_value=none.p_value
@@ -171,7 +185,7 @@ def _ends(
             else:
                 outside = middle
         # Outward: the last rejected value, except where "no difference" itself is that value.
-        return inside if outside == anchor else 0.5 * (inside + outside)
+        return inside if outside == anchor else outside
 
     return edge(reach[0]), edge(reach[1])
 

@@ -14,19 +14,18 @@ from calibration.checks import FloatArray
 from calibration.compare import compare_groups, compare_paired
 from calibration.findings.study import ComparisonFinding, RateFinding
 from calibration.rates.multiplicity import holm
+from calibration.rates.tiers import MAX_GROUPS
 from calibration.study.facts import known_column
 from calibration.study.harm_table import HarmTable, group_tables
 from calibration.study.rate_findings import SAMPLE_ONLY
 from calibration.study.settings import StudySettings
 
-MAX_COMPARED_GROUPS = 8
-
 
 def independent_comparisons(rates: Sequence[RateFinding]) -> Iterator[ComparisonFinding]:
-    """Differences of calibrated rates, group by group of one harm; p-values adjusted by Holm within the harm."""
+    """Differences of calibrated rates, group by group of one harm; p-values adjusted within the harm."""
     for harm in dict.fromkeys(f.harm for f in rates):
         findings = [f for f in rates if f.harm == harm]
-        if not 1 < len(findings) <= MAX_COMPARED_GROUPS:
+        if not 1 < len(findings) <= MAX_GROUPS:
             continue
         by_name = {str(i): f for i, f in enumerate(findings)}
         for (a, b), difference in compare_groups({name: f.estimate for name, f in by_name.items()}).items():
@@ -40,7 +39,7 @@ def paired_comparisons(tables: Iterable[HarmTable], settings: StudySettings) -> 
     """
     for table in tables:
         groups = group_tables(table, settings.by)
-        if not 1 < len(groups) <= MAX_COMPARED_GROUPS:
+        if not 1 < len(groups) <= MAX_GROUPS:
             continue
         found = []
         for (first, a), (second, b) in combinations(groups, 2):

@@ -211,3 +211,30 @@ def _flagged_sample(rng, rate):
     pi = np.where(flagged, min(1, 50 / flagged.sum()), 150 / (~flagged).sum())
     drawn = rng.random(pi.size) < pi
     return np.where(drawn, truth.ravel(), np.nan), pi
+
+
+def test_likelihood_ratio_rates_are_compared_by_the_same_test():
+    first = rate_from_counts([30, 70], [5, 15], [4, 0], method="likelihood-ratio")
+    second = rate_from_counts([45, 55], [5, 15], [5, 2], method="likelihood-ratio")
+    found = compare_rates(first, second)
+    assert found.method == "likelihood-ratio"
+    # statistics of the pair a, c: p = .0188336
+    assert found.p_value == pytest.approx(0.0188336, rel=1e-4)
+    assert found.high < 0
+    frozen = compare_rates(rate_from_counts([30, 70], [5, 15], [4, 0]), second)
+    assert frozen.method == "mover"
+
+
+def test_sixteen_groups_are_compared_and_sixty_five_refused():
+    rates = {
+        f"m{i}": rate_from_counts([20, 80], [3, 9], [min(3, i // 3), i // 8], method="likelihood-ratio")
+        for i in range(16)
+    }
+    pairs = compare_groups(rates)
+    assert len(pairs) == 120
+    for pair in pairs.values():
+        raw = float(pair.notes[-1].split()[-1])
+        assert (pair.low <= 0 <= pair.high) == (raw > 0.05)
+        assert pair.p_value >= raw - 1e-3
+    with pytest.raises(ValueError, match="at most 64 groups, got 65"):
+        compare_groups({str(i): rates["m0"] for i in range(65)})
