@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from calibration.compare import compare_groups, compare_paired, compare_rates
+from calibration.rates.estimate import rate_from_counts
 from calibration.rates.multiplicity import benjamini_yekutieli, holm
 from calibration.rates.paired import bonett_price, mcnemar_exact
 from calibration.records import RateEstimate
