@@ -17,7 +17,21 @@ from grader.readers.shapes.bedrock import is_message
 from grader.readers.shapes.common import first_text, mapping, objects
 from grader.transcript import Transcript
 
-NAMED = frozenset({"inferenceConfig", "toolConfig", "guardrailConfig", "trace", "metrics", "source.bytes", "format"})
+NAMED = frozenset(
+    {
+        "redactedContent",
+        "cachePoint",
+        "toolAddition",
+        "toolRemoval",
+        "inferenceConfig",
+        "toolConfig",
+        "guardrailConfig",
+        "trace",
+        "metrics",
+        "source.bytes",
+        "format",
+    }
+)
 _TALK = frozenset({"id", "messages", "system", "output", "request", "response", "stopReason"})
 
 

@@ -16,6 +16,10 @@ from grader.transcript import Transcript
 _FACTS = ("timestamp", "region", "operation", "accountId", "requestMetadata", "errorCode")
 NAMED = frozenset(
     {
+        "redactedContent",
+        "cachePoint",
+        "toolAddition",
+        "toolRemoval",
         "schemaType",
         "schemaVersion",
         "identity",

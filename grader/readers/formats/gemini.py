@@ -96,17 +96,21 @@ def _read(record: Record) -> Iterator[Transcript]:
     answers = candidates or [{}]
     for number, candidate in enumerate(answers, 1):
         facts = _facts(value, request, response)
-        if len(answers) > 1:
-            facts["episode"] = id_
+        facts |= {"episode": id_} if len(answers) > 1 else {}
+        one = {**response, "candidates": [candidate]}
         parts = conversation([*asked, *([candidate["content"]] if mapping(candidate.get("content")) else [])])
+        facts |= _ending(parts, value, candidate)
         own = id_ if number == 1 else f"{id_}#choice={number}"
-        yield _transcript(record, own, parts, facts | _ending(parts, value, candidate))
+        raw = {**value, "response": one} if response is not value else one
+        yield build_transcript(own, parts, facts, source=record.file, raw=raw, named=NAMED)
 
 
 def _asked(request: Mapping[str, Any]) -> list[Any]:
     contents = request.get("contents", [])
     if isinstance(contents, (str, Mapping)):
         contents = [contents]
+    if contents is not None and not isinstance(contents, list):
+        raise InputError(f"contents: is not a list but {type(contents).__name__}")
     asked = [{"role": "user", "content": item} if isinstance(item, str) else item for item in contents or []]
     system = request.get("systemInstruction", request.get("system_instruction"))
     if isinstance(system, str):
@@ -137,10 +141,6 @@ def _ending(parts: list[Message], value: Mapping[str, Any], candidate: Mapping[s
 def _error(value: Mapping[str, Any]) -> Any:
     error, status = value.get("error"), mapping(value.get("status"))
     return mapping(error).get("message", error) or (status.get("message") if status.get("code") else None)
-
-
-def _transcript(record: Record, id_: str, parts: list[Message], facts: Mapping[str, Any]) -> Transcript:
-    return build_transcript(id_, parts, facts, source=record.file, raw=record.value, named=NAMED)
 
 
 def _read_talk(talk: Talk) -> Iterator[Transcript]:

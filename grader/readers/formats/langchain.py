@@ -15,7 +15,18 @@ from grader.readers.shapes.langchain import flatten, is_message
 from grader.transcript import Transcript
 
 _KEYS = ("messages", "values.messages")
-NAMED = frozenset({"artifact", "lc", "response_metadata", "usage_metadata", "example"})
+NAMED = frozenset(
+    {
+        "additional_kwargs.tool_calls",
+        "additional_kwargs.function_call",
+        "invalid_tool_calls.error",
+        "artifact",
+        "lc",
+        "response_metadata",
+        "usage_metadata",
+        "example",
+    }
+)
 
 
 def parse_langchain(records: Iterator[Record]) -> Iterator[Transcript]:

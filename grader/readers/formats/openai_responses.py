@@ -21,7 +21,21 @@ _ITEMS = frozenset(
 )
 _ITEM_SUFFIXES = ("_call", "_call_output")
 _TALK = frozenset({"id", "input", "items", "output", "instructions", "request", "response", "object"})
-NAMED = frozenset({"mcp_list_tools", "annotations", "output_text", "tools", "text", "prompt_cache_key", "tool_choice"})
+NAMED = frozenset(
+    {
+        "output.result",
+        "items.result",
+        "input.result",
+        ".result",
+        "mcp_list_tools",
+        "annotations",
+        "output_text",
+        "tools",
+        "text",
+        "prompt_cache_key",
+        "tool_choice",
+    }
+)
 
 
 def parse_responses(records: Iterator[Record]) -> Iterator[Transcript]:

@@ -68,7 +68,7 @@ def _read(talk: Talk) -> Iterator[Transcript]:
     annotations = [note for note in (message.get("annotations") for message in messages) if note]
     facts["annotations"] = annotations or None
     facts |= ending(parts, error=talk.fields.get("error"), stop=stop, empty=empty)
-    yield talk.transcript(parts, facts, named=NAMED, raw=[_said(message) for message in messages])
+    yield talk.transcript(parts, facts, named=NAMED, raw=[_said(m) for m in messages if m.get("role") != "data"])
 
 
 def _said(message: Mapping[str, Any]) -> dict[str, Any]:

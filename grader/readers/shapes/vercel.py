@@ -32,9 +32,16 @@ def is_message(message: Mapping[str, Any]) -> bool:
     """Whether a message is a ModelMessage with a tool part, or a UIMessage."""
     if "role" not in message:
         return False
-    if any(as_text(part.get("type")) in _MODEL_TYPES for part in objects(message.get("content"))):
+    if message["role"] == "data" or any(map(_is_model_part, objects(message.get("content")))):
         return True
     return isinstance(message.get("toolInvocations"), list) or any(map(_is_ui_part, objects(message.get("parts"))))
+
+
+def _is_model_part(part: Mapping[str, Any]) -> bool:
+    kind = as_text(part.get("type"))
+    if kind == "file":
+        return not part.keys().isdisjoint({"mediaType", "mimeType"})
+    return kind in _MODEL_TYPES or (kind == "image" and "image" in part)
 
 
 def _is_ui_part(part: Mapping[str, Any]) -> bool:
