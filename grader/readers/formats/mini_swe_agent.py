@@ -21,6 +21,7 @@ from grader.readers.shapes.common import mapping
 from grader.transcript import Message, Transcript, tool_call
 
 _COMMAND = re.compile(r"```(?:bash|sh|mswea_bash_command)[ \t]*\n(.*?)\n?```", re.DOTALL)
+_FENCE = re.compile(r"```(?:bash|sh|mswea_bash_command)\b")
 # The harness's copies of what messages say, and the frame of a response.
 NAMED = frozenset(
     {"extra", "tools", "text.format", "incomplete_details", "reasoning.effort", "provider_specific_fields"}
@@ -78,8 +79,14 @@ def _read(record: Record) -> Iterator[Transcript]:
     if status in _LIMITS:
         metadata["limit"] = status
     known = {key: item for key, item in metadata.items() if item not in (None, [], "")}
-    raw = value | {"messages": [message for message in messages if mapping(message).get("role") != "exit"]}
+    raw = value | {"messages": [_without_fence(m) for m in messages if mapping(m).get("role") != "exit"]}
     yield build_transcript(record.file, parts, known, source=record.file, raw=raw, named=NAMED)
+
+
+def _without_fence(message: Any) -> Any:
+    """A message without the word by which a fence says that it holds a command."""
+    content = mapping(message).get("content")
+    return {**message, "content": _FENCE.sub("```", content)} if isinstance(content, str) else message
 
 
 def _exit(info: Mapping[str, Any], exits: list[Any]) -> tuple[str, str | None]:

@@ -72,7 +72,7 @@ def _row(row: Mapping[str, Any], eval_id: str, *, default_id: str, source: str) 
         facts = metadata | ending(parts, error=error, stop=stop)
         if len(talks) > 1:
             facts["episode"] = id_
-        raw = talk if histories else {"output": response.get("output")}
+        raw = talk if histories else {"output": _without_labels(response.get("output"))}
         own = id_ if number == 1 else f"{id_}/branch-{number}"
         yield build_transcript(own, parts, facts, source=source, raw=raw, named=NAMED)
 
@@ -177,6 +177,12 @@ def _branches(turns: list[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
             at = as_text(by_id[at].get("parentId"))
         branches.append(path[::-1])
     return branches or [turns]
+
+
+def _without_labels(output: Any) -> Any:
+    """An answer without the words that set its reasoning apart."""
+    match = _THINKING.match(output) if isinstance(output, str) else None
+    return output if match is None else [match["thought"], match["text"]]
 
 
 def _with_thinking(parts: list[Message]) -> list[Message]:

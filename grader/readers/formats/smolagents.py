@@ -24,6 +24,7 @@ NAMED = frozenset({"model_input_messages", "model_output_message", "timing", "to
 _CODE = re.compile(r"<code>(.*?)(?:</code>|\Z)|```(?:py|python)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _THOUGHT = re.compile(r"\A\s*Thought:\s*", re.IGNORECASE)
 _ONLY_ANSWER = re.compile(r"\s*final_answer\(.*\)\s*", re.DOTALL)
+_FENCE = re.compile(r"```(?:py|python)\b")
 _END_CODE = "<end_code>"
 # Copies of what other fields say, and the frame of a step.
 NAMED = frozenset({"model_input_messages", "model_output_message", "timing", "token_usage", "error", "function.name"})
@@ -97,6 +98,8 @@ def _read(record: Record, *, id_: str) -> Iterator[Transcript]:
 
 def _talk(step: Mapping[str, Any]) -> Mapping[str, Any]:
     """A step without the code that only gives the answer, and without the answer's echo."""
+    if isinstance(output := step.get("model_output"), str):
+        step = {**step, "model_output": _FENCE.sub("```", output).replace(_END_CODE, "")}
     if not step.get("is_final_answer"):
         return step
     repeats = {"observations", "tool_calls", "code_action", "model_output"}

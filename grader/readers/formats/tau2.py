@@ -101,9 +101,9 @@ def _transcript(simulation: Mapping[str, Any], info: Mapping[str, Any], *, defau
 
 
 def _heard(simulation: Mapping[str, Any]) -> dict[str, Any]:
-    """A simulation without the sound of its ticks."""
+    """A simulation without the pieces of speech and sound in its ticks, which are put together to texts."""
     ticks = [
-        {key: item for key, item in tick.items() if not mapping(item).get("is_audio")}
+        {key: item for key, item in tick.items() if not key.endswith("_chunk")}
         for tick in objects(simulation.get("ticks"))
     ]
     return {**simulation, "ticks": ticks}
