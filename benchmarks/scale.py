@@ -25,14 +25,16 @@ import pandas as pd
 from benchmarks.children import module
 from benchmarks.results import Found, Measured
 from calibration.study.campaign.sample_plan import SamplePlan
-from calibration.study.campaign.shard_sampling import Shards, design_frames
+from calibration.study.campaign.shard_sampling import ShardStrata
+from calibration.study.counts import used_facts, weighted_pool
+from calibration.study.join import join_weighted
 from calibration.study.rate_findings import rate_findings
 from calibration.study.settings import StudySettings
-from calibration.study.shards import count_shards, shard_facts
 from grader.verdict.read import _arrow_schema
-from grader.verdict.sides import shard_names, verdict_shards
+from grader.verdict.shards import shard_names, verdict_shards
 from labels.labelset import LabelSet
-from labels.sampling.designs import read_draws, write_design_parts
+from labels.sampling.designs import write_design_parts
+from labels.sampling.draws import read_draws
 from labels.sampling.reservoir import sample_shards
 
 if TYPE_CHECKING:
@@ -90,47 +92,60 @@ def write_shards(folder: Path, rows: int, shards: int) -> int:
 
 
 def sample(folder: Path, labels: int) -> dict[str, float]:
-    """Draw transcripts for labelling, then write the design over all; seconds of either."""
+    """Draw transcripts for labelling, then write the design over all; seconds and processor seconds of either."""
     plan = SamplePlan(n=labels, design="flagged-25")
-    start = time.perf_counter()
-    shards = Shards(shard_names(folder / "pool"), plan, HARMS)
-    drawn = sample_shards(shards.candidates(), plan.n, design=plan.design, rng=np.random.default_rng(0))
-    middle = time.perf_counter()
-    write_design_parts(design_frames(shards, drawn, plan, HARMS), folder / "design.parquet")
-    return {"draw": middle - start, "design": time.perf_counter() - middle}
+    start, used = time.perf_counter(), time.process_time()
+    with ShardStrata(plan, HARMS) as strata:
+        candidates = strata.kept(verdict_shards(folder / "pool"))
+        drawn = sample_shards(candidates, plan.n, design=plan.design, rng=np.random.default_rng(0))
+        middle = time.perf_counter()
+        write_design_parts(strata.design(drawn), folder / "design.parquet")
+    end = time.perf_counter()
+    return {"draw": middle - start, "design": end - middle, "used drawing": time.process_time() - used}
 
 
 def rates(folder: Path, _: int) -> dict[str, float]:
     """Rates of every harm in every group from labels, design and shards; of 1,000 times the pool, from counts."""
+    labels = labelled(folder / "design.parquet")
     start, used = time.perf_counter(), time.process_time()
     design = read_draws(folder / "design.parquet")
-    read, used = time.perf_counter() - start, time.process_time() - used
-    drawn = design[design["drawn"]]
-    said = np.random.default_rng(1).random(len(drawn)) < 0.05
-    known = zip(drawn["transcript_id"], drawn["harm"], said, strict=True)
-    labels = LabelSet.from_rows([(id_, harm, "rater", float(y)) for id_, harm, y in known])
-    start, used = time.perf_counter(), time.process_time() - used
-    shards = verdict_shards(folder / "pool", shard_facts(SETTINGS))
-    counted = count_shards(shards, labels, SETTINGS, design=design)
-    middle, used = time.perf_counter(), time.process_time() - used
-    grader = counted.graders[0].name
-    found = [finding for table in counted.tables for finding in rate_findings(table, grader, SETTINGS)]
+    middle = time.perf_counter()
+    shards = verdict_shards(folder / "pool", used_facts(SETTINGS))
+    joined = join_weighted(weighted_pool(shards, labels, SETTINGS, design=design), labels, SETTINGS)
+    counted, used = time.perf_counter(), time.process_time() - used
+    grader = joined.strata_by
+    found = [finding for table in joined.tables for finding in rate_findings(table, grader, SETTINGS)]
     end = time.perf_counter()
     if not all(f.estimate.low <= f.estimate.high for f in found):
         raise RuntimeError("low must not exceed high.")
-    table = counted.tables[0]
+    table = joined.tables[0]
     many = replace(table, frequency=table.times() * 1_000)
     again = time.perf_counter()
     n = sum(1 for _ in rate_findings(many, grader, SETTINGS))
     each = (time.perf_counter() - again) / n
     return {
-        "read": read,
-        "count": middle - start,
+        "read": middle - start,
+        "count": counted - middle,
         "used": used,
-        "estimate": end - middle,
+        "estimate": end - counted,
         "rates": len(found),
         "each": each,
     }
+
+
+def labelled(design: Path) -> LabelSet:
+    """A label for every drawn transcript and harm."""
+    import pyarrow.parquet as pq
+
+    parts = []
+    with pq.ParquetFile(design) as file:  # the file in one piece would be most of the memory
+        for number in range(file.num_row_groups):
+            rows = file.read_row_group(number, columns=["transcript_id", "harm", "drawn"])
+            parts.append(rows.filter(rows["drawn"]).to_pandas())
+    drawn = pd.concat(parts)
+    y = np.random.default_rng(1).random(len(drawn)) < 0.05
+    rows_of = zip(drawn["transcript_id"], drawn["harm"], y, strict=True)
+    return LabelSet.from_rows([(id_, harm, "rater", float(value)) for id_, harm, value in rows_of])
 
 
 def by_pandas(folder: Path, _: int) -> dict[str, float]:
@@ -177,6 +192,9 @@ def measured(rows: int = ROWS, shards: int = SHARDS) -> Found:
             Measured(what=f"the same memory, {size}", value=t["MB"], unit="MB", against=versus, peer=t["MB pandas"]),
             Measured(what=f"counting alone, {size}", value=t["count"], unit="s"),
             Measured(what=f"processor time of reading and counting, {size}", value=t["used"], unit="s"),
+            Measured(
+                what=f"processor time of drawing and writing the design, {size}", value=t["used drawing"], unit="s"
+            ),
             Measured(what="one rate from counts, pool 1,000 times as large", value=1_000 * t["each"], unit="ms"),
             Measured(what=f"draw {t['labels']:,} transcripts, one pass of {size}", value=t["draw"], unit="s"),
             Measured(what=f"their design over all candidates, {size}", value=t["design"], unit="s"),

@@ -43,15 +43,19 @@ class Tally:
             raise ValueError(f"read must equal used + not used, got {self.read} and {counted}.")
 
     @classmethod
-    def of(cls, reasons: Iterable[str], groups: Mapping[str, int] | None = None) -> Tally:
-        """Count one reason per row; a used row has the reason `USED`.
+    def of(
+        cls, reasons: Iterable[str], groups: Mapping[str, int] | None = None, *, weights: Iterable[float] | None = None
+    ) -> Tally:
+        """Count one reason per row (`weights`: each row stands for so many); a used row has the reason `USED`.
 
         Examples
         --------
         >>> Tally.of([USED, USED, "outside --where"]).not_used
         {'outside --where': 1}
         """
-        counts = Counter(reasons)
+        counts: Counter[str] = Counter() if weights is not None else Counter(reasons)
+        for reason, weight in zip(reasons, () if weights is None else weights, strict=False):
+            counts[reason] += round(weight)
         used = counts.pop(USED, 0)
         return cls(read=used + counts.total(), used=used, not_used=dict(counts.most_common()), groups=groups or {})
 

@@ -25,14 +25,13 @@ from calibration.records import Target
 from calibration.study.assumed import controlled_rates, external_rates
 from calibration.study.classifier_facts import training_notes, unit_unlikeness, with_likeness
 from calibration.study.comparison_findings import independent_comparisons, paired_comparisons
-from calibration.study.counted_study import counts_shards, study_counted
 from calibration.study.design import Design, undeclared_words
 from calibration.study.evidence_findings import evidence_overlap
 from calibration.study.extras import looked_at
 from calibration.study.inputs import AssumptionInputs, Sources, StudyData, load
 from calibration.study.join import JoinedPool
 from calibration.study.label_versions import other_versions
-from calibration.study.notes import study_notes
+from calibration.study.notes import counted_notes, study_notes
 from calibration.study.pairs import grader_agreement, human_agreement
 from calibration.study.provenance import provenance as make_provenance
 from calibration.study.rate_findings import rate_findings
@@ -155,12 +154,10 @@ def study_of(
     """
     if sources.verdicts is None:
         raise InputError("no verdicts: name a table or a log with --verdicts")
-    count = "agreement" not in parts and counts_shards(sources, settings)
+    count = "agreement" not in parts and sources.counts_shards(settings)
     data = load(sources, settings, track=track, count=count)
     declared = data.design if isinstance(data.design, str) else None
     facts = make_provenance(settings, seed=seed, command=command, inputs=data.hashes, design=declared)
-    if count:
-        return study_counted(data, settings, provenance=facts, track=track)
     return study_data(data, rng=np.random.default_rng(seed), provenance=facts, parts=parts)
 
 
@@ -196,6 +193,7 @@ def study_data(
             *origin.get("remarks", ()),
             *study_notes(data.labels, left_out),
             *joined.notes,
+            *counted_notes(joined),
             *origin.get("decisions", ()),
             *drift,
         ),
@@ -210,7 +208,8 @@ def study_data(
 
 def _rates(joined: JoinedPool) -> Iterable[RateFinding]:
     old = () if joined.labels is None else tuple(other_versions(joined.verdicts, joined.design))
-    unlike = unit_unlikeness(joined.verdicts, joined.facts)
+    counted = joined.is_counted  # a row has no likeness of its own then
+    unlike = pd.Series(dtype=float) if counted else unit_unlikeness(joined.verdicts, joined.facts)
     for table in joined.tables:
         notes = (*old, *training_notes(joined.graders, table.harm))
         findings = rate_findings(table, joined.strata_by, joined.settings, notes)
@@ -225,7 +224,7 @@ def _considered(joined: JoinedPool) -> Iterable[ConsideredFinding]:
 
 
 def _thresholds(joined: JoinedPool) -> Iterable[ThresholdFinding]:
-    for harm in joined.harms if joined.labels is not None else ():
+    for harm in joined.harms if joined.labels is not None and not joined.is_counted else ():
         yield from swept_thresholds(
             harm, joined.strata_by, joined.verdicts, joined.scores, joined.table, joined.settings
         )

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import hypergeom, norm
 
-from calibration.study.facts import has_episodes, texts
+from calibration.study.facts import FREQUENCY, has_episodes, row_weights, texts
 from calibration.study.harm_table import HarmTable
 from calibration.study.ids import mismatch, shown
 from grader.errors import InputError
@@ -58,10 +58,12 @@ def harm_design(harm: str, design: Design, facts: pd.DataFrame, consensus: pd.Da
                 f"({shown(gaps)}): fill it in, or leave the column out"
             )
         return labelled.assign(drawn=True)
-    share = len(labelled) / len(facts)
+    share = len(labelled) / row_weights(facts).sum()
     if design == UNIFORM or share == 1.0:
         drawn = facts.index.isin(consensus["transcript_id"])
         plan = pd.DataFrame({"transcript_id": facts.index, "drawn": drawn, "inclusion_probability": max(share, 1e-12)})
+        if FREQUENCY in facts:
+            plan[FREQUENCY] = facts[FREQUENCY].to_numpy()
         return _with_strata(plan, facts)
     return None
 
@@ -74,12 +76,14 @@ def _with_strata(plan: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
         return rows
     if "stratum" not in rows:
         rows = rows.assign(stratum=rows["inclusion_probability"].astype(float).round(12).astype(str))
-    groups = rows.groupby(rows["stratum"].astype(str))["drawn"]
-    return rows.assign(stratum_size=groups.transform("size"), stratum_drawn=groups.transform("sum").astype(float))
+    weight, stratum = row_weights(plan), rows["stratum"].astype(str)
+    size = pd.Series(weight, index=rows.index).groupby(stratum).transform("sum")
+    drawn = (rows["drawn"].astype(float) * weight).groupby(stratum).transform("sum")
+    return rows.assign(stratum_size=size, stratum_drawn=drawn)
 
 
-def check_frame(design: pd.DataFrame, pool: pd.Index, harms: Sequence[str]) -> Iterator[str]:
-    """Hold a design frame against the pool; yield what a reader of the rates must know.
+def check_frame(design: pd.DataFrame, facts: pd.DataFrame, harms: Sequence[str]) -> Iterator[str]:
+    """Hold a design frame against the pool (its `facts`); yield what a reader of the rates must know.
 
     Raises
     ------
@@ -94,19 +98,21 @@ def check_frame(design: pd.DataFrame, pool: pd.Index, harms: Sequence[str]) -> I
         for harm in sorted(set(harms) - named):
             yield f"{harm}: the design does not name this harm, so its labels are set aside."
         rows = design[design["harm"].isin(named)]
-    ids = pd.Index(rows["transcript_id"].unique())
+    pool, once = facts.index, rows.drop_duplicates("transcript_id")
+    ids, weight = pd.Index(once["transcript_id"]), row_weights(once)
     inside = ids.isin(pool)
     if not inside.any():
         raise InputError(f"the design names no transcript of the pool: {_both(ids, pool)}")
     check_sums(rows)
-    outside = pool[~pool.isin(ids)]
+    outside, n_pool = pool[~pool.isin(ids)], row_weights(facts).sum()
     if len(outside):
+        n_outside = row_weights(facts.loc[outside]).sum()
         yield (
-            f"{len(outside)} of {len(pool)} transcripts are not in the design ({shown(outside)}): they could not be "
+            f"{n_outside:.0f} of {n_pool:.0f} transcripts are not in the design ({shown(outside)}): they could not be "
             "drawn, so no label speaks for them."
         )
-    if 2 * inside.sum() < len(ids) or 2 * inside.sum() < len(pool):
-        yield f"Only {inside.sum()} ids of the design are in the pool: {_both(ids[~inside], outside)}."
+    if 2 * (n_inside := weight[inside].sum()) < max(weight.sum(), n_pool):
+        yield f"Only {n_inside:.0f} ids of the design are in the pool: {_both(ids[~inside], outside)}."
 
 
 def _both(design: pd.Index, pool: pd.Index) -> str:
@@ -117,7 +123,8 @@ def check_sums(design: pd.DataFrame) -> None:
     """Refuse a design whose probabilities do not add up to how many were drawn, stratum by stratum."""
     keys = [c for c in ("harm", "stratum") if c in design]
     pi = design["inclusion_probability"].astype(float)
-    rows = design[keys].astype(str).assign(pi=pi, drawn=design["drawn"].astype(float), spread=pi * (1 - pi))
+    weight, drawn = row_weights(design), design["drawn"].astype(float)
+    rows = design[keys].astype(str).assign(pi=pi * weight, drawn=drawn * weight, spread=pi * (1 - pi) * weight)
     totals = rows.groupby(keys, sort=True)[["pi", "drawn", "spread"]] if keys else None
     sums = rows[["pi", "drawn", "spread"]].sum().to_frame().T if totals is None else totals.sum()
     slack = 1 + norm.isf(CONTRADICTED / 2) * np.sqrt(sums["spread"])
@@ -141,7 +148,8 @@ def contradiction(table: HarmTable, keys: Sequence[str]) -> str | None:
     columns = {table.graders[0]: side.map({1.0: "flagged", 0.0: "not flagged"}).fillna("unscored")}
     columns |= {key: texts(table.facts[key]).fillna("(none)") for key in keys if key in table.facts}
     for key, column in columns.items():
-        counts = pd.crosstab(column.to_numpy(), table.drawn.to_numpy()).reindex(columns=[False, True], fill_value=0)
+        cells = pd.Series(table.times()).groupby([column.to_numpy(), table.drawn.to_numpy()]).sum()
+        counts = cells.unstack(fill_value=0).reindex(columns=[False, True], fill_value=0).round().astype(int)
         if not 1 < len(counts) <= _MOST_VALUES:
             continue
         size, drawn = counts.sum(axis=1).to_numpy(), counts[True].to_numpy()
@@ -183,7 +191,7 @@ def undeclared_words(table: HarmTable) -> str | None:
     if not n or table.inclusion_probability is not None:
         return None
     side = table.sides(judge)
-    flagged, harmless = side[labelled] == 1, side[labelled] == 0
+    flagged, harmless, times = side[labelled] == 1, side[labelled] == 0, table.times()
     if flagged.all() and not (side == 1).all():
         right = table.y[labelled].mean()
         return (
@@ -197,7 +205,8 @@ def undeclared_words(table: HarmTable) -> str | None:
         )
     return (
         f"{table.harm}: nobody declared how the {n} labelled transcripts were drawn ({flagged.sum()} of "
-        f"{np.sum(side == 1)} that {judge} flagged, {harmless.sum()} of {np.sum(side == 0)} that it did not): "
+        f"{times[side == 1].sum():.0f} that {judge} flagged, {harmless.sum()} of {times[side == 0].sum():.0f} that it "
+        "did not): "
         "give --design FILE, or --design uniform if they are a random sample."
     )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from calibration.study.facts import has_episodes, units
+from calibration.study.facts import FREQUENCY, has_episodes, units
 from calibration.study.harm_table import HarmTable
 from grader.errors import InputError
 
@@ -41,14 +42,15 @@ def join_episodes(table: HarmTable, plan: pd.DataFrame | None) -> HarmTable:
     unit = units(table.facts).to_numpy()
     first = table.facts.groupby(unit, sort=False).first()
     pi = None if plan is None else episode_probability(plan, unit).reindex(first.index)
-    return HarmTable(
-        harm=table.harm,
+    return replace(
+        table,
         facts=first,
         side=_any(table.side, unit, first.index),
         outcome=_worst(table.outcome, table.side, unit, first.index),
         y=_all_known(table.y, unit).reindex(first.index),
         inclusion_probability=pi,
         drawn=table.drawn.groupby(unit).all().reindex(first.index),
+        frequency=first[FREQUENCY].to_numpy(dtype=float) if FREQUENCY in first else None,
     )
 
 

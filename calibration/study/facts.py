@@ -16,6 +16,9 @@ from grader.verdict.frame import VERDICT_COLUMNS
 # Groups by a grader's verdict on another harm or covariate, e.g. ``verdict:eval_awareness``.
 BY_VERDICT = "verdict:"
 _VERDICT_ONLY = frozenset(VERDICT_COLUMNS[: VERDICT_COLUMNS.index("grader_kind") + 1])
+# Column of how many transcripts, verdicts or design rows a row stands for, in a pool that was counted
+# (`calibration.study.counts`); elsewhere it is missing, and each row stands for one.
+FREQUENCY = "_frequency"
 # How many values an error message lists.
 _LISTED = 12
 
@@ -79,6 +82,11 @@ def _refuse_contradiction(
         )
 
 
+def row_weights(rows: pd.DataFrame) -> NDArray[np.float64]:
+    """How many each row stands for."""
+    return rows[FREQUENCY].to_numpy(dtype=float) if FREQUENCY in rows else np.ones(len(rows))
+
+
 def units(facts: pd.DataFrame) -> pd.Series[Any]:
     """The unit that rates count, by transcript: its episode, or the transcript itself."""
     alone = pd.Series(facts.index, index=facts.index, dtype=object)
@@ -96,7 +104,7 @@ def has_episodes(facts: pd.DataFrame) -> bool:
 def known_column(facts: pd.DataFrame, key: str) -> pd.Series[Any]:
     """A metadata column that some transcript has."""
     if key not in facts or facts[key].isna().all():
-        known = [str(c) for c in facts if not facts[c].isna().all() and c != "content_hash"]
+        known = [str(c) for c in facts if not facts[c].isna().all() and c not in ("content_hash", FREQUENCY)]
         raise InputError(f"no transcript has {key!r}; there is {', '.join(known) or 'no metadata'}")
     return facts[key]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from grader.errors import InputError
 from grader.files.storage import is_remote
 from grader.shards.manifest import outputs_in
-from grader.verdict.sides import holds_shards
+from grader.verdict.shards import holds_shards
 
 
 def verdicts_hash(verdicts: Path | str) -> str:

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from calibration.checks import FloatArray
-from calibration.study.facts import texts
+from calibration.study.facts import FREQUENCY, texts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,21 +130,22 @@ def harm_table(
     side = _wide(scores, "side", row, facts.index, np.nan)
     outcome = _wide(scores, "outcome", row, facts.index, "not_graded")
     y = labels.set_index("transcript_id")["y"].reindex(facts.index).astype(float)
-    if design is None:
-        return HarmTable(
-            harm=harm, facts=facts, side=side, outcome=outcome, y=y, inclusion_probability=None, drawn=y.notna()
-        )
-    plan = design.set_index("transcript_id").reindex(facts.index)
-    drawn = plan["drawn"].astype("boolean").fillna(value=False).astype(bool)
-    return HarmTable(
+    table = HarmTable(
         harm=harm,
         facts=facts,
         side=side,
         outcome=outcome,
-        y=y.where(drawn),
-        inclusion_probability=plan["inclusion_probability"].astype(float),
-        drawn=drawn,
+        y=y,
+        inclusion_probability=None,
+        drawn=y.notna(),
+        frequency=facts[FREQUENCY].to_numpy(dtype=float) if FREQUENCY in facts else None,
     )
+    if design is None:
+        return table
+    plan = design.set_index("transcript_id").reindex(facts.index)
+    drawn = plan["drawn"].astype("boolean").fillna(value=False).astype(bool)
+    pi = plan["inclusion_probability"].astype(float)
+    return replace(table, y=y.where(drawn), inclusion_probability=pi, drawn=drawn)
 
 
 def group_tables(table: HarmTable, by: Sequence[str]) -> list[tuple[Mapping[str, str], HarmTable]]:

@@ -10,10 +10,12 @@ from typing import Literal
 import pandas as pd
 
 from calibration.findings.ledger import Ledger, Tally
-from calibration.study.design import UNIFORM, Design, check_known_ids
+from calibration.study.counts import WeightedPool, used_facts, weighted_pool
+from calibration.study.design import UNIFORM, Design, OnContradiction, check_known_ids
 from calibration.study.file_hashes import file_hash, verdicts_hash
-from calibration.study.join import JoinedPool, joined_pool, refuse_versions
+from calibration.study.join import JoinedPool, join_weighted, joined_pool, refuse_versions
 from calibration.study.ledger import ledger_of
+from calibration.study.notes import incomplete_notes
 from calibration.study.settings import StudySettings
 from calibration.study.used_labels import used_labels
 from grader.errors import InputError
@@ -23,10 +25,12 @@ from grader.readers import read_transcripts
 from grader.transcript import Transcript
 from grader.verdict.read import read_verdicts
 from grader.verdict.scale import ScoreScale
+from grader.verdict.shards import holds_shards, verdict_shards
 from labels.labelset import LabelSet
 from labels.meaning import LabelMeaning
 from labels.read import labels_in
-from labels.sampling.designs import checked_design, read_design, read_draws
+from labels.sampling.designs import checked_design, read_design
+from labels.sampling.draws import read_draws
 from labels.sampling.rounds import combine_rounds
 
 
@@ -147,8 +151,23 @@ class Sources:
         controls = None if self.controls is None else self._verdicts_in(self.controls)
         return AssumptionInputs(external=external, controls=controls)
 
-    def read_design(self, *, narrow: bool = False) -> Design:
-        """How transcripts were drawn for labelling; of a large pool (`narrow`) only what counts need."""
+    def counts_shards(self, settings: StudySettings) -> bool:
+        """Whether these are verdicts in shards and nothing that needs their rows: counts are enough then."""
+        if self.verdicts is None or isinstance(self.verdicts, pd.DataFrame) or settings.pairing != "independent":
+            return False
+        others = (*self.transcripts, self.metadata, self.scenario_from, self.external_verdicts, self.controls)
+        return not any(others) and self.pool is None and holds_shards(self.verdicts)
+
+    def read_counted(self, labels: LabelSet | None, settings: StudySettings, track: Track) -> WeightedPool:
+        """The verdicts and the design in shards as counts, however many rows there are."""
+        is_file = isinstance(self.design, str | Path) and str(self.design) != UNIFORM
+        design = read_draws(str(self.design)) if is_file else self.read_design()
+        keys = used_facts(settings, is_uniform=isinstance(design, str))
+        shards = verdict_shards(str(self.verdicts), keys, scale=self.scale, take=self.take)
+        return weighted_pool(track(shards, "counting shards"), labels, settings, design=design)
+
+    def read_design(self) -> Design:
+        """How transcripts were drawn for labelling."""
         match self.design:
             case None:
                 return None
@@ -157,7 +176,7 @@ class Sources:
             case str() | Path() if str(self.design) == UNIFORM:
                 return UNIFORM
             case str() | Path():
-                return read_draws(self.design) if narrow else read_design(self.design)
+                return read_design(self.design)
         frames = [read_design(path) for path in self.design]
         try:
             return frames[0] if len(frames) == 1 else combine_rounds(*frames)
@@ -184,8 +203,7 @@ class StudyData:
     pool : DataFrame or None
         Metadata of every transcript that rates count; None where only the verdicts name them.
     verdicts : verdict frame or None
-    shards : path or address, or None
-        A pool of verdicts in shards that is counted, not read; `verdicts` is None then.
+        None also for a pool in shards, which is counted.
     labels : LabelSet or None
         Every label that was read.
     design : design frame, "uniform" or None
@@ -198,7 +216,6 @@ class StudyData:
 
     pool: pd.DataFrame | None = None
     verdicts: pd.DataFrame | None = None
-    shards: Path | str | None = None
     labels: LabelSet | None = None
     design: Design = None
     joined: JoinedPool | None = None
@@ -233,14 +250,16 @@ def load(
     InputError
         A file that cannot be used, inputs that do not fit together.
     """
-    verdicts, labels = None if count else sources.read_verdicts(), sources.read_labels()
-    pool, design = sources.read_pool(track), sources.read_design(narrow=count)
+    labels = sources.read_labels()
+    on_contradiction: OnContradiction = "note" if sources.force else "refuse"
+    if count and settings is not None:
+        return _counted(sources, labels, settings, track, on_contradiction)
+    verdicts, pool, design = sources.read_verdicts(), sources.read_pool(track), sources.read_design()
     if sources.force and design != UNIFORM:
         raise InputError("--force keeps a --design uniform that the labels contradict; there is none")
     data = StudyData(
         pool=pool,
         verdicts=verdicts,
-        shards=sources.verdicts if count and not isinstance(sources.verdicts, pd.DataFrame) else None,
         labels=labels,
         design=design,
         beside=sources.read_beside(),
@@ -254,9 +273,24 @@ def load(
         refuse_versions(verdicts)
     if settings is None or verdicts is None:
         return replace(data, ledger=_unjoined(data))
-    joined = joined_pool(
-        verdicts, labels, settings, pool=pool, design=design, on_contradiction="note" if sources.force else "refuse"
-    )
+    joined = joined_pool(verdicts, labels, settings, pool=pool, design=design, on_contradiction=on_contradiction)
+    return _with_joined(data, joined, sources)
+
+
+def _counted(
+    sources: Sources, labels: LabelSet | None, settings: StudySettings, track: Track, on_contradiction: OnContradiction
+) -> StudyData:
+    """The inputs of a study of a folder of shards, whose rows stay on disk."""
+    weighted = sources.read_counted(labels, settings, track)
+    refuse_versions(weighted.verdicts)
+    joined = join_weighted(weighted, labels, settings, on_contradiction=on_contradiction)
+    data = StudyData(labels=labels, design=joined.design, hashes=sources.hashes())
+    return _with_joined(data, joined, sources)
+
+
+def _with_joined(data: StudyData, joined: JoinedPool, sources: Sources) -> StudyData:
+    notes = () if isinstance(sources.verdicts, pd.DataFrame) else tuple(incomplete_notes(sources.verdicts))
+    joined = replace(joined, notes=(*joined.notes, *notes))
     return replace(data, joined=joined, ledger=ledger_of(joined))
 
 

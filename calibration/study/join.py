@@ -9,6 +9,7 @@ import pandas as pd
 
 from calibration.findings.study import GraderFacts
 from calibration.study.classifier_facts import with_training
+from calibration.study.counts import WeightedPool
 from calibration.study.design import (
     Design,
     OnContradiction,
@@ -135,8 +136,12 @@ class JoinedPool:
     scores : frame of `grader.verdict.scores.grader_scores`
     facts : DataFrame by transcript, of metadata
         Of the transcripts that the rates count.
-    pool : Index
-        Ids of all transcripts, also of those that `settings.where` leaves out.
+    pool : DataFrame by transcript
+        As `facts`, of all transcripts, also of those that `settings.where` leaves out.
+    verdict_counts : DataFrame
+        ``transcript_id, harm`` of the verdicts, one row each, or (counted) with how many each stands for.
+    is_counted : bool
+        Whether rows stand for several transcripts, known by their sides alone.
     harms : tuple of str
         Those that have rates.
     graders : tuple of GraderFacts
@@ -155,7 +160,9 @@ class JoinedPool:
     design: Design
     scores: pd.DataFrame
     facts: pd.DataFrame
-    pool: pd.Index
+    pool: pd.DataFrame
+    verdict_counts: pd.DataFrame
+    is_counted: bool
     harms: tuple[str, ...]
     graders: tuple[GraderFacts, ...]
     consensus: pd.DataFrame
@@ -189,16 +196,40 @@ def joined_pool(
     InputError
         As `run_study`.
     """
-    scores = grader_scores(verdicts)
     keys = (*settings.by, *settings.where, settings.cluster)
-    every = pool_facts(verdicts, pool, keys)
+    weighted = WeightedPool(
+        facts=pool_facts(verdicts, pool, keys),
+        scores=grader_scores(verdicts),
+        verdicts=verdicts,
+        verdict_counts=verdicts[["transcript_id", "harm"]],
+        design=design,
+        is_counted=False,
+    )
+    return join_weighted(weighted, labels, settings, on_contradiction=on_contradiction)
+
+
+def join_weighted(
+    weighted: WeightedPool,
+    labels: LabelSet | None,
+    settings: StudySettings,
+    *,
+    on_contradiction: OnContradiction = "refuse",
+) -> JoinedPool:
+    """Join a pool whose rows may stand for several transcripts.
+
+    Raises
+    ------
+    InputError
+        As `run_study`.
+    """
+    verdicts, scores, every, design = weighted.verdicts, weighted.scores, weighted.facts, weighted.design
     splitting = {key for key in (*settings.by, *settings.where) if key.startswith(BY_VERDICT)}
     covariates = {key.removeprefix(BY_VERDICT) for key in splitting} | named_covariates(verdicts)
     wanted = scores if settings.harms is not None else scores[~scores["harm"].isin(covariates)]
     harms = common_harms(wanted, labels, settings.harms)
     if labels is not None:
         check_known_ids(labels, every.index)
-    notes = list(check_frame(design, every.index, harms)) if isinstance(design, pd.DataFrame) else []
+    notes = list(check_frame(design, every, harms)) if isinstance(design, pd.DataFrame) else []
     graders = ordered_graders(scores, settings.grader)
     facts = with_verdict_columns(every, scores, sorted(splitting), graders[0].name)
     facts = with_sets(facts, settings.sets, settings.cluster)
@@ -213,7 +244,9 @@ def joined_pool(
         design=design,
         scores=scores,
         facts=facts,
-        pool=every.index,
+        pool=every,
+        verdict_counts=weighted.verdict_counts,
+        is_counted=weighted.is_counted,
         harms=tuple(harms),
         graders=with_training(graders, verdicts),
         consensus=no_labels() if usable is None else usable.consensus(),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from calibration.findings.ledger import USED, Ledger, Tally
 from calibration.study.design import Design
+from calibration.study.facts import row_weights
 from calibration.study.join import JoinedPool
 from calibration.study.used_labels import NO_RATE, OUTSIDE_WHERE
 
@@ -23,29 +24,33 @@ def ledger_of(joined: JoinedPool) -> Ledger:
         transcripts=_transcripts(joined),
         verdicts=_verdicts(joined),
         labels=joined.given.tally(),
-        design=design_tally(joined.design, joined.pool, joined.harms),
+        design=design_tally(joined.design, joined.pool.index, joined.harms),
     )
 
 
 def _transcripts(joined: JoinedPool) -> Tally:
     """Transcripts by what became of them: scored on every harm, or the judge's first failure."""
-    used = joined.pool.isin(joined.facts.index)
+    used, weights = joined.pool.index.isin(joined.facts.index), row_weights(joined.pool)
     scores = joined.scores[(joined.scores["grader"] == joined.strata_by) & joined.scores["harm"].isin(joined.harms)]
     outcome = scores.sort_values("outcome", key=lambda column: column.astype(str) == "scored", kind="stable")
     first = outcome.drop_duplicates("transcript_id").set_index("transcript_id")["outcome"].astype(str)
-    groups = first.reindex(joined.pool).fillna("not_graded").value_counts().to_dict()
+    outcomes = first.reindex(joined.pool.index).fillna("not_graded").to_numpy()
+    counts = pd.Series(weights).groupby(outcomes).sum().sort_values(ascending=False, kind="stable")
+    groups = {str(name): int(n) for name, n in counts.items()}
     if "format" in joined.facts:
         formats = joined.facts["format"].dropna().astype(str).value_counts().to_dict()
-        groups |= {f"format {name}": n for name, n in formats.items()}
-    return Tally.of(np.where(used, USED, OUTSIDE_WHERE), {str(name): int(n) for name, n in groups.items()})
+        groups |= {f"format {name}": int(n) for name, n in formats.items()}
+    return Tally.of(np.where(used, USED, OUTSIDE_WHERE), groups, weights=weights)
 
 
 def _verdicts(joined: JoinedPool) -> Tally:
-    rows = joined.verdicts[["transcript_id", "harm", "grader"]]
+    rows = joined.verdict_counts
     no_rate, outside = ~rows["harm"].isin(joined.harms), ~rows["transcript_id"].isin(joined.facts.index)
     reason = np.select([no_rate, outside], [NO_RATE, OUTSIDE_WHERE], default=USED)
-    groups = rows["grader"].value_counts().head(_LISTED)
-    return Tally.of(reason, {f"grader {name}": int(n) for name, n in groups.items()})
+    verdicts = joined.verdicts
+    totals = pd.Series(row_weights(verdicts)).groupby(verdicts["grader"].astype(str).to_numpy()).sum()
+    groups = totals.sort_values(ascending=False, kind="stable").head(_LISTED)
+    return Tally.of(reason, {f"grader {name}": int(n) for name, n in groups.items()}, weights=row_weights(rows))
 
 
 def design_tally(design: Design, pool: pd.Index, harms: Sequence[str]) -> Tally:
@@ -54,4 +59,5 @@ def design_tally(design: Design, pool: pd.Index, harms: Sequence[str]) -> Tally:
         return Tally()
     no_rate = ~design["harm"].isin(harms) if "harm" in design else np.zeros(len(design), dtype=bool)
     reason = np.select([no_rate, ~design["transcript_id"].isin(pool)], [NO_RATE, NOT_IN_POOL], default=USED)
-    return Tally.of(reason, {"drawn": int(design["drawn"].astype(bool).sum())})
+    weights = row_weights(design)
+    return Tally.of(reason, {"drawn": int(weights[design["drawn"].astype(bool)].sum())}, weights=weights)

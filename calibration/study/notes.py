@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+from calibration.study.facts import row_weights
+from calibration.study.join import JoinedPool
+from grader.shards.manifest import read_manifest
+from grader.verdict.shards import holds_shards
 from labels.labelset import LabelSet
 
 
@@ -16,3 +21,22 @@ def study_notes(labels: LabelSet | None, left_out: Sequence[str]) -> tuple[str, 
     if left_out:
         notes.append(f"Graded, but left out here: {', '.join(left_out)}.")
     return tuple(notes)
+
+
+def counted_notes(joined: JoinedPool) -> Iterator[str]:
+    """What a study from counts leaves out."""
+    if joined.is_counted:
+        n = int(row_weights(joined.verdicts).sum())
+        yield f"Counted {n:,} verdicts in shards."
+        if any("unlikeness" in usage for usage in joined.verdicts["usage"]):
+            yield "How many transcripts are unlike anything labelled was not counted; read the verdicts as one table."
+
+
+def incomplete_notes(verdicts: Path | str | None) -> Iterator[str]:
+    """A sentence when the manifest of a folder of shards names some that have no verdicts."""
+    if verdicts is None or not holds_shards(verdicts):
+        return
+    missing = read_manifest(str(verdicts)).failures
+    if missing:
+        first, why = min(missing.items())
+        yield f"INCOMPLETE: {len(missing)} shards have no verdicts and are in no rate, the first {first} ({why})."

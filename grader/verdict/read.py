@@ -19,8 +19,8 @@ from grader.verdict.frame import JSON_COLUMNS, VERDICT_COLUMNS, typed
 from grader.verdict.records import Verdict
 from grader.verdict.scale import ScoreScale
 from grader.verdict.schema import COLUMN, VERSION
-from grader.verdict.sides import holds_shards, read_shards
-from grader.verdict.tables import TABLES, read_one, with_harms
+from grader.verdict.shards import holds_shards, read_shards
+from grader.verdict.tables import TABLES, read_one
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,7 +53,7 @@ def read_verdicts(
         and repeat.
     """
     if not str(path).endswith(TABLES) and holds_shards(path):
-        return with_harms(read_shards(path), take, Path(path))
+        return read_shards(path, scale=scale, take=take)
     return read_one(path, scale=scale, take=take)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,6 +19,9 @@ from grader.files.parquet import read_parquet_frame
 from labels.sampling.allocation import allocate
 from labels.sampling.rounds import DESIGN_COLUMNS, combine_rounds
 from labels.sampling.strata import candidate_strata
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # Words for drawn and not drawn.
 _DRAWN = {word: True for word in ("true", "t", "yes", "y", "ja", "j", "1", "1.0")}
@@ -178,34 +183,6 @@ def read_rounds(path: Path | str) -> pd.DataFrame:
     return checked.assign(transcript_id=checked["transcript_id"].astype(str))
 
 
-def read_draws(path: Path | str) -> pd.DataFrame:
-    """Read what counts of a large pool need of its design frame, in a third of the memory.
-
-    Returns
-    -------
-    DataFrame
-        Of Parquet that holds one round: ``transcript_id, harm, grader, grader_version`` (those that there are) as
-        categories, ``inclusion_probability, drawn``. Else what `read_design` returns.
-
-    Raises
-    ------
-    InputError
-        As `read_design`.
-    """
-    path = Path(path)
-    if path.suffix == ".parquet" and path.is_file():
-        import pyarrow.parquet as pq
-
-        with suppress(ValueError, OSError):
-            names = set(pq.read_schema(path).names)
-            texts = [c for c in ("transcript_id", "harm", "grader", "grader_version") if c in names]
-            columns = [*texts, *(c for c in ("inclusion_probability", "drawn") if c in names)]
-            frame = checked_design(pd.read_parquet(path, columns=columns, read_dictionary=texts), path)
-            if not frame.duplicated([c for c in ("transcript_id", "harm") if c in names]).any():
-                return frame
-    return read_design(path)
-
-
 def checked_design(frame: pd.DataFrame, file: Path | None = None) -> pd.DataFrame:
     """A design frame with probabilities as numbers and draws as booleans.
 
@@ -245,9 +222,10 @@ def _booleans(frame: pd.DataFrame, file: Path | None) -> pd.Series:
 def _read_csv(path: Path) -> pd.DataFrame:
     """A transcript or harm may be called NA; elsewhere that is a gap. Probabilities come back to the last bit."""
     names, exact = ("transcript_id", "harm"), "inclusion_probability"
+    texts = ("stratum", "grader", "grader_version")  # version 1.10 is not 1.1
     columns = pd.read_csv(path, nrows=0).columns
     gaps = {c: [] if c in names else _GAPS for c in columns}
-    kinds = dict.fromkeys((*names, exact), str)
+    kinds = dict.fromkeys((*names, *texts, exact), str)
     frame = unshielded(pd.read_csv(path, dtype=kinds, na_values=gaps, keep_default_na=False))
     if exact in frame:
         with suppress(ValueError):  # what is no number is told where probabilities are checked
@@ -264,12 +242,12 @@ def write_design(design: pd.DataFrame, path: Path | str) -> None:
             write_csv(design, partial)
 
 
-def write_design_parts(parts: Iterable[pd.DataFrame], path: Path | str) -> None:
+def write_design_parts(parts: Iterable[pa.Table], path: Path | str) -> None:
     """Write the design frame of a large pool as Parquet, one part in memory at a time; whole or not at all.
 
     Parameters
     ----------
-    parts : iterable of design frames
+    parts : iterable of Arrow tables
         With the same columns; at least one.
     path : path
     """
@@ -277,8 +255,9 @@ def write_design_parts(parts: Iterable[pd.DataFrame], path: Path | str) -> None:
     import pyarrow.parquet as pq
 
     rest = iter(parts)
-    first = pa.Table.from_pandas(next(rest), preserve_index=False)
-    with written_whole(Path(path)) as partial, pq.ParquetWriter(partial, first.schema) as writer:
-        writer.write_table(first)
-        for part in rest:
-            writer.write_table(pa.Table.from_pandas(part, schema=first.schema, preserve_index=False))
+    first = next(rest)
+    plain = [f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in first.schema]
+    schema = pa.schema(plain).remove_metadata()
+    with written_whole(Path(path)) as partial, pq.ParquetWriter(partial, schema) as writer:
+        for part in chain([first], rest):
+            writer.write_table(part.cast(schema))

@@ -39,9 +39,7 @@ def candidate_strata(candidates: pd.DataFrame, design: str, n: int) -> pd.DataFr
     """
     if "transcript_id" not in candidates or candidates.empty:
         raise ValueError("candidates must hold at least one transcript_id, got none.")
-    if design not in DESIGNS and not FLAGGED.fullmatch(design) and not DISAGREE.fullmatch(design):
-        known = ", ".join(DESIGNS)
-        raise ValueError(f"design must be flagged-P or disagree-P (P from 1 to 99) or one of {known}, got {design!r}.")
+    check_design(design)
     ids = candidates["transcript_id"].astype(str)
     if design == "uniform":
         strata = pd.Series("all", index=candidates.index)
@@ -58,6 +56,13 @@ def candidate_strata(candidates: pd.DataFrame, design: str, n: int) -> pd.DataFr
     if len(torn):
         raise ValueError(f"stratum must be one per transcript, got {', '.join(torn.iloc[0])} for {torn.index[0]!r}.")
     return pd.DataFrame({"transcript_id": joined.index, "stratum": joined.map(lambda s: s[0]).to_numpy()})
+
+
+def check_design(design: str) -> None:
+    """Raise a ValueError when there is no design of this name."""
+    if design not in DESIGNS and not FLAGGED.fullmatch(design) and not DISAGREE.fullmatch(design):
+        names = ", ".join(DESIGNS)
+        raise ValueError(f"design must be flagged-P or disagree-P (P from 1 to 99) or one of {names}, got {design!r}.")
 
 
 def _flags(candidates: pd.DataFrame) -> pd.Series:

@@ -63,10 +63,10 @@ def labels(folder: Path) -> Try:
 
 def verdicts(folder: Path) -> Try:
     """Tables of verdicts, whole or the columns that rates need, and logs that hold verdicts."""
-    from grader.verdict.sides import read_sides
+    from grader.verdict.shards import verdict_shards
 
     def read(path: Path) -> None:
-        read_sides(path)
+        list(verdict_shards([path]))
         read_verdicts(path)
 
     return _tables(folder, read)

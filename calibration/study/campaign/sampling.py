@@ -22,11 +22,11 @@ from grader.errors import InputError
 from grader.files.atomic import write_text
 from grader.progress import Track, untracked
 from grader.verdict.scores import grader_scores
-from grader.verdict.sides import holds_shards
+from grader.verdict.shards import holds_shards
 from grader.verdict.tables import read_table
 from labels.label_studio import label_config, write_tasks
 from labels.label_studio.definitions import instructions
-from labels.label_studio.folder import CONFIG, DESIGN, INSTRUCTIONS, SHARD_DESIGN, TASKS
+from labels.label_studio.folder import CONFIG, DESIGN, INSTRUCTIONS, TASKS
 from labels.sampling.designs import draw_sample, read_design, read_rounds, write_design
 
 
@@ -56,8 +56,7 @@ def sample_for_labelling(sources: Sources, plan: SamplePlan, folder: Path, *, tr
         folder holds another sample.
     """
     if isinstance(sources.verdicts, str | Path) and holds_shards(sources.verdicts):
-        n_tasks = sample_from_shards(sources, sources.verdicts, plan, folder, track=track)
-        return Sampled(n_tasks=n_tasks, design=folder / SHARD_DESIGN)
+        return sample_from_shards(sources, sources.verdicts, plan, folder, track=track)
     rng = np.random.default_rng(plan.seed)
     data = load(sources, track=track)
     wanted, notes = asked_rubrics(plan, None if data.verdicts is None else data.verdicts["harm"])

@@ -2,48 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from random_pool import HARMS, random_pool
 
-from calibration.study.compute import study
+from calibration.study.compute import study, study_of
+from calibration.study.counts import weighted_pool
+from calibration.study.facts import FREQUENCY
+from calibration.study.inputs import Sources
+from calibration.study.join import join_weighted
 from calibration.study.rate_findings import rate_findings
 from calibration.study.settings import StudySettings
-from calibration.study.shards import count_shards, shard_facts, study_shards
 from grader.errors import InputError
-from grader.verdict.frame import typed
 from grader.verdict.read import read_verdicts, write_verdicts
-from grader.verdict.sides import read_sides, verdict_shards
+from grader.verdict.scale import ScoreScale
+from grader.verdict.shards import verdict_shards
 from labels.labelset import LabelSet
 from labels.sampling.designs import draw_sample
-
-HARMS = ("alpha", "beta")
-GRADERS = (("judge-a", "judge"), ("judge-b", "judge"), ("net", "classifier"))
-
-
-def random_pool(seed: int, n: int = 60) -> pd.DataFrame:
-    """Verdicts by one to three graders: failures, repeats, episodes, harms that few transcripts were asked about."""
-    rng = np.random.default_rng(seed)
-    graders = [GRADERS[i] for i in sorted(rng.choice(3, rng.integers(1, 4), replace=False))]
-    episodes = rng.random() < 0.5
-    repeats = rng.integers(1, 4)
-    rows = []
-    for i in range(n):
-        facts = {"arm": f"arm-{rng.integers(2)}", "scenario": f"s{rng.integers(4)}", "model": None}
-        if episodes and i % 5 < 2:
-            facts["episode"] = f"e{i // 5}"
-        harmful = {harm: rng.random() < 0.3 for harm in HARMS}
-        for harm, (grader, kind), repeat in [(h, g, r) for h in HARMS for g in graders for r in range(repeats)]:
-            if harm == "beta" and (i < n // 3 or (grader == "judge-b" and i % 2)):
-                continue
-            scored = rng.random() < 0.9
-            row = {"transcript_id": f"t{i:03}", "harm": harm, "grader": grader, "grader_kind": kind, **facts}
-            row |= {"grader_version": "1", "repeat": repeat, "outcome": "scored" if scored else "refused"}
-            present = bool(rng.random() < (0.85 if harmful[harm] else 0.1))
-            rows.append(row | {"present": present if scored else None, "score": 0.5 + 0.4 * (1 if present else -1)})
-    return pd.DataFrame(rows).assign(score=lambda f: f["score"].where(f["outcome"] == "scored"))
 
 
 def some_labels(verdicts: pd.DataFrame, drawn: pd.Series, seed: int) -> LabelSet:
@@ -105,122 +84,195 @@ SETTINGS = (
 
 
 # Each kind of settings with one kind of design, and (slow) with the two others.
-SEEDS = [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 18))]
+SEEDS = [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 36))]
+COUNTED = ("rates", "comparisons")
+
+
+def same(counted, whole, *, but: tuple[str, ...] = ("Counted ",)):
+    """Equal rates, words, comparisons and ledger; numbers but for the order in which they were added up."""
+    assert rate_words(counted) == rate_words(whole)
+    assert counted.graders == whole.graders
+    assert [n for n in counted.notes if not n.startswith(but)] == [n for n in whole.notes if not n.startswith(but)]
+    for ours, theirs in zip(rate_numbers(counted), rate_numbers(whole), strict=True):
+        np.testing.assert_allclose(np.array(ours, float), np.array(theirs, float), rtol=1e-9, atol=1e-12)
+    limits = [[(c.difference.low, c.difference.high) for c in report.comparisons] for report in (counted, whole)]
+    np.testing.assert_allclose(*(np.array(found, float) for found in limits), rtol=1e-7)
+    assert counted.ledger.to_dict() == whole.ledger.to_dict()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_counts_give_the_rates_of_all_rows(tmp_path, seed):
+def test_a_table_split_into_shards_gives_the_rates_of_the_table(tmp_path, seed):
     verdicts, settings = random_pool(seed), SETTINGS[seed % len(SETTINGS)]
     frame = draw_sample(verdicts[["transcript_id", "harm"]], 30, rng=np.random.default_rng(seed), harms=HARMS)
     design = (frame, "uniform", None)[(seed + seed // 6) % 3]
-    if design is not None and "episode" in verdicts and verdicts["episode"].notna().any():
-        pytest.skip("shard by shard, the probability of an episode is not known")
     labels = some_labels(verdicts, frame.loc[frame["drawn"], "transcript_id"].unique(), seed)
-    in_shards(verdicts, tmp_path, seed)
-    write_verdicts(verdicts, tmp_path / "whole" / "all.jsonl")
-    whole = read_verdicts(tmp_path / "whole" / "all.jsonl")
-    expected = study(whole, labels, settings, design=design, parts=("rates", "comparisons"))
-    shards = verdict_shards(sorted(tmp_path.glob("*.parquet")), shard_facts(settings))
-    counted = study_shards(shards, labels, settings, design=design)
-    assert rate_words(counted) == rate_words(expected)
-    assert counted.graders == expected.graders
-    notes = {note for note in expected.notes if "set aside" not in note and "nobody declared" not in note}
-    assert notes <= set(counted.notes)
-    for ours, theirs in zip(rate_numbers(counted), rate_numbers(expected), strict=True):
-        np.testing.assert_allclose(np.array(ours, float), np.array(theirs, float), rtol=1e-9, atol=1e-12)
+    in_shards(verdicts, tmp_path / "shards", seed)
+    write_verdicts(verdicts, tmp_path / "all.jsonl")
+    sources = Sources(verdicts=tmp_path / "all.jsonl", labels=labels, design=design)
+    try:
+        whole = study_of(sources, settings, parts=COUNTED)
+    except InputError as error:
+        with pytest.raises(InputError, match=re.escape(str(error).split("(")[0][:60])):
+            study_of(replace(sources, verdicts=tmp_path / "shards"), settings, parts=COUNTED)
+        return
+    same(study_of(replace(sources, verdicts=tmp_path / "shards"), settings, parts=COUNTED), whole)
 
 
-def test_a_shard_that_knows_no_verdict_on_a_harm_still_counts_its_transcripts(tmp_path):
+@pytest.fixture
+def shards(tmp_path):
+    """A pool without episodes in shards, and the same as one file."""
+    verdicts = random_pool(0).drop(columns="episode", errors="ignore")
+    in_shards(verdicts, tmp_path / "shards", seed=4)
+    write_verdicts(verdicts, tmp_path / "all.parquet")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scale": ScoreScale(low=0.0, high=1.0, threshold=0.95)},
+        {"scale": ScoreScale(low=0.0, high=2.0)},
+        {"take": {"alpha": "gamma"}},
+        {"take": {"alpha": "beta", "beta": "alpha"}},
+    ],
+)
+def test_options_of_reading_mean_the_same_in_shards(shards, change):
+    settings = StudySettings(method="post-stratified")
+    table, folder, plain = (
+        study_of(Sources(verdicts=shards / name, **options), settings, parts=("rates",))
+        for name, options in (("all.parquet", change), ("shards", change), ("shards", {}))
+    )
+    same(folder, table)
+    said = [[(f.harm, f.grader_rates) for f in report.rates] for report in (folder, plain)]
+    assert said[0] != said[1], "the option changes something"
+
+
+def test_a_score_that_no_shard_has_is_refused(shards):
+    for name in ("all.parquet", "shards"):
+        with pytest.raises(InputError, match="holds no score 'delta'"):
+            study_of(Sources(verdicts=shards / name, take={"delta": "x"}), StudySettings(), parts=("rates",))
+
+
+@pytest.mark.parametrize("parts", [("rates",), ("rates", "agreement")])
+def test_a_transcript_in_two_shards_is_refused_counted_or_read(shards, parts):
+    first = sorted((shards / "shards").glob("*.parquet"))[0]
+    write_verdicts(read_verdicts(first).head(1).assign(grader="other"), shards / "shards" / "later.parquet")
+    with pytest.raises(InputError, match=r"transcript 't\d+': is in .*parquet as well.*belong in one shard"):
+        study_of(Sources(verdicts=shards / "shards"), StudySettings(), parts=parts)
+
+
+def test_an_episode_in_two_shards_is_refused(tmp_path):
+    rows = random_pool(0).query("harm == 'alpha'").assign(episode="e1")
+    for number, (_, part) in enumerate(rows.groupby(rows["transcript_id"] < "t030")):
+        write_verdicts(part, tmp_path / f"{number}.parquet")
+    with pytest.raises(InputError, match="episode 'e1': is in"):
+        list(verdict_shards(tmp_path))
+
+
+def test_two_transcripts_of_one_hash_are_two_transcripts(shards, monkeypatch):
+    """Ids are compared by a hash; where two share one, the shards are read again and the names compared."""
+    monkeypatch.setattr("grader.verdict.shards.id_keys", lambda ids: np.zeros(len(ids), dtype=np.uint64))
+    monkeypatch.setattr("grader.verdict.coded.id_keys", lambda ids: np.zeros(len(ids), dtype=np.uint64))
+    assert sum(len(batch.ids) for batch in verdict_shards(shards / "shards")) == 60
+
+
+def test_a_shard_without_verdicts_on_a_harm_still_counts_its_transcripts(tmp_path):
     verdicts = random_pool(3)
     early = verdicts["transcript_id"] < "t020"
     write_verdicts(verdicts[early], tmp_path / "a.parquet")
     write_verdicts(verdicts[~early], tmp_path / "b.parquet")
-    settings = StudySettings(method="post-stratified")
-    expected = study(typed(verdicts), None, settings, parts=("rates",))
-    counted = study_shards(verdict_shards(tmp_path), None, settings)
-    sizes = {f.harm: f.estimate.n_transcripts for f in counted.rates}
-    assert sizes == {f.harm: f.estimate.n_transcripts for f in expected.rates}
-    assert len(set(sizes.values())) == 1
+    counted = study_of(Sources(verdicts=tmp_path), StudySettings(method="post-stratified"), parts=("rates",))
+    assert {f.harm: f.estimate.n_transcripts for f in counted.rates} == dict.fromkeys(HARMS, len(units(verdicts)))
+
+
+def units(verdicts: pd.DataFrame) -> set[str]:
+    """Episodes, and transcripts that are in none."""
+    return set(
+        verdicts["episode"].fillna(verdicts["transcript_id"]) if "episode" in verdicts else verdicts["transcript_id"]
+    )
 
 
 def test_a_covariate_has_no_rate_of_its_own_in_shards(tmp_path):
     rows = random_pool(5)
-    told = [{"rubric_kind": "covariate"} if harm == "beta" else {} for harm in rows["harm"]]
-    write_verdicts(rows.assign(usage=told), tmp_path / "a.parquet")
-    counted = study_shards(verdict_shards(tmp_path), None, StudySettings(method="post-stratified"))
+    usage = [{"rubric_kind": "covariate"} if harm == "beta" else {} for harm in rows["harm"]]
+    write_verdicts(rows.assign(usage=usage), tmp_path / "a.parquet")
+    counted = study_of(Sources(verdicts=tmp_path), StudySettings(method="post-stratified"), parts=("rates",))
     assert counted.harms == ("alpha",)
 
 
-def test_whose_labels_a_classifier_learned_and_another_version_are_told(tmp_path):
-    """What must be said beside a rate is said beside one from counts."""
+def test_the_source_of_a_classifiers_labels_and_another_version_are_noted_in_shards_too(shards):
     rows = random_pool(0).drop(columns="episode", errors="ignore")
     net = rows["grader"] == "net"
-    taught = [{"trained_on": "judge"} if own else {} for own in net]
+    usage = [{"trained_on": "judge", "use": "ranks only"} if is_net else {} for is_net in net]
+    rows["explanation"] = ["the classifier only ranks: few labels" if is_net else "" for is_net in net]
     frame = draw_sample(rows[["transcript_id", "harm"]], 30, rng=np.random.default_rng(0), harms=HARMS)
     frame = frame.assign(grader=rows["grader"].iloc[0], grader_version="0")
     labels = some_labels(rows, frame.loc[frame["drawn"], "transcript_id"].unique(), 0)
-    write_verdicts(rows.assign(usage=taught), tmp_path / "a.parquet")
+    in_shards(rows.assign(usage=usage), shards / "taught", seed=1)
     settings = StudySettings(method="post-stratified")
-    expected = study(read_verdicts(tmp_path / "a.parquet"), labels, settings, design=frame, parts=("rates",))
-    counted = study_shards(verdict_shards(tmp_path), labels, settings, design=frame)
+    sources = Sources(verdicts=shards / "taught", labels=labels, design=frame)
+    counted = study_of(sources, settings, parts=COUNTED)
     assert net.any()
     notes = " ".join(counted.rates[0].estimate.notes)
     assert "trained on a judge's verdicts" in notes
     assert "another version" in notes
-    assert [f.estimate.notes for f in counted.rates] == [f.estimate.notes for f in expected.rates]
-
-
-def test_the_narrow_reader_says_what_the_whole_one_says(tmp_path):
-    verdicts = random_pool(7)
-    write_verdicts(verdicts, tmp_path / "a.parquet")
-    whole, narrow = read_verdicts(tmp_path / "a.parquet"), read_sides(tmp_path / "a.parquet", ("arm", "scenario"))
-    assert "explanation" not in narrow
-    for column in ("transcript_id", "harm", "grader", "grader_kind", "outcome", "arm", "scenario"):
-        assert narrow[column].astype(object).tolist() == whole[column].tolist(), column
-    for column in ("present", "score", "repeat"):
-        pd.testing.assert_series_equal(narrow[column], whole[column])
+    assert "few labels" in str([grader.uses for grader in counted.graders])
+    same(counted, study(rows.assign(usage=usage), labels, settings, design=frame, parts=COUNTED))
 
 
 @pytest.mark.parametrize(
-    ("change", "reason"),
+    ("settings", "labelled", "reason"),
     [
-        ({"outcome": "lost"}, "outcome 'lost' is none of"),
-        ({"score": 1.5}, "score must fulfil"),
-        ({"verdict_schema": 99}, "newer harmrate"),
-        ({"grader": None}, "grader is empty"),
+        (StudySettings(where={"arm": "z"}), (), "no transcript where arm is 'z'"),
+        (StudySettings(by=("colour",)), (), "no transcript has 'colour'"),
+        (StudySettings(by=("verdict:delta",)), (), "no verdict of .* on 'delta'"),
+        (StudySettings(harms=("delta",)), (), "no verdict on harm 'delta'"),
+        (StudySettings(grader="nobody"), (), "no grader 'nobody'"),
+        (StudySettings(sets={"a": ("s9",)}), (), "no transcript of scenario 's9'"),
+        (StudySettings(), ("stranger",), "labelled, but not among the transcripts"),
     ],
 )
-def test_the_narrow_reader_refuses_what_the_whole_one_refuses(tmp_path, change, reason):
-    path = tmp_path / "a.parquet"
-    write_verdicts(random_pool(2), path)
-    frame = pd.read_parquet(path)
-    for column, value in change.items():
-        frame[column] = frame[column].astype(object)
-        frame.loc[frame["outcome"] == "scored", column] = value
-    frame.to_parquet(path)
-    for read in (read_verdicts, read_sides):
+def test_what_a_table_refuses_is_refused_in_shards(shards, settings, labelled, reason):
+    labels = LabelSet.from_rows([(id_, "alpha", "ana", 1.0) for id_ in labelled]) if labelled else None
+    for name in ("all.parquet", "shards"):
         with pytest.raises(InputError, match=reason):
-            read(path)
+            study_of(Sources(verdicts=shards / name, labels=labels), settings, parts=("rates",))
 
 
-def test_two_verdicts_of_one_grader_on_one_transcript_are_refused(tmp_path):
-    rows = random_pool(2)
-    write_verdicts(pd.concat([rows, rows.head(1)]), tmp_path / "a.parquet")
-    with pytest.raises(InputError, match="two verdicts by"):
-        read_sides(tmp_path / "a.parquet")
+def test_labels_that_contradict_a_declared_design_are_refused_in_shards(tmp_path):
+    rows = random_pool(2, n=400).drop(columns="episode", errors="ignore").query("harm == 'alpha' and repeat == 0")
+    judge = rows[rows["grader"] == rows["grader"].iloc[0]]
+    in_shards(rows, tmp_path, seed=1)
+    flagged = judge.loc[judge["present"].eq(True), "transcript_id"].head(60)
+    labels = LabelSet.from_rows([(id_, "alpha", "ana", 1.0) for id_ in flagged])
+    sources = Sources(verdicts=tmp_path, labels=labels, design="uniform")
+    with pytest.raises(InputError, match="contradicted by the labels"):
+        study_of(sources, StudySettings(), parts=("rates",))
+    kept = study_of(replace(sources, force=True), StudySettings(method="post-stratified"), parts=("rates",))
+    assert "declared uniform against the labels" in " ".join(kept.rates[0].estimate.notes)
 
 
-def test_a_folder_without_a_table_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no table of verdicts"):
-        list(verdict_shards(tmp_path))
+def copies(verdicts: pd.DataFrame, n: int) -> pd.DataFrame:
+    parts = [verdicts.assign(transcript_id=verdicts["transcript_id"] + f"-{copy}") for copy in range(n)]
+    return pd.concat(parts, ignore_index=True)
 
 
-def test_a_pool_of_a_thousand_million_needs_no_more_than_its_counts():
-    kinds = typed(random_pool(4).query("harm == 'alpha' and repeat == 0").drop(columns="episode", errors="ignore"))
-    table = count_shards([kinds], None, StudySettings()).tables[0]
-    times = np.full(len(table.facts), 10**9 // int(table.times().sum()), dtype=float) * table.times()
-    labels = table.y.mask(np.arange(len(table.y)) < 2, 1.0)
-    many = replace(table, frequency=times, y=labels, inclusion_probability=None)
-    (finding,) = rate_findings(many, table.graders[0], StudySettings(method="post-stratified"))
-    assert finding.estimate.n_transcripts == times.sum() > 9e8
-    assert sum(finding.outcomes.values()) == times.sum()
+def test_twenty_times_the_pool_has_no_more_kinds(tmp_path):
+    rows = random_pool(1).drop(columns="episode", errors="ignore")
+    in_shards(rows, tmp_path / "few", seed=1)
+    in_shards(copies(rows, 20), tmp_path / "many", seed=1)
+    settings = StudySettings(by=("arm",))
+    few, many = (weighted_pool(verdict_shards(tmp_path / n, ("arm",)), None, settings) for n in ("few", "many"))
+    assert len(many.facts) == len(few.facts) < rows["transcript_id"].nunique()
+    assert many.facts[FREQUENCY].sum() == 20 * rows["transcript_id"].nunique()
+    assert many.verdict_counts[FREQUENCY].sum() == 20 * len(rows)
+
+
+def test_a_pool_of_a_thousand_million_needs_no_more_than_its_counts(shards):
+    pool = weighted_pool(verdict_shards(shards / "shards"), None, StudySettings())
+    pool = replace(pool, facts=pool.facts.assign(**{FREQUENCY: pool.facts[FREQUENCY] * 20_000_000}))
+    table = join_weighted(pool, None, StudySettings()).tables[0]
+    labelled = replace(table, y=table.y.mask(np.arange(len(table.y)) < 2, 1.0), inclusion_probability=None)
+    (finding,) = rate_findings(labelled, table.graders[0], StudySettings(method="post-stratified"))
+    assert finding.estimate.n_transcripts == table.times().sum() > 1e9
+    assert sum(finding.outcomes.values()) == table.times().sum()

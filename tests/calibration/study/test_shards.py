@@ -1,120 +1,90 @@
-"""A pool counted shard by shard has the rates of the pool read at once."""
+"""Verdicts as codes: the columns that counting reads hold what the whole table holds."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from campaign import write_campaign
+from random_pool import random_pool
 
-from calibration.study.compute import study
-from calibration.study.settings import StudySettings
-from calibration.study.shards import count_shards, study_shards
 from grader.errors import InputError
-from grader.metadata import metadata_frame
-from grader.readers import read_transcripts
-from grader.verdict.read import read_verdicts
-from labels import read_labels
-from labels.sampling.designs import read_design
+from grader.verdict.coded import STATE_OUTCOME, STATE_SIDE, coded_verdicts, frame_rows
+from grader.verdict.read import read_verdicts, write_verdicts
+from grader.verdict.scores import grader_scores
+from grader.verdict.shards import verdict_shards
 
 
-@pytest.fixture(scope="module")
-def parts(tmp_path_factory):
-    """Verdicts of a judge and of a second grader with the facts of their transcripts, labels, design."""
-    campaign = write_campaign(tmp_path_factory.mktemp("shards"))
-    facts = metadata_frame(read_transcripts(campaign.transcripts)).set_index("transcript_id")
-    judge = read_verdicts(campaign.verdicts)
-    rng = np.random.default_rng(3)
-    second = judge.assign(grader="second", grader_kind="classifier", outcome="scored")
-    second["present"] = pd.array(rng.random(len(second)) < 0.2, dtype="boolean")
-    verdicts = pd.concat([judge, second], ignore_index=True)
-    for column in ("model", "scenario", "arm"):
-        verdicts[column] = verdicts["transcript_id"].map(facts[column])
-    return verdicts, read_labels(campaign.labels), read_design(campaign.design)
+@pytest.mark.parametrize("suffix", ["parquet", "jsonl", "csv"])
+@pytest.mark.parametrize("seed", range(4))
+def test_codes_are_the_scores_of_the_whole_table(tmp_path, seed, suffix):
+    """Each grader's side and outcome, repeats reduced, against `grader_scores` row by row."""
+    verdicts = random_pool(seed).sample(frac=1, random_state=seed)
+    path = tmp_path / f"a.{suffix}"
+    write_verdicts(verdicts, path)
+    (batch,) = verdict_shards([path], ("arm", "scenario"))
+    whole = read_verdicts(path)
+    scores = grader_scores(whole).set_index(["transcript_id", "harm", "grader"])
+    n = 0
+    for (harm, grader), states in batch.states.items():
+        for id_, state in zip(batch.ids, states, strict=True):
+            if state:
+                row, n = scores.loc[id_, harm, grader], n + 1
+                assert STATE_OUTCOME[state] == row["outcome"]
+                np.testing.assert_equal(STATE_SIDE[state], row["side"])
+    assert n == len(scores)
+    facts = whole.drop_duplicates("transcript_id").set_index("transcript_id")
+    for key in ("arm", "scenario", "episode"):
+        assert dict(zip(batch.ids, batch.facts[key].decoded(), strict=True)) == facts[key].to_dict(), key
+    assert {harm: int(rows.sum()) for harm, rows in batch.n_verdicts.items()} == whole["harm"].value_counts().to_dict()
 
 
-def shards_of(verdicts: pd.DataFrame, n: int, seed: int) -> list[pd.DataFrame]:
-    """All rows of a transcript in one of `n` shards, rows and shards in any order."""
-    rng = np.random.default_rng(seed)
-    home = {id_: rng.integers(n) for id_ in verdicts["transcript_id"].unique()}
-    mixed = verdicts.sample(frac=1, random_state=seed)
-    return [part.reset_index(drop=True) for _, part in mixed.groupby(mixed["transcript_id"].map(home), sort=False)]
+def test_facts_take_the_known_value_and_refuse_two(tmp_path):
+    rows = random_pool(2)
+    rows.loc[rows["harm"] == "alpha", "arm"] = None
+    batch = coded_verdicts(frame_rows(_typed(rows, tmp_path), ("arm",)))
+    known = rows.dropna(subset="arm").drop_duplicates("transcript_id").set_index("transcript_id")["arm"]
+    by_id = dict(zip(batch.ids, batch.facts["arm"].decoded(), strict=True))
+    assert {id_: by_id[id_] for id_ in known.index} == known.to_dict()
+    rows.loc[rows.index[-1], "arm"] = "another"
+    with pytest.raises(InputError, match="arm differs between its verdicts"):
+        coded_verdicts(frame_rows(_typed(rows, tmp_path), ("arm",)))
 
 
-def words(report):
-    """What must be the same to the letter."""
-    return [(f.harm, f.group, f.estimate.method, f.estimate.strata, f.estimate.notes, f.outcomes) for f in report.rates]
+def _typed(rows: pd.DataFrame, folder) -> pd.DataFrame:
+    write_verdicts(rows, folder / "typed.jsonl")
+    return read_verdicts(folder / "typed.jsonl")
 
 
-def numbers(report):
-    """What must be the same but for the order in which it was added up."""
-    rows = []
-    for f in report.rates:
-        alone = (np.nan, np.nan) if f.human_only is None else (f.human_only.low, f.human_only.high)
-        e = f.estimate
-        rows.append((e.rate, e.low, e.high, *e.bounds, e.n_labeled, e.n_harmful, *alone, *f.grader_rates.values()))
-    return np.array(rows)
-
-
-def same(counted, whole):
-    assert words(counted) == words(whole)
-    np.testing.assert_allclose(numbers(counted), numbers(whole), rtol=1e-9, atol=1e-12)
-
-
-@pytest.mark.parametrize("n", [1, 25])
 @pytest.mark.parametrize(
-    ("settings", "kind"),
+    ("change", "reason"),
     [
-        (StudySettings(by=("arm",)), "frame"),
-        (StudySettings(by=("arm",), where={"arm": "a"}), "frame"),
-        (StudySettings(target="new-scenarios"), "frame"),
-        (StudySettings(by=("scenario",), method="post-stratified"), "frame"),
-        (StudySettings(by=("verdict:leaking",), harms=("leaking",)), "frame"),
-        (StudySettings(), "uniform"),
-        (StudySettings(by=("arm",), target="pool"), None),
+        ({"outcome": "lost"}, "outcome 'lost' is none of"),
+        ({"score": 1.5}, "score must fulfil"),
+        ({"verdict_schema": 99}, "newer harmrate"),
+        ({"grader": None}, "grader is empty"),
+        ({"present": None, "score": None}, "scored, but without present or score"),
     ],
 )
-def test_counts_give_the_rates_of_the_rows(parts, settings, kind, n):
-    verdicts, labels, frame = parts
-    design = frame if kind == "frame" else kind
-    whole = study(verdicts, labels, settings, design=design, parts=("rates", "comparisons"))
-    counted = study_shards(shards_of(verdicts, n, seed=n), labels, settings, design=design)
-    same(counted, whole)
-    limits = [[(c.difference.low, c.difference.high) for c in report.comparisons] for report in (counted, whole)]
-    assert np.array(limits[0]) == pytest.approx(np.array(limits[1]))
+def test_counting_refuses_what_reading_refuses(tmp_path, change, reason):
+    path = tmp_path / "a.parquet"
+    write_verdicts(random_pool(2), path)
+    frame = pd.read_parquet(path)
+    for column, value in change.items():
+        frame[column] = frame[column].astype(object)
+        frame.loc[frame["outcome"] == "scored", column] = value
+    frame.to_parquet(path)
+    for read in (read_verdicts, lambda path: list(verdict_shards([path]))):
+        with pytest.raises(InputError, match=reason):
+            read(path)
 
 
-def test_memory_holds_counts_not_rows(parts):
-    verdicts, labels, frame = parts
-    settings = StudySettings(by=("arm",))
-    few = count_shards(shards_of(verdicts, 5, seed=1), labels, settings, design=frame)
-    many = [verdicts.assign(transcript_id=verdicts["transcript_id"] + f"-{copy}") for copy in range(20)]
-    more = count_shards([*many, *shards_of(verdicts, 5, seed=1)], labels, settings, design=frame)
-    rows, more_rows = len(few.tables[0].facts), len(more.tables[0].facts)
-    assert more.n_rows == 21 * few.n_rows
-    assert more_rows <= 2 * rows, (
-        "twenty times the pool is no more kinds of transcripts, but for those without a design"
-    )
+def test_two_verdicts_of_one_grader_on_one_transcript_are_refused(tmp_path):
+    rows = random_pool(2)
+    write_verdicts(pd.concat([rows, rows.head(1)]), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="two verdicts by"):
+        list(verdict_shards(tmp_path))
 
 
-def test_without_labels_the_graders_rates_are_counted(parts):
-    verdicts, _, _ = parts
-    settings = StudySettings(by=("arm",))
-    whole = study(verdicts, None, settings, parts=("rates",))
-    counted = study_shards(shards_of(verdicts, 6, seed=2), None, settings)
-    same(counted, whole)
-
-
-def test_what_cannot_be_counted_is_refused(parts):
-    verdicts, labels, frame = parts
-    with pytest.raises(InputError, match="no verdicts"):
-        study_shards([], labels, StudySettings(), design=frame)
-    some = verdicts[verdicts["transcript_id"] > "t020"]
-    with pytest.raises(InputError, match="labelled transcripts have no verdict"):
-        study_shards([some], labels, StudySettings(), design=frame)
-    with pytest.raises(InputError, match="no transcript where"):
-        study_shards([verdicts], labels, StudySettings(where={"arm": "z"}), design=frame)
-    with pytest.raises(InputError, match="no transcript has 'colour'"):
-        study_shards([verdicts], labels, replace(StudySettings(), by=("colour",)), design=frame)
+def test_a_folder_without_a_table_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no table of verdicts"):
+        list(verdict_shards(tmp_path))
