@@ -37,7 +37,7 @@ def sample_for_labelling(sources: Sources, plan: SamplePlan, folder: Path, *, tr
     ----------
     sources : Sources
         Transcripts; verdicts where the design stratifies by them; labels so far where it is ``neyman``. Verdicts in
-        shards (`grader.verdict.sides`) are a pool that memory need not hold: see
+        shards (`grader.verdict.shards`) are a pool that memory need not hold: see
         `calibration.study.campaign.shard_sampling`.
     plan : SamplePlan
     folder : path
