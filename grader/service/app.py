@@ -34,6 +34,7 @@ _REFUSALS = {
     413: "too large a body, or too many transcripts at once",
     422: "a body that holds no transcript",
     429: "too much is waiting: come back after `Retry-After` seconds",
+    502: "a grader failed, e.g. its server refused the API key",
     503: "the judge cannot go on, e.g. its spend limit is reached",
 }
 
@@ -44,6 +45,10 @@ class Busy(Exception):
     def __init__(self, seconds: int) -> None:
         super().__init__(_REFUSALS[429])
         self.seconds = seconds
+
+
+class GraderFailed(Exception):
+    """A grader could not grade what it was asked to, for no fault of the request."""
 
 
 class Desk:
@@ -69,11 +74,15 @@ class Desk:
         self.n_waiting += len(transcripts)
         in_line, began = self.n_waiting, time.monotonic()
         try:
-            found = await asyncio.gather(*(asyncio.wrap_future(lane.submit(transcripts)) for lane in self.lanes))
+            rows = await asyncio.gather(*(asyncio.wrap_future(lane.submit(transcripts)) for lane in self.lanes))
+        except (InputError, RunStopped) as error:
+            raise (error if isinstance(error, RunStopped) else GraderFailed(str(error))) from None
+        except Exception as error:
+            raise GraderFailed(f"{type(error).__name__}: {error}") from error
         finally:
             self.n_waiting -= len(transcripts)
         self.turns.answered(in_line=in_line, seconds=time.monotonic() - began)
-        return [row for rows in found for row in rows]
+        return [row for from_one_grader in rows for row in from_one_grader]
 
     def close(self) -> None:
         """Let every grader finish what it has."""
@@ -206,10 +215,14 @@ def _refuse_in_one_line(app: Any) -> None:
     async def busy(_: Any, error: Any) -> Any:
         return refusal(429, str(error), {"Retry-After": str(error.seconds)})
 
+    async def failed(_: Any, error: Exception) -> Any:
+        return refusal(502, str(error))
+
     async def stopped(_: Any, error: Exception) -> Any:
         return refusal(503, str(error))
 
     app.add_exception_handler(need("fastapi.exceptions", EXTRA).RequestValidationError, invalid)
     app.add_exception_handler(InputError, bad_input)
     app.add_exception_handler(Busy, busy)
+    app.add_exception_handler(GraderFailed, failed)
     app.add_exception_handler(RunStopped, stopped)

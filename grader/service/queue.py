@@ -81,10 +81,18 @@ class Lane:
             jobs = [one for one in jobs if one.rows.set_running_or_notify_cancel()]
             try:
                 self._grade(jobs)
-            except BaseException as error:  # whoever asked is told; the line goes on
-                for one in jobs:
-                    if not one.rows.done():
-                        one.rows.set_exception(error)
+            except BaseException as error:  # the request is answered with it; the queue goes on
+                self._fail(jobs, error)
+
+    def _fail(self, jobs: Sequence[_Job], error: BaseException) -> None:
+        """Jobs that were graded together are graded one by one, so that each has only its own failure."""
+        for job in jobs:
+            try:
+                if len(jobs) == 1:
+                    raise error
+                self._grade([job])
+            except BaseException as own:
+                job.rows.set_exception(own)
 
     def _waiting(self, room: int) -> Iterable[_Job]:
         while room > 0:

@@ -18,6 +18,8 @@ LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 # Seconds that a resting connection is kept. Longer than clients keep theirs (httpx: 5), else one that waited as a 429
 # told it may ask again just when its connection is closed, and take that for a lost request.
 KEEP_ALIVE = 75
+# Seconds in which a new connection must bring the head of its first request.
+HEADER_SECONDS = 20.0
 
 
 def serve(graders: Sequence[Grader], *, host: str = "127.0.0.1", port: int = 8765, **limits: int) -> None:
@@ -45,10 +47,51 @@ def serve(graders: Sequence[Grader], *, host: str = "127.0.0.1", port: int = 876
     warm_up(graders)
     app = make_app(graders, token=token, hosts=None if token else LOOPBACK_NAMES, **limits)
     config = uvicorn.Config(
-        app, host=host, port=port, access_log=False, server_header=False, timeout_keep_alive=KEEP_ALIVE
+        app,
+        host=host,
+        port=port,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        http=impatient_protocol(seconds=HEADER_SECONDS, most=connection_limit()),
     )
     server = uvicorn.Server(config)
     _run(server, host, port)
+
+
+def impatient_protocol(*, seconds: float, most: int) -> type[Any]:
+    """Uvicorn's protocol, but for connections without a request.
+
+    Parameters
+    ----------
+    seconds : float
+        A connection whose first request has not arrived by then is closed.
+    most : int
+        Connections open at once; further ones are closed at once.
+    """
+    base: Any = need("uvicorn.protocols.http.h11_impl", EXTRA).H11Protocol
+
+    class Impatient(base):  # type: ignore[misc, unused-ignore]
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            if len(self.connections) > most:
+                transport.abort()
+            else:
+                self.loop.call_later(seconds, self._close_without_request)
+
+        def _close_without_request(self) -> None:
+            if self.cycle is None and not self.transport.is_closing():
+                self.transport.close()
+
+    return Impatient
+
+
+def connection_limit() -> int:
+    """Connections that leave room for files and for the judge's connections below the limit of open files."""
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(16, min(4096, soft // 2))
 
 
 def is_loopback(host: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -24,7 +26,7 @@ pytest.importorskip("prometheus_client", reason="the extra 'serve' is not instal
 uvicorn = pytest.importorskip("uvicorn", reason="the extra 'serve' is not installed")
 
 from grader.service.app import make_app  # noqa: E402
-from grader.service.serve import LOOPBACK_NAMES, is_loopback, serve  # noqa: E402
+from grader.service.serve import LOOPBACK_NAMES, impatient_protocol, is_loopback, serve  # noqa: E402
 
 
 class Shouts:
@@ -43,6 +45,10 @@ class Shouts:
             assert self.gate.wait(10)
         for t in transcripts:
             text = " ".join(m.text for m in t.messages)
+            if "bad key" in text:
+                raise InputError("the API key was refused")
+            if "defect" in text:
+                raise KeyError("stage")
             if "stop the run" in text:
                 raise SpendLimitReached("the spend limit is reached")
             known = {"transcript_id": t.id, "harm": self.harm, "grader": self.name, "grader_version": self.version}
@@ -278,3 +284,41 @@ def test_others_need_a_token(monkeypatch, host) -> None:
     assert not is_loopback(host)
     with pytest.raises(InputError, match="HARMRATE_SERVE_TOKEN"):
         serve([Shouts()], host=host)
+
+
+@pytest.mark.parametrize(("text", "status", "reason"), [("bad key", 502, "API key"), ("defect", 502, "KeyError")])
+def test_a_failing_grader_is_not_blamed_on_the_request(url: str, text: str, status: int, reason: str) -> None:
+    answer = post(url, said(text))
+    assert answer.status_code == status and reason in answer.json()["detail"]
+
+
+def test_requests_that_are_graded_together_do_not_share_their_failures() -> None:
+    gate = threading.Event()
+    with running(Shouts(gate=gate), max_waiting=64) as url, ThreadPoolExecutor(12) as pool:
+        texts = ["calm"] * 3 + ["defect"] + ["calm!"] * 6 + ["stop the run"]
+        answers = [pool.submit(post, url, said(text)) for text in texts]
+        time.sleep(0.5)
+        gate.set()
+        codes = [answer.result().status_code for answer in answers]
+    assert codes == [{"defect": 502, "stop the run": 503}.get(text, 200) for text in texts]
+
+
+def test_connections_that_bring_no_request_are_closed() -> None:
+    protocol = impatient_protocol(seconds=0.3, most=3)
+    config = uvicorn.Config(make_app([Shouts()]), port=0, log_level="error", http=protocol)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    address = server.servers[0].sockets[0].getsockname()
+    silent = [socket.create_connection(address, timeout=5) for _ in range(3)]
+    time.sleep(0.1)
+    with socket.create_connection(address, timeout=5) as one_too_many, contextlib.suppress(ConnectionError):
+        assert one_too_many.recv(1) == b"", "closed at once"
+    assert [one.recv(1) for one in silent] == [b""] * 3
+    assert post(f"http://127.0.0.1:{address[1]}", said("Hi!")).status_code == 200
+    for one in silent:
+        one.close()
+    server.should_exit = True
+    thread.join(10)
