@@ -22,6 +22,7 @@ from grader.judge.run import Run, missing_requests
 from grader.judge.windows import Window, plan_windows, transcript_tokens, whole
 from grader.redaction import Redaction, with_pseudonyms
 from grader.rubrics import Rubric
+from grader.store.claims import Claims
 from grader.store.store import Store
 from grader.transcript import Transcript, canonical_json
 from grader.verdict.records import GraderKind, Verdict
@@ -124,6 +125,7 @@ class LLMJudge:
             thinking=thinking,
             view=view,
             redaction=None if redact is None else redact.version,
+            endpoint=getattr(self.client, "endpoint", None),
         )
         self.repeats = repeats
         self.store = store
@@ -233,7 +235,8 @@ class LLMJudge:
 
     def keeper(self) -> Keeper:
         """What stores this judge's replies."""
-        return Keeper(model=self.model, store=self.store, watch=self.watch)
+        claims = None if self.store is None else Claims(self.store)
+        return Keeper(model=self.model, store=self.store, claims=claims, watch=self.watch)
 
     def _stored(self, key: str) -> Reply | None:
         record = None if self.store is None else self.store.get_reply(key)

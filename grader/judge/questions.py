@@ -26,7 +26,10 @@ Order = Literal["first-alone", "all-at-once"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What decides a judge's answer beside transcript and rubrics; all of it is in the content key."""
+    """What decides a judge's answer beside transcript and rubrics; all of it is in the content key.
+
+    `endpoint` is the address of the server, without credentials; None for the makers' own.
+    """
 
     model: str
     max_tokens: int
@@ -34,16 +37,23 @@ class Settings:
     thinking: Mapping[str, Any] | None
     view: View
     redaction: str | None = None
+    endpoint: str | None = None
 
     def params(self) -> dict[str, Any]:
         """Those of ``messages.create``."""
-        return {name: value for name, value in self._named().items() if name not in ("view", "redaction")}
+        return {name: value for name, value in self._named().items() if name not in ("view", "redaction", "endpoint")}
 
-    def told(self) -> dict[str, Any]:
-        """What keys and versions are made of; no redaction is not told, so that older keys stay what they were."""
+    def told(self, *, for_key: bool = False) -> dict[str, Any]:
+        """What keys and versions are made of; settings that came later are left out while they have their default.
+
+        Keys also hold the endpoint, so that two servers with a model of one name do not share answers; the judge's
+        version does not, since a server may move.
+        """
         named = self._named()
         if self.redaction is None:
             del named["redaction"]
+        if self.endpoint is None or not for_key:
+            del named["endpoint"]
         return named
 
     def _named(self) -> dict[str, Any]:
@@ -87,7 +97,7 @@ def content_key(
     repeat : int
     """
     pieces = None if window is None else [(p.message, p.start, p.end) for p in window]
-    told = [content_hash, pieces, rubrics_told(tuple(rubrics)), PROMPT_VERSION, settings.told(), repeat]
+    told = [content_hash, pieces, rubrics_told(tuple(rubrics)), PROMPT_VERSION, settings.told(for_key=True), repeat]
     return hashlib.sha256(canonical_json(told).encode()).hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from grader.judge.clients.local import PREFIX, local_client
 from grader.judge.clients.protocol import Reply, Request, SendError
 from grader.judge.clients.providers import Provider, provider_client
 from grader.judge.clients.replay import ReplayClient
-from grader.judge.clients.sdk import close_with
+from grader.judge.clients.sdk import close_with, endpoint_of
 from grader.judge.llm_judge import WINDOW_TOKENS, LLMJudge
 from grader.judge.money.budget import Budget, BudgetClient
 from grader.judge.money.estimate import Estimate, estimate
@@ -171,7 +172,7 @@ def estimate_judges(
     setup: JudgeSetup, rubrics: Mapping[str, Rubric], transcripts: Iterable[Transcript], *, store: Store | None = None
 ) -> Estimate:
     """What grading `transcripts` would ask and cost; nothing is sent, and no key is needed."""
-    judges = [LLMJudge(_Nobody(), rubrics=rubrics, store=store, **m.settings()) for m in _members(setup)]
+    judges = [LLMJudge(_Nobody(setup), rubrics=rubrics, store=store, **m.settings()) for m in _members(setup)]
     service: Literal["batch", "standard"] = "batch" if setup.transport == "batch" else "standard"
     if len(judges) == 1:
         return estimate(judges[0].requests(transcripts), load_prices(setup.prices), service=service)
@@ -236,6 +237,11 @@ def _client(setup: JudgeSetup, rubrics: Mapping[str, Rubric]) -> tuple[Any, dict
 
 class _Nobody:
     """A client for judges that are only asked what they would ask."""
+
+    def __init__(self, setup: JudgeSetup) -> None:
+        url = setup.base_url or os.environ.get("ANTHROPIC_BASE_URL")
+        asks_server = setup.is_remote and setup.provider == "anthropic" and url is not None
+        self.endpoint = endpoint_of(url) if asks_server and url is not None else None
 
     def send(self, request: Request) -> Reply:
         raise SendError("nobody is asked")

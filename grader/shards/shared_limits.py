@@ -158,6 +158,7 @@ class LimitedClient:
 
     def __init__(self, client: Any, call: Call, holder: str) -> None:
         self.client: Any = as_judge_client(client)
+        self.endpoint: str | None = getattr(self.client, "endpoint", None)
         self._call = call
         self._holder = holder
 

@@ -21,7 +21,6 @@ from grader.store.tables import COLUMNS, META, SCHEMA, SCHEMA_VERSION, Kind, che
 
 __all__ = ["META", "Store", "open_store"]
 
-
 # SQLite allows at most 32,766 placeholders in one statement.
 _CHUNK = 5_000
 
@@ -47,6 +46,7 @@ class Store:
     --------
     >>> store = Store(":memory:")
     >>> store.put_reply("k", {"stop_reason": "end_turn"}, model="m")
+    True
     >>> store.get_reply("k"), store.get_reply("other")
     ({'stop_reason': 'end_turn'}, None)
     """
@@ -115,7 +115,7 @@ class Store:
 
     def get_reply(self, key: str) -> dict[str, Any] | None:
         """The reply put under `key`, or None."""
-        rows = self._read(f"SELECT {', '.join(COLUMNS['reply'])}, checksum FROM reply WHERE key = ?", (key,))
+        rows = self.read(f"SELECT {', '.join(COLUMNS['reply'])}, checksum FROM reply WHERE key = ?", (key,))
         if not rows:
             return None
         *values, told = rows[0]
@@ -123,8 +123,8 @@ class Store:
             raise self._damaged(f"reply {key} is not what was put")
         return self._parsed(key, values[1])
 
-    def put_reply(self, key: str, reply: Mapping[str, Any], **meta: Any) -> None:
-        """Keep `reply` under `key`, unless there is one already.
+    def put_reply(self, key: str, reply: Mapping[str, Any], **meta: Any) -> bool:
+        """Keep `reply` under `key`, unless there is one already; whether it was kept.
 
         Parameters
         ----------
@@ -143,7 +143,7 @@ class Store:
             raise ValueError(f"meta must be among {META}, got {sorted(unknown)}.")
         told = [None if meta.get(name) is None else _as_text(meta[name]) for name in META]
         row = (key, json.dumps(reply, separators=(",", ":")), time.time(), *told)
-        self.put_rows("reply", [(*row, checksum(*row))])
+        return self.put_rows("reply", [(*row, checksum(*row))]) == 1
 
     def get_embeddings(self, model_key: str, text_hashes: Iterable[str]) -> dict[str, npt.NDArray[np.float32]]:
         """The sound vectors there are: a dict from text hash to float32 array (n_dimensions,)."""
@@ -153,7 +153,7 @@ class Store:
             chunk = wanted[start : start + _CHUNK]
             marks = ", ".join("?" * len(chunk))
             query = f"SELECT {', '.join(COLUMNS['embedding'])}, checksum FROM embedding"
-            rows = self._read(f"{query} WHERE model_key = ? AND text_hash IN ({marks})", (model_key, *chunk))
+            rows = self.read(f"{query} WHERE model_key = ? AND text_hash IN ({marks})", (model_key, *chunk))
             sound = (row for row in rows if checksum(*row[:-1]) == row[-1])
             found.update((name, np.frombuffer(vector, dtype=np.float32)) for _, name, vector, *_ in sound)
         return found
@@ -181,7 +181,7 @@ class Store:
         query = f"SELECT {', '.join(columns)} FROM reply WHERE (created_at, key) > (?, ?)"
         query += " ORDER BY created_at, key LIMIT 500"
         while True:
-            rows = self._read(query, last)
+            rows = self.read(query, last)
             if not rows:
                 return
             for row in rows:
@@ -193,7 +193,7 @@ class Store:
 
     def counts(self) -> dict[Kind, int]:
         """How many entries there are of each kind."""
-        found: dict[Kind, int] = {kind: self._read(f"SELECT count(*) FROM {kind}")[0][0] for kind in COLUMNS}
+        found: dict[Kind, int] = {kind: self.read(f"SELECT count(*) FROM {kind}")[0][0] for kind in COLUMNS}
         return found
 
     def export(self, path: Path | str) -> int:
@@ -228,19 +228,21 @@ class Store:
         where = [f"{name} = ?" for name in meta] + ([] if before is None else ["created_at < ?"])
         values = [*meta.values(), *([] if before is None else [before])]
         query = f"DELETE FROM {kind}" + (f" WHERE {' AND '.join(where)}" if where else "")
-        deleted = self._write(query, values)
+        deleted = self.write(query, values)
         if deleted:
             self._shrink()
         return deleted
 
-    def _write(self, query: str, values: Sequence[Any]) -> int:
+    def write(self, query: str, values: Sequence[Any] = ()) -> int:
+        """Run a statement that writes; how many rows it changed."""
         with self._lock:
             try:
                 return self._db.execute(query, values).rowcount
             except sqlite3.DatabaseError as error:
                 raise self._unwritable(error) from None
 
-    def _read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+    def read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        """The rows of a query."""
         with self._lock:
             try:
                 return self._db.execute(query, values).fetchall()
@@ -271,13 +273,13 @@ class Store:
     def transaction(self) -> Iterator[None]:
         """All that is written inside is there after it, or none of it."""
         with self._lock:
-            self._write("BEGIN IMMEDIATE", ())
+            self.write("BEGIN IMMEDIATE")
             try:
                 yield
             except BaseException:
                 self._db.execute("ROLLBACK")
                 raise
-            self._write("COMMIT", ())
+            self.write("COMMIT")
 
 
 def open_store(path: Path | str) -> Store:

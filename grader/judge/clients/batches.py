@@ -245,8 +245,8 @@ class BatchCourier:
             if again and (read == "unparseable" or (read == "contradictory" and self._tries[request.key] == 1)):
                 self._to_send.append(request)
                 return
-            self._keeper.keep([(request, reply, read)])
-            self._answer(request, reply)
+            (in_effect,) = self._keeper.keep([(request, reply, read)])
+            self._answer(request, in_effect)
             return
         failure = _failure(result, self._tries[request.key])
         if again and failure.retry == "later":

@@ -52,6 +52,8 @@ class SdkClient:
         self._create = self._messages.with_raw_response.create
         self._seconds = whole_seconds(client.timeout)
         self.is_async = inspect.iscoroutinefunction(inspect.unwrap(self._messages.create))
+        is_cloud = not type(client).__name__.endswith("Anthropic")  # whose models have ids of their own
+        self.endpoint = None if is_cloud else endpoint_of(str(client.base_url))
 
     def send(self, request: Request) -> Reply:
         """Answer one request (sync clients)."""
@@ -140,6 +142,20 @@ def make_client(base_url: str | None = None, *, timeout: float | None = None) ->
 def close_with(owner: object, client: Any) -> None:
     """Close an async `client` that nobody else has when `owner` is gone, in the loop that its connections belong to."""
     weakref.finalize(owner, lambda: _in_loop(client.close())).atexit = False  # a process that ends closes them anyway
+
+
+def endpoint_of(url: str) -> str | None:
+    """A server's address without credentials, for content keys; None for the maker's own.
+
+    Examples
+    --------
+    >>> endpoint_of("http://me:secret@127.0.0.1:8000/"), endpoint_of("https://api.anthropic.com")
+    ('http://127.0.0.1:8000', None)
+    """
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port else ""
+    address = f"{parts.scheme}://{parts.hostname}{port}{parts.path}".rstrip("/")
+    return None if parts.hostname == "api.anthropic.com" else address
 
 
 def whole_seconds(timeout: Any) -> float | None:

@@ -27,6 +27,9 @@ _LAST_REPLIES_SECONDS = 30.0
 # How long a stored answer waits for others to be handed over with: to wake the other thread costs more than the rest.
 _GATHER_SECONDS = 0.005
 
+# Pause between two looks at the store for an answer that another process waits for.
+_LONGEST_WAIT_SECONDS = 1.0
+
 Answer = tuple[Request, "Reply | SendError"]
 
 
@@ -89,6 +92,7 @@ class _Errand:
     request: Request
     failed: int = 0
     asked_again: int = 0
+    waited: int = 0
     first: tuple[Reply, ReplyOutcome] | None = None
 
 
@@ -129,6 +133,7 @@ class Courier:
         _in_loop(self._stop(_LAST_REPLIES_SECONDS if wait else 0.0)).result()
         if self._threads is not None:
             self._threads.shutdown(wait=wait, cancel_futures=True)
+        self._keeper.give_back()
 
     def submit(self, request: Request) -> None:
         """Have `request` sent as soon as there is a slot."""
@@ -190,6 +195,11 @@ class Courier:
 
     async def _carry(self, errand: _Errand) -> None:
         async with self.throttle.slot():
+            stored = self._keeper.stored(errand.request)
+            if stored is not None:
+                return self._tell((errand.request, stored))
+            if not self._keeper.claim(errand.request):
+                return self._wait_for_another_run(errand)
             outcome = await self._attempt(errand.request)
             if isinstance(outcome, Reply):
                 self.throttle.succeeded()
@@ -199,6 +209,7 @@ class Courier:
                 self.throttle.slow_down(pause)
         errand.failed += 1
         if outcome.retry == "never" or errand.failed >= self._retries.attempts:
+            self._keeper.give_back(errand.request)
             self._tell((errand.request, outcome))
         else:
             asyncio.get_running_loop().call_later(pause, self._send_again, errand)
@@ -214,8 +225,14 @@ class Courier:
             return
         if read == "unparseable" and errand.first is not None:  # the first answer may at least be readable
             reply, read = errand.first
-        self._keeper.keep([(errand.request, reply, read)])
-        self._tell((errand.request, reply))
+        (in_effect,) = self._keeper.keep([(errand.request, reply, read)])
+        self._tell((errand.request, in_effect))
+
+    def _wait_for_another_run(self, errand: _Errand) -> None:
+        """Another process asks the same: look again soon whether its answer is in the store."""
+        errand.waited += 1
+        pause = min(_LONGEST_WAIT_SECONDS, 0.05 * 1.5**errand.waited)
+        asyncio.get_running_loop().call_later(pause, self._send_again, errand)
 
     def _send_again(self, errand: _Errand) -> None:
         self._to_send.appendleft(errand)

@@ -146,6 +146,7 @@ class BudgetClient:
 
     def __init__(self, client: Any, budget: Budget) -> None:
         self.client: Any = as_judge_client(client)
+        self.endpoint: str | None = getattr(self.client, "endpoint", None)
         self.budget = budget
         self.is_async = bool(getattr(self.client, "is_async", hasattr(self.client, "asend")))
 
