@@ -22,6 +22,7 @@ from grader.errors import InputError
 from grader.metadata import metadata_frame, read_metadata, scenario_column, with_metadata, with_scenario
 from grader.progress import Track, untracked
 from grader.readers import read_transcripts
+from grader.readers.ledger import ReadingLedger
 from grader.transcript import Transcript
 from grader.verdict.read import read_verdicts
 from grader.verdict.scale import ScoreScale
@@ -61,6 +62,9 @@ class Sources:
     format : str
     scenario_from : str, optional
         Metadata key that names the scenario.
+    id_from, path_pattern : see `grader.read_transcripts`
+    strict : bool
+        What is otherwise noted while reading transcripts is an error.
     verdicts : path, address in object storage or verdict frame, optional
         A table, a folder of shards, or a log that holds verdicts.
     labels : path or LabelSet, optional
@@ -85,6 +89,9 @@ class Sources:
     transcripts: Sequence[str] = ()
     format: str = "auto"
     scenario_from: str | None = None
+    id_from: Literal["record", "path"] = "record"
+    path_pattern: str | None = None
+    strict: bool = False
     verdicts: Path | str | pd.DataFrame | None = None
     labels: Path | LabelSet | None = None
     metadata: Path | None = None
@@ -98,9 +105,16 @@ class Sources:
     scale: ScoreScale | None = None
     take: Mapping[str, str] | None = None
 
-    def read_transcripts(self) -> Iterable[Transcript]:
-        """The transcripts, read anew at each call."""
-        found: Iterable[Transcript] = read_transcripts(*self.transcripts, format=self.format)
+    def read_transcripts(self, ledger: ReadingLedger | None = None) -> Iterable[Transcript]:
+        """The transcripts, read anew at each call; `ledger` counts what became of everything that was read."""
+        found: Iterable[Transcript] = read_transcripts(
+            *self.transcripts,
+            format=self.format,
+            id_from=self.id_from,
+            path_pattern=self.path_pattern,
+            on_bad="refuse" if self.strict else "outcome",
+            ledger=ledger,
+        )
         if self.metadata is not None:
             found = with_metadata(found, read_metadata(self.metadata))
         return with_scenario(found, self.scenario_from)

@@ -165,6 +165,8 @@ def record_metadata(record: Mapping[str, Any], *, without: Container[str] = ()) 
         found = next((fields[n] for n in names if is_plain(fields.get(n)) and fields[n] != ""), None)
         if found is not None:
             fields[fact] = found if fact == "epoch" else str(found)
+        elif fields.get(fact) == "":  # no value: transcripts that lack one are not one group
+            del fields[fact]
     return fields
 
 

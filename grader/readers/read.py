@@ -195,14 +195,39 @@ def _anywhere(unit: Sequence[Source], read: ReadFile, ledger: ReadingLedger) -> 
         yield from ((_renamed(t, str(path), address), identity) for t, identity in read([path], ledger))
 
 
-def read_copy(path: Path, name: str, *, format: str | Reader = "auto") -> Iterator[Transcript]:
-    """The transcripts of `path`, a copy of the file called `name`; ids, sources and errors use that name."""
+def read_copy(
+    path: Path,
+    address: str,
+    *,
+    name: str | None = None,
+    format: str | Reader = "auto",
+    id_from: IdFrom = "record",
+    path_pattern: str | None = None,
+    on_bad: OnBad = "outcome",
+) -> Iterator[Transcript]:
+    """The transcripts of one file, of which `path` may be a copy; errors and sources name its `address`.
+
+    Parameters
+    ----------
+    path : Path
+    address : str
+        Where the file is.
+    name : str, optional
+        The file below the folder that the user named, with which ids begin; default the address.
+    format, id_from, path_pattern, on_bad
+        As in `read_transcripts`.
+    """
+    pattern = None if path_pattern is None else read_pattern(path_pattern)
+    source = Source(path=address, name=name or address, searched=False)
     try:
-        for transcript, _ in _reader(format)([path], ReadingLedger()):
-            yield _renamed(transcript, str(path), name)
+        for number, (transcript, _) in enumerate(_reader(format)([path], ReadingLedger()), 1):
+            renamed = _named(_renamed(transcript, str(path), address), [source], number, id_from, pattern)
+            if on_bad == "refuse" and UNREAD in renamed.metadata:
+                raise _refusal(renamed)
+            yield renamed
     except InputError as error:
-        file = None if error.file is None else error.file.replace(str(path), name)
-        raise InputError(error.reason.replace(str(path), name), file=file, record=error.record) from None
+        file = None if error.file is None else error.file.replace(str(path), address)
+        raise InputError(error.reason.replace(str(path), address), file=file, record=error.record) from None
 
 
 def _renamed(transcript: Transcript, copy: str, name: str) -> Transcript:

@@ -39,6 +39,11 @@ class Shard:
     input: str
     output: str
 
+    @property
+    def name(self) -> str:
+        """The input below the folder that was named."""
+        return self.output.removesuffix(SUFFIX)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardRecord:

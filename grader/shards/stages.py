@@ -33,18 +33,36 @@ class ReadOptions:
 
     format: str | Reader = "auto"
     scenario_from: str | None = None
+    id_from: Literal["record", "path"] = "record"
+    path_pattern: str | None = None
+    on_bad: Literal["outcome", "refuse"] = "outcome"
 
     def to_dict(self) -> dict[str, str | None]:
         """The options as a `ShardRecord` keeps them; a function by its name."""
         named = self.format if isinstance(self.format, str) else getattr(self.format, "__qualname__", repr(self.format))
-        return {"format": named, "scenario_from": self.scenario_from}
+        told = {"format": named, "scenario_from": self.scenario_from}
+        if (self.id_from, self.path_pattern) != ("record", None):  # they change ids; those of before are kept
+            told |= {"id_from": self.id_from, "path_pattern": self.path_pattern}
+        return told
 
-    def transcripts(self, path: Path, name: str) -> Iterator[Transcript]:
-        """Yield the transcripts of the file called `name`, whose local copy is `path`; two of one id are refused."""
+    def transcripts(self, path: Path, address: str, name: str) -> Iterator[Transcript]:
+        """Yield the transcripts of the file at `address`, whose local copy is `path`; two of one id are refused.
+
+        Ids of records without one begin with `name`, the file's path below the folder that was named.
+        """
         seen = set[str]()
-        for transcript in with_scenario(read_copy(path, name, format=self.format), self.scenario_from):
+        read = read_copy(
+            path,
+            address,
+            name=name,
+            format=self.format,
+            id_from=self.id_from,
+            path_pattern=self.path_pattern,
+            on_bad=self.on_bad,
+        )
+        for transcript in with_scenario(read, self.scenario_from):
             if transcript.id in seen:
-                raise InputError("two transcripts have this id", file=name, record=f"transcript {transcript.id!r}")
+                raise InputError("two transcripts have this id", file=address, record=f"transcript {transcript.id!r}")
             seen.add(transcript.id)
             yield transcript
 
@@ -107,7 +125,7 @@ class GradeShard:
                 if work.input_sha256 not in ("", digest):
                     raise InputError("was changed while it was graded", file=name)
                 graders = [_without_cache(grader) for grader in self.graders]
-                rows = tuple(iter_rows(self.reading.transcripts(path, name), graders))
+                rows = tuple(iter_rows(self.reading.transcripts(path, name, work.shard.name), graders))
         except RunStopped as stopped:
             return replace(work, rows=(), failure=ShardFailure(kind="stopped", reason=str(stopped)))
         except InputError as error:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harmrate.commands import doctor, grading, labels, rates, run, serve, store, study
+from harmrate.commands import doctor, grading, labels, rates, run, serve, store, study, transcripts
 from harmrate.commands.options import Command
 from harmrate.commands.output import say, speaking
 
@@ -66,6 +66,7 @@ def every_command(
 # In the order of --help.
 _COMMANDS: dict[Command, str] = {
     **run.COMMANDS,
+    transcripts.transcripts: "harmrate transcripts runs/ --show a1",
     **grading.COMMANDS,
     **rates.COMMANDS,
     study.init: "harmrate init runs/ verdicts.parquet",

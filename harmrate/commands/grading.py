@@ -84,17 +84,21 @@ def grade(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would ask and cost; send nothing.")] = False,
 ) -> None:
     """Grade transcripts with judges, with a trained classifier (--classifier), or both."""
-    from calibration.study.inputs import Sources
     from grader.judge.setup import estimate_judges
+    from grader.readers.summary import ReadingSummary
     from grader.rubrics import load_rubrics
     from grader.shards.manifest import is_shard_folder
     from grader.store.store import Store
 
     rubrics = load_rubrics(reading.rubrics, harm or None)
-    logs = Sources(transcripts=transcripts, format=reading.format, scenario_from=reading.scenario_from)
+    logs = sources_of(transcripts=transcripts, reading=reading)
     if dry_run:
         with Store(reading.store) as store:
-            show(estimate_judges(judge.setup(), rubrics, logs.read_transcripts(), store=store).summary())
+            read = ReadingSummary()
+            estimate = estimate_judges(
+                judge.setup(), rubrics, read.watch(logs.read_transcripts(read.ledger)), store=store
+            )
+            show(f"{read.text()}\n{estimate.summary()}")
     elif is_shard_folder(out):
         _grade_shards(logs, judge, engine, out, rubrics, reading.store)
     else:
@@ -145,7 +149,13 @@ def _grade_shards(
             out,
             judge.graders(rubrics),
             store=store,
-            reading=ReadOptions(format=logs.format, scenario_from=logs.scenario_from),
+            reading=ReadOptions(
+                format=logs.format,
+                scenario_from=logs.scenario_from,
+                id_from=logs.id_from,
+                path_pattern=logs.path_pattern,
+                on_bad="refuse" if logs.strict else "outcome",
+            ),
             part=engine.parts(),
             cluster=engine.cluster(),
             watch=ledger.watch,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ from harmrate.commands.options import (
     Transcripts,
     VerdictFile,
     shared,
+    sources_of,
 )
 from harmrate.commands.output import note, show_json, stdout, track
 
@@ -62,15 +64,8 @@ def labels_sample(
 ) -> None:
     """Draw which transcripts to label: blind tasks for Label Studio, and the design beside them."""
     from calibration.study.campaign.sampling import sample_for_labelling
-    from calibration.study.inputs import Sources
 
-    sources = Sources(
-        transcripts=transcripts,
-        format=reading.format,
-        scenario_from=reading.scenario_from,
-        verdicts=verdicts,
-        labels=drawing.labels,
-    )
+    sources = replace(sources_of(transcripts=transcripts, verdicts=verdicts, reading=reading), labels=drawing.labels)
     sampled = sample_for_labelling(sources, drawing.plan(n, reading.rubrics), out, track=track)
     for line in sampled.notes:
         note(line)

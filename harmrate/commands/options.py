@@ -180,6 +180,17 @@ class TranscriptOptions:
     """How logs are read."""
 
     format: Annotated[str, typer.Option(help="Log format; auto finds out.")] = "auto"
+    id_from: Annotated[
+        Literal["record", "path"],
+        typer.Option(help="Ids: the log's own, or the file's path below the named folder and the number in the file."),
+    ] = "record"
+    path_pattern: Annotated[str | None, typer.Option(help="Facts that paths tell: '{model}/{scenario}/{id}.json'.")] = (
+        None
+    )
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Stop at what is otherwise noted: an unreadable record, a run in two logs."),
+    ] = False
     scenario_from: Annotated[str | None, typer.Option(help="Metadata key that names the scenario.")] = None
     rubrics: Annotated[Path | None, typer.Option(help="Folder of Markdown rubrics of your own.")] = None
     store: Annotated[
@@ -287,7 +298,7 @@ class GateOptions:
 
 
 def sources_of(
-    labels: LabelOptions,
+    labels: LabelOptions | None = None,
     *,
     transcripts: Sequence[str] = (),
     verdicts: str | None = None,
@@ -299,11 +310,14 @@ def sources_of(
     """Where the parts of a study are, as these options say."""
     from calibration.study.inputs import Sources
 
-    reading = reading or TranscriptOptions()
+    labels, reading = labels or LabelOptions(), reading or TranscriptOptions()
     return Sources(
         transcripts=transcripts,
         format=reading.format,
         scenario_from=reading.scenario_from,
+        id_from=reading.id_from,
+        path_pattern=reading.path_pattern,
+        strict=reading.strict,
         verdicts=verdicts,
         labels=labels.labels,
         metadata=metadata,
