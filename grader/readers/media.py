@@ -17,6 +17,7 @@ _MIN_BASE64 = 1000
 _KINDS = ("image", "audio", "video", "document", "file", "media", "pdf", "screenshot", "blob")
 # A part of these types carries media even where its name says more: `input_image`, `image_url`, `output_audio`.
 _PART = re.compile(r"(?:input_|output_|computer_)?(?P<kind>" + "|".join(_KINDS) + r")(?:_url|_file|_block|Content)?")
+_FILE_NAME = re.compile(r"[^/:]+\.\w{1,5}")
 # Where media parts keep the bytes, and where their names and addresses.
 _BYTES = ("data", "b64_json", "base64", "bytes", "image_data", "file_data", "blob")
 _TYPES = ("media_type", "mime_type", "mimeType", "mediaType", "format")
@@ -41,7 +42,7 @@ def cut(text: str) -> tuple[str, int]:
     Examples
     --------
     >>> cut("See data:image/png;base64,iVBORw0KGgo= here")
-    ('See [image/png, 8 bytes] here', 1)
+    ('See [image] (image/png, 8 bytes) here', 1)
     """
     n = 0
     if ";base64," in text:
@@ -65,14 +66,16 @@ def is_binary(text: str) -> bool:
 
 
 def placeholder(part: Mapping[str, Any]) -> str | None:
-    """``[image, image/png, 512 bytes]`` for a part that is a picture, sound, video or file; None for any other.
+    """``[image] (image/png, 5 bytes)`` for a part that is a picture, sound, video or file; None for any other.
+
+    A file that has a name is called by it: ``[plan.pdf]``.
 
     Examples
     --------
     >>> placeholder({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGVsbG8="}})
-    '[image, image/png, 5 bytes]'
+    '[image] (image/png, 5 bytes)'
     >>> placeholder({"type": "image_url", "image_url": {"url": "https://example.com/a.png"}})
-    '[image, https://example.com/a.png]'
+    '[image] (https://example.com/a.png)'
     >>> placeholder({"type": "text", "text": "Hi"}) is None
     True
     """
@@ -82,7 +85,9 @@ def placeholder(part: Mapping[str, Any]) -> str | None:
         return None
     facts: list[str] = []
     _describe(part, facts)
-    return "[" + ", ".join([match["kind"], *dict.fromkeys(facts)]) + "]"
+    name = next((fact for fact in facts if _FILE_NAME.fullmatch(fact)), match["kind"])
+    about = ", ".join(dict.fromkeys(fact for fact in facts if fact != name))
+    return f"[{name}] ({about})" if about else f"[{name}]"
 
 
 def is_bytes(key: str, value: str) -> bool:
@@ -91,29 +96,35 @@ def is_bytes(key: str, value: str) -> bool:
 
 
 def _describe(part: Mapping[str, Any], facts: list[str]) -> None:
+    """Type, name, address and size of a part, as far as it has them, in that order."""
     for key in _TYPES:
         if isinstance(part.get(key), str):
             facts.append(part[key])
-    for key in _NAMES:
-        if isinstance(value := part.get(key), str) and value:
-            facts.append(cut(value)[0].strip("[]") if value.startswith("data:") else value)
-    for key in _BYTES:
-        if isinstance(value := part.get(key), str) and value:
-            facts.append(cut(value)[0].strip("[]") if value.startswith("data:") else _size(len(value) * 3 // 4, value))
-    for key in _INNER:
-        if isinstance(inner := part.get(key), Mapping):
-            _describe(inner, facts)
-        elif isinstance(inner, str) and key not in _NAMES and inner:
-            facts.append(cut(inner)[0].strip("[]"))
+    for key in (*_NAMES, *_BYTES, *_INNER):
+        value = part.get(key)
+        if isinstance(value, Mapping):
+            _describe(value, facts)
+        elif isinstance(value, str) and value:
+            facts.extend(_described(key, value))
+
+
+def _described(key: str, value: str) -> list[str]:
+    if match := _DATA_URL.match(value):
+        return [match["type"] or "data", _size(len(match["data"]) * 3 // 4, match["data"])]
+    if key in _BYTES:
+        return [_size(len(value) * 3 // 4, value)]
+    return [cut(value)[0]]
 
 
 def _data_url(match: re.Match[str]) -> str:
-    return f"[{match['type'] or 'data'}, {_size(len(match['data']) * 3 // 4, match['data'])}]"
+    size = _size(len(match["data"]) * 3 // 4, match["data"])
+    kind = (match["type"] or "").partition("/")[0]
+    return f"[{kind if kind in _KINDS else 'file'}] ({match['type'] or 'data'}, {size})"
 
 
 def _binary(text: str) -> str:
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return f"[binary data, {len(text)} characters, sha256 {digest}]"
+    return f"[binary data] ({len(text)} characters, sha256 {digest})"
 
 
 def _size(n_bytes: int, data: str) -> str:

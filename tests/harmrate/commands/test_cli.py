@@ -330,7 +330,9 @@ BAD_TRANSCRIPTS = {
 def test_bad_transcripts(case, campaign):
     name, text, told = BAD_TRANSCRIPTS[case]
     Path(name).write_text(text)
-    line = refused("run", name, "--strict", "--labels", campaign.labels, "--verdicts", campaign.verdicts, "--out", "out")
+    line = refused(
+        "run", name, "--strict", "--labels", campaign.labels, "--verdicts", campaign.verdicts, "--out", "out"
+    )
     assert all(word in line for word in told), line
     assert not Path("out").exists()
 
