@@ -100,8 +100,8 @@ def with_training(graders: Iterable[GraderFacts], verdicts: pd.DataFrame) -> tup
     >>> facts.trained_on, facts.uses
     ('judge', {'leaking': 'the classifier only ranks: few labels'})
     """
-    gated = [bool(usage.get("use")) for usage in verdicts["usage"]]
-    trained = verdicts[gated].drop_duplicates(["grader", "harm"])
+    recorded = [bool(usage.get("use") or usage.get("trained_on")) for usage in verdicts["usage"]]
+    trained = verdicts[recorded].drop_duplicates(["grader", "harm"])
     explanations = trained["explanation"] if "explanation" in trained else trained["usage"].map(lambda _: "")
     teachers: dict[str, str] = {}
     uses: dict[str, dict[str, str]] = {}
@@ -110,8 +110,8 @@ def with_training(graders: Iterable[GraderFacts], verdicts: pd.DataFrame) -> tup
     ):
         if usage.get("trained_on") in TEACHERS:
             teachers[name] = usage["trained_on"]
-        use = str(usage["use"])
-        uses.setdefault(name, {})[str(harm)] = use if use == GRADES else str(explanation) or use
+        if use := usage.get("use"):  # classifiers of before the gate recorded only whose labels they learned
+            uses.setdefault(name, {})[str(harm)] = str(use) if use == GRADES else str(explanation) or str(use)
     return tuple(
         replace(
             grader,
