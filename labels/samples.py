@@ -50,10 +50,11 @@ def joined_by_sample(labels: LabelSet, facts: pd.DataFrame) -> LabelSet:
         meant = keys[keys.isin(wanted)]
         if meant.empty:
             continue
-        if (twice := meant[meant.duplicated(keep=False)]).size:
-            first, second = twice.index[:2]
-            reason = f"is {twice.size} transcripts, {first!r} and {second!r} among them: name each by its transcript_id"
-            raise InputError(reason, record=f"sample and epoch {twice.iloc[0]!r}")
+        if (twice := meant[meant.duplicated()]).size:
+            place = twice.iloc[0]
+            first, second = meant.index[meant == place][:2]
+            reason = f"is {first!r} and {second!r} among the transcripts: name each by its transcript_id"
+            raise InputError(reason, record=f"sample and epoch {place!r}")
         ids = pd.Series(meant.index, index=meant.to_numpy(), dtype=object)
         named = frame["transcript_id"].map(ids).fillna(frame["transcript_id"])
         return replace(labels, frame=frame.assign(transcript_id=named))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,16 @@ from label_studio_campaign import campaign_folder
 from label_studio_fake import TOKEN, Fake, fake_label_studio
 
 from labels.label_studio.connect import Studio, connect
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The folder of reported cases; tests that need it are skipped where it is absent."""
+    root = Path(__file__).resolve().parents[2]
+    folder = Path(os.environ.get("HARMRATE_SAMPLES", root.parent / "shared" / "samples"))
+    if not folder.is_dir():
+        pytest.skip(f"no reported cases: {folder} does not exist (set HARMRATE_SAMPLES)")
+    return folder
 
 
 @pytest.fixture

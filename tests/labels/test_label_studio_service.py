@@ -81,7 +81,9 @@ def sampled(folder: Path, n: int = DRAWN) -> Path:
     round1 = folder / f"study-{uuid.uuid4().hex[:8]}"
     data = write_campaign(folder)
     sources = Sources(transcripts=[str(data.transcripts)], verdicts=data.verdicts)
-    sample_for_labelling(sources, SamplePlan(n=n, design="flagged-25", raters=tuple(SKILL), overlap=2, seed=3), round1)
+    asked = tuple(load_rubrics())
+    plan = SamplePlan(n=n, design="flagged-25", raters=tuple(SKILL), overlap=2, seed=3, harms=asked)
+    sample_for_labelling(sources, plan, round1)
     return round1
 
 
