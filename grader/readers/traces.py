@@ -109,7 +109,7 @@ def _threads(spans: Sequence[Span]) -> list[Thread]:
             continue
         first, *others = span.answers or [Answer(messages=[])]
         given = conversation(span.asked)
-        told = _with_names(span.asked, first.messages)[len(given) :]
+        told = _told(span.asked, first)
         ancestors = _ancestors(span, by_id)
         thread = next((t for t in reversed(threads) if t.continues(given, told, ancestors, cut=span.cut)), None)
         if thread is None:
@@ -119,15 +119,18 @@ def _threads(spans: Sequence[Span]) -> list[Thread]:
         _end(thread, replace(span, talk=[span.asked, first.messages]) if others else span, first)
         for other in others:  # further choices: the same talk with another end
             branch = Thread()
-            branch.extend(given, _with_names(span.asked, other.messages)[len(given) :], start=span.start, span="")
+            branch.extend(given, _told(span.asked, other), start=span.start, span="")
             _end(branch, replace(span, talk=[span.asked, other.messages]), other)
             threads.append(branch)
     return threads
 
 
-def _with_names(given: list[Any], told: list[Any]) -> list[Message]:
-    """Messages of a whole call: results in the answer find the names of calls in the question."""
-    return conversation([*given, *told])
+def _told(asked: list[Any], answer: Answer) -> list[Message]:
+    """The messages of an answer; a result in it may have to find the name of its call in the question."""
+    told = conversation(answer.messages)
+    if any(message.kind == "tool_result" and message.name is None for message in told):
+        return conversation([*asked, *answer.messages])[len(conversation(asked)) :]
+    return told
 
 
 def _end(thread: Thread, span: Span, answer: Answer) -> None:
@@ -156,9 +159,9 @@ def _root_thread(spans: Sequence[Span]) -> Thread:
     root = next((span for span in outer if not span.parent), outer[0] if outer else None)
     thread = Thread()
     if root is not None:
-        answer = root.answers[0].messages if root.answers else []
-        given = conversation(root.asked)
-        thread.extend(given, _with_names(root.asked, answer)[len(given) :], start=root.start, span=root.id)
+        told = _told(root.asked, root.answers[0]) if root.answers else []
+        thread.extend(conversation(root.asked), [], start=root.start, span=root.id)
+        thread.extend([], told, start=root.start, span=root.id)  # an answer may be the whole talk
         thread.talks.append(root.talk)
         thread.error = root.error
         thread.stop = root.answers[0].stop if root.answers else None
@@ -169,7 +172,7 @@ def _root_thread(spans: Sequence[Span]) -> Thread:
 
 def _facts(spans: Sequence[Span]) -> dict[str, Any]:
     facts: dict[str, Any] = {}
-    for span in spans:
+    for span in sorted(spans, key=lambda span: span.kind == "llm"):  # a call of a model knows least of its trace
         for key, value in span.facts.items():
             if value not in (None, ""):
                 facts.setdefault(key, value)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
+from grader.errors import InputError
 from grader.readers.blocks import as_text
+from grader.readers.build import build_transcript, unread_transcript
+from grader.readers.conversation import conversation
+from grader.readers.ending import ending
 from grader.readers.format_row import Format
 from grader.readers.payload_facts import literal, model_of
 from grader.readers.payloads import answered, asked
 from grader.readers.records import Record
+from grader.readers.shapes.common import mapping
 from grader.readers.spans import Span, SpanKind, ToolUse, moment, records_of
 from grader.readers.traces import span_transcripts
 from grader.transcript import Transcript
@@ -22,7 +28,34 @@ def parse_agents_sdk(records: Iterator[Record]) -> Iterator[Transcript]:
 
     Spans of the Responses API hold an id but no words: of those calls only the uses of tools are known.
     """
-    return span_transcripts(records_of(records, _spans))
+    first = next(records, None)
+    if first is None:
+        return
+    if _is_row(first.value):
+        yield from _sessions(chain([first], records))
+        return
+    yield from span_transcripts(records_of(chain([first], records), _spans))
+
+
+def _is_row(value: Any) -> bool:
+    """Whether a record is a row of the SDK's SQLite session: an item of the Responses API as JSON text."""
+    return isinstance(value, Mapping) and "message_data" in value and "session_id" in value
+
+
+def _sessions(records: Iterator[Record]) -> Iterator[Transcript]:
+    """One transcript per session of the SDK's SQLite memory."""
+    sessions: dict[str, list[Record]] = {}
+    for record in records:
+        session = as_text(record.value.get("session_id")) if _is_row(record.value) else ""
+        sessions.setdefault(session, []).append(record)
+    for session, rows in sessions.items():
+        try:
+            items = [literal(mapping(row.value).get("message_data")) for row in rows]
+            parts = conversation(items)
+            id_ = session or rows[0].default_id
+            yield build_transcript(id_, parts, ending(parts), source=rows[0].file, raw={"items": items})
+        except InputError as error:
+            yield unread_transcript(rows[0], f"session {session!r}: {error.reason}")
 
 
 def is_agents_sdk(value: Any) -> bool:
@@ -32,7 +65,7 @@ def is_agents_sdk(value: Any) -> bool:
             return True
         case {"data": [Mapping() as first, *_]}:
             return is_agents_sdk(first)
-    return False
+    return _is_row(value)
 
 
 def _spans(item: Any) -> Iterator[Span]:

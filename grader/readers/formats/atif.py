@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Any
@@ -18,6 +19,7 @@ from grader.readers.shapes.common import mapping, media, objects
 from grader.transcript import Message, Role, Transcript
 
 _ROLES: Mapping[str, Role] = {"system": "system", "user": "user", "agent": "assistant"}
+_PART = re.compile(r"trajectory\.(.+)\.json")
 NAMED = frozenset({"source", "metrics", "extra", "subagent_trajectory_ref", "source_call_id"})
 _MAX_RESULT = 2**24
 
@@ -43,7 +45,7 @@ def _read(record: Record) -> Iterator[Transcript]:
     if not is_atif(record.value):
         raise InputError("no ATIF trajectory: it needs 'schema_version' and 'steps'")
     value = record.value
-    id_ = as_text(value.get("trajectory_id") or value.get("session_id")) or record.default_id
+    id_ = as_text(value.get("trajectory_id")) or _session_part(value, record)
     episode = as_text(value.get("session_id")) or id_
     trial = _trial(record.file)
     yield _transcript(value, id_, episode, trial=trial, source=record.file)
@@ -51,6 +53,13 @@ def _read(record: Record) -> Iterator[Transcript]:
         own = as_text(inner.get("trajectory_id") or inner.get("session_id"))
         name = f"{id_}/{number}" if own in ("", id_, episode) else own
         yield _transcript(inner, name, episode, trial=trial, source=record.file)
+
+
+def _session_part(value: Mapping[str, Any], record: Record) -> str:
+    """The session's id; of its further files with what their names add, for the session repeats."""
+    session = as_text(value.get("session_id"))
+    part = _PART.fullmatch(Path(record.file).name)
+    return "/".join(filter(None, (session, part[1] if part else None))) if session else record.default_id
 
 
 def _trial(file: str) -> Mapping[str, Any]:

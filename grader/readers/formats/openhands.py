@@ -171,9 +171,10 @@ def _transcripts(
         facts = {key: item for key, item in metadata.items() if item not in (None, "", {})}
         if told.model and "model" not in facts:
             facts["model"] = told.model
-        silent = not any(part.role == "assistant" for part in parts)
-        facts |= ending(parts, error=told.error or (error if silent or not told.spoke_last else None))
-        facts |= {"limit": told.limit} if told.limit else {}
+        reason = told.error or (None if told.finished else error)
+        limit = reason if reason and openhands_v0.is_limit(reason) else told.limit
+        facts |= ending(parts, error=None if limit == reason else reason)
+        facts |= {"limit": limit} if limit else {}
         facts |= {"events_not_shown": told.hidden} if told.hidden else {}
         if len(branches) > 1:
             facts["episode"] = id_

@@ -39,7 +39,7 @@ class Told:
     limit: str | None = None
     hidden: list[Any] = field(default_factory=list)
     raw: list[Any] = field(default_factory=list)  # the events that were shown, without copies inside them
-    spoke_last: bool = False
+    finished: bool = False  # the agent said that it was done
 
 
 def is_event(value: Any) -> bool:
@@ -67,13 +67,19 @@ def read_events(events: list[Mapping[str, Any]]) -> Told:
             parts = list(_observation(event, names))
         told.messages += parts
         if any(part.role == "assistant" for part in parts):
-            told.error, told.spoke_last = None, True
+            told.error, told.finished = None, event.get("action") == "finish"
         _state(event, told)
         if parts:
             told.raw.append(_without_frame(event))
         else:
             told.hidden.append(event)
     return told
+
+
+def is_limit(reason: str) -> bool:
+    """Whether an error is the harness's word for a run that took too long or cost too much."""
+    words = reason.lower().replace("_", " ")
+    return "max iteration" in words or "maximum iteration" in words or "maxiterations" in words or "budget" in words
 
 
 def _without_frame(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,9 +93,7 @@ def _state(event: Mapping[str, Any], told: Told) -> None:
     extras = mapping(event.get("extras"))
     if event.get("observation") == "agent_state_changed" and extras.get("agent_state") == "error":
         reason = as_text(extras.get("reason")) or "the agent ended in an error"
-        told.error, told.spoke_last = reason, False
-        if "maximum iteration" in reason.lower() or "budget" in reason.lower():
-            told.error, told.limit = None, reason
+        told.error, told.limit = (None, reason) if is_limit(reason) else (reason, told.limit)
 
 
 def _reasoning(response: Mapping[str, Any], thoughts: set[str]) -> Iterator[Message]:

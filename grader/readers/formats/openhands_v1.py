@@ -7,7 +7,7 @@ from typing import Any
 
 from grader.readers.blocks import as_text, assistant_text, make_call
 from grader.readers.conversation import conversation
-from grader.readers.formats.openhands_v0 import Told
+from grader.readers.formats.openhands_v0 import Told, is_limit
 from grader.readers.shapes.common import mapping, objects, thought
 from grader.transcript import Message
 
@@ -37,12 +37,11 @@ def read_events(events: list[Mapping[str, Any]]) -> Told:
         seen = {(p.text) for p in told.messages if p.kind == "reasoning"} if kind == "ActionEvent" else set()
         told.messages += [part for part in parts if part.kind != "reasoning" or part.text not in seen or _thinks(event)]
         if any(part.role == "assistant" for part in parts):
-            told.error, told.spoke_last = None, True
+            told.error, told.finished = None, mapping(event.get("action")).get("kind") == "FinishAction"
         if kind == "ConversationErrorEvent":
             texts = [as_text(event.get(key)) for key in ("code", "detail")]
-            told.error, told.spoke_last = ": ".join(text for text in texts if text) or "an error", False
-            if "maxiterations" in texts[0].lower().replace("_", ""):
-                told.error, told.limit = None, texts[0]
+            reason = ": ".join(text for text in texts if text) or "an error"
+            told.error, told.limit = (None, reason) if is_limit(reason) else (reason, told.limit)
         (told.raw if parts else told.hidden).append(_without_copies(event))
     return told
 

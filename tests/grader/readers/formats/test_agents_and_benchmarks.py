@@ -513,3 +513,51 @@ def test_a_crews_log_file(tmp_path: Path) -> None:
         ("assistant", "reasoning", "Hm."),
         ("assistant", "text", "Written."),
     ]
+
+
+@pytest.mark.parametrize(
+    ("error", "finished", "keys"),
+    [
+        ("LLMTimeout", False, {"provider_error"}),
+        ("LLMTimeout", True, set()),
+        ("RuntimeError: Agent reached maximum iteration (30)", False, {"limit"}),
+        (None, False, set()),
+    ],
+)
+def test_an_error_of_a_row_fails_a_run_that_did_not_finish(
+    tmp_path: Path, error: str | None, finished: bool, keys: set[str]
+) -> None:
+    history = [event(1, action="run", args={"command": "ls", "thought": ""})]
+    history += [event(2, action="finish", args={"final_thought": "Done."})] if finished else []
+    row = {"instance_id": "i", "instruction": "Fix it.", "test_result": {}, "metadata": {}, "history": history}
+    (transcript,) = read(tmp_path / "output.jsonl", {**row, "error": error})
+    assert {"limit", "provider_error"} & transcript.metadata.keys() == keys
+
+
+def test_a_trial_names_the_task_and_why_it_ended(tmp_path: Path) -> None:
+    def trial(name: str, steps: list[Json], exception: str) -> None:
+        folder = tmp_path / name
+        agent = folder / "agent" / "trajectory.json"
+        agent.parent.mkdir(parents=True)
+        agent.write_text(json.dumps({"schema_version": "ATIF-v1.5", "session_id": name, "agent": {}, "steps": steps}))
+        info = {"exception_type": exception, "exception_message": "at last", "exception_traceback": "TRACE"}
+        (folder / "result.json").write_text(json.dumps({"task_name": "mail", "exception_info": info}))
+
+    said_something = {"step_id": 1, "source": "agent", "message": "Hm."}
+    trial("a", [said_something], "AgentTimeoutError")
+    trial("b", [{"step_id": 1, "source": "user", "message": "Fix it."}], "RuntimeError")
+    cut, failed = read_transcripts(tmp_path)
+    assert cut.metadata["limit"] and "provider_error" not in cut.metadata
+    assert failed.metadata["provider_error"] == "RuntimeError: at last" and failed.metadata["scenario"] == "mail"
+
+
+def test_rows_of_an_agents_session_are_one_conversation(tmp_path: Path) -> None:
+    items = [
+        USER,
+        {"type": "function_call", "call_id": "c", "name": "send", "arguments": '{"to": "k"}'},
+        {"type": "function_call_output", "call_id": "c", "output": "sent"},
+    ]
+    rows = [{"id": n, "session_id": "s", "message_data": json.dumps(item)} for n, item in enumerate(items)]
+    (transcript,) = read(tmp_path / "session.jsonl", *rows)
+    assert said(transcript) == [ASKED, ("assistant", "tool_call", "to: k"), ("tool", "tool_result", "sent")]
+    assert transcript.id == "s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -312,3 +313,21 @@ def test_braintrust_scorers_by_purpose_and_facts(tmp_path: Path) -> None:
     llm = row("a", "llm", 1.0, input=[SYSTEM, USER], output=[{"finish_reason": "stop", "message": DONE}])
     (transcript,) = read(tmp_path, scorer, llm)
     assert said(transcript) == [*WHOLE[:2], WHOLE[-1]] and transcript.id == "r"
+
+
+def test_a_table_of_observations_is_read_like_its_lines(tmp_path: Path) -> None:
+    path = tmp_path / "observations.csv"
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(CALLS[0]))
+        writer.writeheader()
+        for call in CALLS:
+            writer.writerow({k: json.dumps(v) if isinstance(v, (list, dict)) else v for k, v in call.items()})
+    (transcript,) = read_transcripts(path)
+    assert said(transcript) == WHOLE
+
+
+def test_a_limit_of_the_framework_is_no_failure(tmp_path: Path) -> None:
+    root = run(0, "chain", {}, None, id="r", parent_run_id=None, error="GraphRecursionError('Recursion limit of 25')")
+    llm = run(1, "llm", {"messages": [USER]}, {"choices": [{"message": FIRST}]})
+    (transcript,) = read(tmp_path, root, llm)
+    assert "Recursion" in transcript.metadata["limit"] and "provider_error" not in transcript.metadata
