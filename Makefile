@@ -40,7 +40,7 @@ DOCS_READY := $(VENV)/.ready-docs
 AUDIT_READY := $(VENV)/.ready-audit
 
 .PHONY: demo test test-slow test-full check bench bench-quick docs clean
-.PHONY: coverage coverage-sim fuzz mutation lowest dist lock licences
+.PHONY: shape coverage coverage-sim fuzz mutation lowest dist lock licences
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml constraints.txt
@@ -114,6 +114,10 @@ docs: $(DOCS_READY)
 # All parts: two hours (benchmarks/README.md). HARMRATE_HARNESSES adds Inspect and Scout, HARMRATE_DATA the parts on real data.
 bench: $(DEV_READY)
 	$(BIN)/python -m benchmarks
+
+# Files, lines, functions, cycles and the modules that a command passes: the size budgets.
+shape: $(READY)
+	$(BIN)/python -m benchmarks.shape
 
 bench-quick: $(DEV_READY)
 	$(BIN)/python -m benchmarks --quick

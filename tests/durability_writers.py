@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import calibration.report.files as report_files
 from calibration.study.folder import write_pool
 from calibration.study.start.registration import Registered, register
 from calibration.study.start.study_file import write_study_file
 from grader import Verdict, write_verdicts
 from grader.classifier.artifact import write_artifact
 from grader.files.atomic import write_text
+from grader.files.cells import write_table
 from grader.harness.scout import write_scout
 from grader.judge.clients.protocol import Reply, Request
 from grader.judge.clients.replay import write_replay
@@ -101,7 +101,7 @@ def _record(folder: Path, version: int) -> None:
 
 
 def _table(folder: Path, version: int) -> None:
-    report_files.write_table(folder / "table.csv", pd.DataFrame({"harm": ["h"] * N, "rate": version}))
+    write_table(pd.DataFrame({"harm": ["h"] * N, "rate": version}), folder / "table.csv")
 
 
 def _tasks(folder: Path, version: int) -> None:
@@ -133,6 +133,5 @@ WRITERS: dict[str, Callable[[Path, int], object]] = {
     "replies": _replay,
     "store export": _export_store,
     "artifact": _artifact,
-    "report's text": lambda folder, version: report_files.write_text(folder / "report.md", f"version {version}\n" * N),
     "report's table": _table,
 }

@@ -9,7 +9,9 @@ import pandas as pd
 
 from calibration.findings.study import Report, group_name
 from calibration.report.figures import forest
-from calibration.report.files import file_names, write_table, write_text, written_whole
+from grader.files.atomic import write_text, written_whole
+from grader.files.cells import write_table
+from grader.files.names import file_names
 
 DOTS_PER_INCH = 300
 
@@ -33,7 +35,7 @@ def write_papers(report: Report, folder: Path) -> list[Path]:
     for name, table in TABLES.items():
         frame = table(report)
         path = folder / "tables" / f"{name}.csv"
-        write_table(path, frame)
+        write_table(frame, path)
         latex = path.with_suffix(".tex")
         write_text(latex, frame.to_latex(index=False, escape=True, float_format="%.4g"))
         written += [path, latex]

@@ -18,10 +18,10 @@ from calibration.notebook import p_value
 from calibration.rates import rounding
 from calibration.report import doctor_console as doctor
 from calibration.report import plots, wording
-from calibration.report.files import write_text
 from calibration.report.plain import report_dict, report_json
 from calibration.report.sections import written
 from calibration.report.threshold_table import threshold_table
+from grader.files.atomic import write_text
 
 if TYPE_CHECKING:
     import jinja2

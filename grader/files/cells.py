@@ -10,6 +10,8 @@ from typing import Any, TextIO
 
 import pandas as pd
 
+from grader.files.atomic import written_whole
+
 # What a spreadsheet evaluates (blanks in front, or wide signs, are no hindrance), and what looks shielded already.
 _FORMULA = re.compile(r"'*(?:[\s\ufeff\x00-\x1f]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
@@ -24,6 +26,12 @@ def write_csv(frame: pd.DataFrame, file: Path | TextIO, *, header: bool = True) 
     has_return = any("\r" in cell for name in _texts(safe) for cell in safe[name] if isinstance(cell, str))
     has_return = has_return or any("\r" in str(name) for name in safe.columns)
     safe.to_csv(file, index=False, header=header, quoting=csv.QUOTE_NONNUMERIC if has_return else csv.QUOTE_MINIMAL)
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> None:
+    """`write_csv` to `path`, whole or not at all."""
+    with written_whole(path) as partial:
+        write_csv(frame, partial)
 
 
 def shielded(frame: pd.DataFrame) -> pd.DataFrame:

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from calibration.report.files import file_names, write_table
 from grader import Verdict, read_verdicts, write_verdicts
-from grader.files.cells import shielded, unshielded
+from grader.files.cells import shielded, unshielded, write_table
+from grader.files.names import file_names
 from labels import LabelSet, read_labels
 from labels.sampling.designs import draw_sample, read_design, write_design
 
@@ -86,7 +86,7 @@ def test_a_design(tmp_path: Path, suffix: str) -> None:
 
 
 def test_tables_for_papers(tmp_path: Path) -> None:
-    write_table(tmp_path / "t.csv", pd.DataFrame({"harm": list(TEXTS), "low": -0.25}))
+    write_table(pd.DataFrame({"harm": list(TEXTS), "low": -0.25}), tmp_path / "t.csv")
     assert_no_formula(tmp_path / "t.csv")
     assert (pd.read_csv(tmp_path / "t.csv")["low"] == -0.25).all()
 
