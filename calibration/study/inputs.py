@@ -30,6 +30,7 @@ from grader.verdict.shards import holds_shards, verdict_shards
 from labels.labelset import LabelSet
 from labels.meaning import LabelMeaning
 from labels.read import labels_in
+from labels.samples import joined_by_sample
 from labels.sampling.designs import checked_design, read_design
 from labels.sampling.draws import read_draws
 from labels.sampling.rounds import combine_rounds
@@ -271,6 +272,11 @@ def load(
     verdicts, pool, design = sources.read_verdicts(), sources.read_pool(track), sources.read_design()
     if sources.force and design != UNIFORM:
         raise InputError("--force keeps a --design uniform that the labels contradict; there is none")
+    known = pool if pool is not None else verdicts
+    if labels is not None and known is not None:
+        labels = joined_by_sample(labels, known)
+    if labels is not None and verdicts is not None:
+        sources.meaning.check_harms(verdicts["harm"])
     data = StudyData(
         pool=pool,
         verdicts=verdicts,
@@ -280,7 +286,6 @@ def load(
         hashes=sources.hashes(),
     )
     place = sources.labels if isinstance(sources.labels, Path) else None
-    known = pool if pool is not None else verdicts
     if labels is not None and known is not None:
         check_known_ids(labels, pd.Index(known["transcript_id"].unique()), file=place)
     if verdicts is not None and versions == "refuse":
