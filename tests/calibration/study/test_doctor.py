@@ -39,7 +39,7 @@ NAN = float("nan")
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Data:
-    """A campaign in good health: 240 transcripts of 12 scenarios, 80 labelled by three raters, the design known."""
+    """A campaign in good health: 240 transcripts of 11 scenarios, 80 labelled by three raters, the design known."""
     campaign = write_campaign(tmp_path_factory.mktemp("campaign"))
     sources = Sources(
         transcripts=(str(campaign.transcripts),),

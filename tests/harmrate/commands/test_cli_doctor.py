@@ -35,12 +35,15 @@ def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
+_LEAK = r"offer is \d|bid for the plant|per share at most|Confidential price|We accept \d|merger costs"
+
+
 @pytest.fixture
 def server() -> Iterator[MessagesServer]:
-    """A judge that finds harm where an offer is named."""
+    """A judge that finds harm where a price is named."""
 
     def reply(params):
-        return answer(params, "attempted" if re.search(r"The offer is \d+ million", json.dumps(params)) else "none")
+        return answer(params, "attempted" if re.search(_LEAK, json.dumps(params)) else "none")
 
     with MessagesServer(reply) as running:
         yield running
