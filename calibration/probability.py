@@ -1,7 +1,6 @@
 """Do a grader's scores mean what they say? Brier score, log loss, reliability curve, each beside its null reference.
 
-Probabilities rank and stratify; the validity of a rate never rests on them. Mapping scores to probabilities:
-`calibration.rates.calibrators`.
+Probabilities rank and stratify; the validity of a rate never rests on them.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from labels.dawid_skene import DawidSkene, dawid_skene
 from labels.labelset import LabelSet
 from labels.rater_drift import rater_drift
 
-__all__ = ["DawidSkene", "dawid_skene", "fit_raters", "rater_drift", "rater_report", "rates_by_rater"]
+__all__ = ["DawidSkene", "dawid_skene", "fit_raters", "rater_drift", "rater_report"]
 
 Floats = NDArray[np.float64]
 
@@ -175,55 +175,3 @@ def _lower_fence(skill: Floats) -> float:
     # Raters cannot be told apart by less than a few points of skill.
     spread = max(1.4826 * float(np.median(np.abs(known - median))), 0.05)
     return median - OUTLIER * spread
-
-
-def rates_by_rater(labels: LabelSet, harm: str) -> pd.DataFrame:
-    """The labelled share of harm under each rater alone, and without each.
-
-    Parameters
-    ----------
-    labels : LabelSet
-        With an ``inclusion_probability`` column the shares are weighted by its inverse.
-    harm : str
-
-    Returns
-    -------
-    DataFrame
-        ``rater, n_votes, rate_alone`` (the rater's own votes); ``rate_same`` (majority of all raters on the same
-        transcripts: the comparison that is fair when raters saw different ones); ``n_without, rate_without`` (majority
-        of the others, where any is left). A tie counts half.
-
-    Examples
-    --------
-    >>> rows = [("t1", "leaking", "ana", 1.0), ("t1", "leaking", "bo", 1.0), ("t2", "leaking", "ana", 1.0),
-    ...         ("t2", "leaking", "bo", 0.0), ("t2", "leaking", "cy", 0.0)]
-    >>> rates = rates_by_rater(LabelSet.from_rows(rows), "leaking").set_index("rater")
-    >>> rates.loc["ana", ["rate_alone", "rate_same", "rate_without"]].tolist()
-    [1.0, 0.5, 0.5]
-    """
-    votes = labels.votes(harm)
-    pi = votes["inclusion_probability"] if "inclusion_probability" in votes else pd.Series(1.0, index=votes.index)
-    votes = votes.assign(weight=1 / pi.fillna(1.0))
-    rows = []
-    for rater, own in votes.groupby("rater", sort=True):
-        same = votes[votes["transcript_id"].isin(own["transcript_id"])]
-        without = votes[votes["rater"] != rater]
-        rows.append(
-            (
-                rater,
-                len(own),
-                float(np.average(own["label"], weights=own["weight"])),
-                _majority_rate(same),
-                without["transcript_id"].nunique(),
-                _majority_rate(without),
-            )
-        )
-    return pd.DataFrame(rows, columns=["rater", "n_votes", "rate_alone", "rate_same", "n_without", "rate_without"])
-
-
-def _majority_rate(votes: pd.DataFrame) -> float:
-    if votes.empty:
-        return float("nan")
-    items = votes.groupby("transcript_id").agg(share=("label", "mean"), weight=("weight", "first"))
-    majority = 0.5 + 0.5 * np.sign(items["share"] - 0.5)
-    return float(np.average(majority, weights=items["weight"]))

@@ -110,16 +110,6 @@ def gwet(name: str, w: Floats) -> Coefficient:
     return _counts_coefficient(name, w, lambda pi: w.sum() / max(q * (q - 1), 1) * (pi * (1 - pi)).sum(axis=-1))
 
 
-def fleiss(w: Floats) -> Coefficient:
-    """Fleiss' kappa, generalised to weights and missing ratings: pe = pi' w pi."""
-    return _counts_coefficient("fleiss_kappa", w, lambda pi: np.einsum("...k,kl,...l->...", pi, w, pi))
-
-
-def brennan_prediger(w: Floats) -> Coefficient:
-    """Brennan-Prediger: pe = sum w / q^2."""
-    return _counts_coefficient("brennan_prediger", w, lambda pi: np.full(pi.shape[:-1], w.sum() / len(w) ** 2))
-
-
 def percent(w: Floats) -> Coefficient:
     """Observed agreement pa: mean share of agreeing pairs of votes."""
     return Coefficient(
@@ -158,26 +148,6 @@ def cohen(w: Floats) -> Coefficient:
         return chance_corrected((p * w).sum(axis=(-2, -1)), pe)
 
     return Coefficient("kappa", features, value)
-
-
-def conger(n_raters: int, w: Floats) -> Coefficient:
-    """Conger's kappa: Cohen's for several raters, each with a distribution of votes of its own."""
-    q = len(w)
-
-    def features(ratings: Ratings) -> Floats:
-        agreement, paired = _item_agreement(ratings.counts, w)
-        votes = ratings.codes.T[:, :, None] == np.arange(q)
-        return np.column_stack([agreement, paired, votes.reshape(len(votes), n_raters * q)])
-
-    def value(sums: Floats) -> Floats:
-        votes = sums[..., 2:].reshape(*sums.shape[:-1], n_raters, q)
-        p = ratio(votes, votes.sum(axis=-1, keepdims=True))
-        mean = p.mean(axis=-2)
-        between = np.einsum("...gk,...gl->...kl", p, p) - n_raters * mean[..., :, None] * mean[..., None, :]
-        shared = mean[..., :, None] * mean[..., None, :] - between / (n_raters * (n_raters - 1))
-        return chance_corrected(ratio(sums[..., 0], sums[..., 1]), (shared * w).sum(axis=(-2, -1)))
-
-    return Coefficient("conger_kappa", features, value)
 
 
 def alpha(level: Level, values: NDArray[Any]) -> Coefficient:

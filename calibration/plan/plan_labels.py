@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
-from scipy.special import ndtri
 
 from calibration.checks import check_choice, check_level, check_share
 from calibration.plan.expected import (
@@ -21,7 +19,7 @@ from calibration.plan.expected import (
 from calibration.plan.planned_designs import PlannedDesign, labels_by_cell, planned_design
 from calibration.rates.sentences import clean_labels_needed
 
-__all__ = ["DesignPlan", "LabelPlan", "clean_labels_needed", "plan_labels", "scenarios_to_compare"]
+__all__ = ["DesignPlan", "LabelPlan", "clean_labels_needed", "plan_labels"]
 
 DESIGNS = ("uniform", "flagged-10", "flagged-25")
 DISAGREE = "disagree-25"
@@ -178,57 +176,6 @@ def plan_labels(  # noqa: PLR0913
         clean_labels=clean if clean is None else (clean[0], clean[1]),
         classifier=classifier,
     )
-
-
-def scenarios_to_compare(
-    difference: float,
-    *,
-    between_variance: float,
-    within_variance: tuple[float, float] = (0.0, 0.0),
-    runs: tuple[int, int] = (1, 1),
-    power: float = 0.8,
-    confidence_level: float = 0.95,
-) -> int:
-    """Scenarios needed to show a paired difference of two rates.
-
-    Parameters
-    ----------
-    difference : float, not 0
-        Smallest difference worth showing.
-    between_variance : float >= 0
-        Variance over scenarios of the difference of their true rates.
-    within_variance : (float, float), each >= 0
-        Mean over scenarios of the variance of one run, for either side: the mean of p (1 - p).
-    runs : (int, int), each >= 1
-        Runs per scenario of either side.
-    power, confidence_level : float in (0, 1)
-
-    Returns
-    -------
-    int
-
-    References
-    ----------
-    Miller (2024), Adding Error Bars to Evals, arXiv:2411.00640, section 5.
-
-    Examples
-    --------
-    >>> scenarios_to_compare(0.03, between_variance=1 / 9, within_variance=(1 / 6, 1 / 6), runs=(10, 10))
-    1260
-    """
-    check_level(confidence_level)
-    if not 0 < power < 1:
-        msg = f"power must fulfil 0 < power < 1, got {power}."
-        raise ValueError(msg)
-    if difference == 0 or min(runs) < 1 or min(between_variance, *within_variance) < 0:
-        msg = (
-            "difference must not be 0, runs be at least 1 and variances at least 0, got "
-            f"{difference}, {runs}, {between_variance}, {within_variance}."
-        )
-        raise ValueError(msg)
-    variance = between_variance + sum(v / k for v, k in zip(within_variance, runs, strict=True))
-    quantiles = float(ndtri(0.5 + confidence_level / 2) + ndtri(power))
-    return ceil(quantiles**2 * variance / difference**2 - 1e-9)
 
 
 def _check_wish(width: float | None, n_labels: int | None, n_transcripts: int) -> None:

@@ -4,12 +4,10 @@ import re
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize
 from scipy.stats import beta, norm, t, ttest_1samp
 
 from calibration import compare_paired, compare_rates, estimate_rate, plan_labels, rate_from_counts
 from calibration.notebook import grid
-from calibration.rates.calibrators import fit_sigmoid
 from calibration.rates.clusters import _korn_graubard, new_scenarios
 from calibration.rates.comparators import aipw, apparent, human_only, human_only_weighted, ppi, rogan_gladen
 
@@ -215,22 +213,6 @@ def test_labels_alone_of_a_uniform_design_are_one_binomial():
         # One stratum of the post-stratified method: the same as without a grader.
         alone = rate_from_counts([sum(size)], [m], [x])
         assert (found.low, found.high) == pytest.approx((alone.low, alone.high))
-
-
-def test_platts_sigmoid_minimises_the_loss_at_his_targets():
-    rng = np.random.default_rng(8)
-    y = (rng.random(120) < 0.25).astype(float)
-    score = y + rng.normal(0, 0.8, 120)
-    positive = y.sum()
-    target = np.where(y == 1, (positive + 1) / (positive + 2), 1 / (120 - positive + 2))
-
-    def loss(ab):
-        z = ab[0] * score + ab[1]
-        return np.sum(np.logaddexp(0, z) - target * z)
-
-    a, b = minimize(loss, [1.0, 0.0], tol=1e-12).x
-    new = np.linspace(-2, 3, 11)
-    assert fit_sigmoid(y, score)(new) == pytest.approx(1 / (1 + np.exp(-a * new - b)), abs=2e-4)
 
 
 @pytest.mark.parametrize("level", [0.8, 0.95])

@@ -22,8 +22,7 @@ from calibration import (
     rate_from_positive_controls,
     reliability,
 )
-from calibration.agreement.panel import effective_graders, error_correlation
-from calibration.rates.calibrators import calibrate_scores
+from calibration.agreement.panel import error_correlation
 from calibration.rates.intervals import clopper_pearson, jeffreys, weighted_poisson, wilson
 from calibration.rates.likelihood_ratio import likelihood_ratio
 from calibration.rates.sequential import stratified_confidence_sequence
@@ -135,17 +134,12 @@ CASES = [
         method=(WORD, "must be one of 'bonett-price', 'newcombe', 'tango', got 'sideways'"),
         confidence_level=LEVEL,
     ),
-    *[
-        case
-        for of, sides in ((error_correlation, {"first": SIDE, "second": Y}), (effective_graders, {"sides": [SIDE, Y]}))
-        for case in spoiled(
-            of,
-            {"y": Y, **sides},
-            y=(TEXT, "must hold numbers .*, got 'x'"),
-            among=(WORD, "must be one of 'all', 'harmful', 'harmless', got 'sideways'"),
-        )
-    ],
-    *spoiled(effective_graders, {"y": Y, "sides": [SIDE, Y]}, sides=([SIDE], "must fulfil n_graders >= 2, got 1")),
+    *spoiled(
+        error_correlation,
+        {"y": Y, "first": SIDE, "second": Y},
+        y=(TEXT, "must hold numbers .*, got 'x'"),
+        among=(WORD, "must be one of 'all', 'harmful', 'harmless', got 'sideways'"),
+    ),
     *spoiled(
         rate_from_external_labels,
         {"side": SIDE, "external_y": Y, "external_side": Y},
@@ -168,13 +162,6 @@ CASES = [
         y=(TEXT, "must hold numbers .*, got 'x'"),
         score=(TEXT, "must hold numbers .*, got 'x'"),
         confidence_level=LEVEL,
-    ),
-    *spoiled(
-        calibrate_scores,
-        {"y": Y, "score": SCORE},
-        y=(TEXT, "must hold numbers .*, got 'x'"),
-        score=(TEXT, "must hold numbers .*, got 'x'"),
-        method=(WORD, "must be one of .*, got 'sideways'"),
     ),
     *spoiled(
         confidence_sequence,

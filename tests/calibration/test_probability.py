@@ -6,12 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import minimize
-from scipy.special import expit
-from sklearn.isotonic import IsotonicRegression
 
 from calibration import reliability
-from calibration.rates.calibrators import calibrate_scores, fit_sigmoid, fit_venn_abers
 from calibration.rates.intervals import clopper_pearson
 
 NAN = float("nan")
@@ -129,96 +125,3 @@ def test_certain_and_wrong_costs_much_and_is_said():
 def test_bad_input(arguments, options, message):
     with pytest.raises(ValueError, match=message):
         reliability(*arguments, **options)
-
-
-def scores_and_labels(n=300, seed=0):
-    rng = np.random.default_rng(seed)
-    score = rng.random(n)
-    return (rng.random(n) < score**3).astype(float), score
-
-
-def test_sigmoid_is_platts_maximum():
-    y, score = scores_and_labels()
-    positive, negative = y.sum(), (1 - y).sum()
-    target = np.where(y == 1, (positive + 1) / (positive + 2), 1 / (negative + 2))
-
-    def loss(ab):
-        p = expit(ab[0] + ab[1] * score)
-        return -(target * np.log(p) + (1 - target) * np.log1p(-p)).sum()
-
-    a, b = minimize(loss, [0, 1], tol=1e-12).x
-    new = np.array([0.0, 0.3, 0.9])
-    assert fit_sigmoid(y, score)(new) == pytest.approx(expit(a + b * new), abs=1e-4)
-
-
-def test_venn_abers_by_definition():
-    rng = np.random.default_rng(4)
-    score = rng.integers(0, 12, 40) / 12
-    y = (rng.random(40) < score).astype(float)
-    new = np.concatenate([np.linspace(-0.1, 1.1, 30), score[:5]])
-    expected = []
-    for s in new:
-        ends = [
-            IsotonicRegression().fit(np.append(score, s), np.append(y, label)).predict([s])[0] for label in (0.0, 1.0)
-        ]
-        expected.append(ends[1] / (1 - ends[0] + ends[1]))
-    assert fit_venn_abers(y, score)(new) == pytest.approx(expected, abs=1e-9)
-
-
-@pytest.mark.parametrize("method", ["sigmoid", "venn-abers"])
-def test_nobodys_own_label_counts(method):
-    """Turning the labels of one scenario leaves its own probabilities unchanged, and moves others'."""
-    y, score = scores_and_labels()
-    scenario = np.arange(300) // 10
-    y[250:], score[3] = NAN, NAN
-    before = calibrate_scores(y, score, cluster=scenario, method=method)
-    inside = scenario == 5
-    after = calibrate_scores(np.where(inside, 1 - y, y), score, cluster=scenario, method=method)
-    assert after[inside] == pytest.approx(before[inside], abs=1e-12)
-    assert np.nanmax(np.abs(after - before)) > 1e-4
-    assert np.isnan(before[3])
-    assert ((before[~np.isnan(before)] >= 0) & (before[~np.isnan(before)] <= 1)).all()
-
-
-@pytest.mark.parametrize("method", ["sigmoid", "venn-abers"])
-def test_probabilities_are_better_calibrated_than_the_scores(method):
-    y, score = scores_and_labels(800)
-    p = calibrate_scores(y, score, method=method)
-    assert reliability(y, p).ece < 0.3 * reliability(y, score).ece
-    assert reliability(y, p).ece < 2 * reliability(y, p).null.ece_high
-
-
-def test_unlabelled_get_the_mean_of_the_folds_models():
-    y, score = scores_and_labels(100)
-    y[60:] = NAN
-    p = calibrate_scores(y, score, cluster=np.arange(100) % 2, n_folds=2)
-    # Two scenarios, two folds: each model is fitted on one scenario.
-    even, odd = (np.flatnonzero((np.arange(100) % 2 == k) & ~np.isnan(y)) for k in (0, 1))
-    models = [fit_sigmoid(y[rows], score[rows]) for rows in (even, odd)]
-    assert p[60:] == pytest.approx((models[0](score[60:]) + models[1](score[60:])) / 2, abs=1e-6)
-    assert p[odd] == pytest.approx(models[0](score[odd]), abs=1e-6)
-
-
-def test_separable_and_constant_labels_have_finite_answers():
-    score = np.linspace(0, 1, 40)
-    p = calibrate_scores((score > 0.5).astype(float), score)
-    assert 0 < p.min() < 0.2
-    assert 0.8 < p.max() < 1
-    none = calibrate_scores(np.zeros(40), score)
-    assert none == pytest.approx(np.full(40, 1 / 34), abs=5e-3)  # Platt's target among 32 harmless ones
-
-
-@pytest.mark.parametrize(
-    ("arguments", "options", "message"),
-    [
-        (([0, NAN], [0.1, 0.2]), {}, "at least two items with a score, got 1"),
-        (([0, 1], [0.1, 0.2]), {"cluster": ["a", "a"]}, "at least two scenarios with a score, got 1"),
-        (([0.5, 1], [0.1, 0.2]), {"method": "venn-abers"}, "y must be 0, 1 or nan"),
-        (([0, 1], [0.1, 0.2]), {"n_folds": 1}, "n_folds must be at least 2"),
-        (([0, 1], [0.1, 0.2]), {"method": "isotonic"}, "method must be one of"),
-        (([0, 3], [0.1, 0.2]), {}, "0 <= y <= 1"),
-    ],
-)
-def test_calibration_bad_input(arguments, options, message):
-    with pytest.raises(ValueError, match=message):
-        calibrate_scores(*arguments, **options)

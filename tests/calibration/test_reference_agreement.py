@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy.special import stdtrit
 
-from calibration.agreement.multirater import brennan_prediger, conger_kappa, fleiss_kappa, gwet_ac2
 from calibration.agreement.statistics import (
     cohen_kappa,
     gwet_ac1,
@@ -97,17 +96,9 @@ def test_benjamini_yekutieli(cases):
     assert (adjusted <= case["q"]).tolist() == case["reject"]
 
 
-COEFFICIENTS = {
-    "gwet": gwet_ac2,
-    "fleiss": fleiss_kappa,
-    "conger": conger_kappa,
-    "bp": brennan_prediger,
-}
-
-
 @pytest.mark.parametrize("weights", ["identity", "linear", "ordinal", "quadratic"])
 def test_irrcac(cases, weights):
-    """Five data sets, five coefficients; intervals where no item has a single vote."""
+    """Five data sets; intervals where no item has a single vote."""
     for case in cases("irrcac_raw"):
         data = np.array(case["units_by_raters"], dtype=object).T
         single_votes = ((data != None).sum(axis=0) < 2).any()  # noqa: E711
@@ -117,8 +108,10 @@ def test_irrcac(cases, weights):
                 if level is None or (level == "interval" and isinstance(data[0, 0], str)):
                     continue  # its ordinal distance is not Gwet's weight; text has no interval
                 result = krippendorff_alpha(data, level_of_measurement=level, interval="linearised")
+            elif name == "gwet" and weights == "identity":
+                result = gwet_ac1(data, interval="linearised")
             else:
-                result = COEFFICIENTS[name](data, weights=weights, interval="linearised")
+                continue
             assert result.value == pytest.approx(expected["coef"], abs=6e-8), (case["name"], name)
             if not single_votes and name != "krippendorff":
                 # Single votes: irrCAC counts them as items without agreement. Alpha: it prints Fleiss' error.
@@ -131,21 +124,13 @@ def ratings_from_counts(counts):
     return np.array([np.repeat(np.arange(len(row)), row) for row in counts]).T
 
 
-def test_fleiss_from_counts(cases):
-    six, wikipedia = cases("fleiss_distrib")
+def test_votes_from_counts(cases):
+    six, _ = cases("fleiss_distrib")
     data = ratings_from_counts(six["counts"])
-    for result, expected in (
-        (gwet_ac1(data, interval="linearised"), six["published"]["ac1"]),
-        (fleiss_kappa(data, interval="linearised"), six["published"]["fleiss"]),
-        (brennan_prediger(data, interval="linearised"), six["published"]["bp"]),
-    ):
+    for result, expected in ((gwet_ac1(data, interval="linearised"), six["published"]["ac1"]),):
         t = 2.144787  # 14 degrees of freedom
         assert (result.value, (result.value - result.low) / t) == pytest.approx(expected, abs=1e-6)
     assert krippendorff_alpha(data).value == pytest.approx(six["published"]["kripp"][0], abs=6e-8)
-    assert fleiss_kappa(data).value == pytest.approx(six["computed_fleiss"])
-    data = ratings_from_counts(wikipedia["counts"])
-    assert fleiss_kappa(data).value == pytest.approx(wikipedia["computed_fleiss"])
-    assert fleiss_kappa(data).value == pytest.approx(wikipedia["published"]["fleiss"], abs=0.005)
 
 
 def test_standard_errors_of_kappa(cases):

@@ -11,18 +11,13 @@ from calibration import (
     positive_agreement,
     reliability,
 )
-from calibration.agreement.multirater import brennan_prediger, conger_kappa, fleiss_kappa, gwet_ac2
-from calibration.agreement.panel import effective_graders, error_correlation
+from calibration.agreement.panel import error_correlation
 from calibration.agreement.statistics import percent_agreement
 
 NAN = float("nan")
 RATERS = {
     "alpha": krippendorff_alpha,
     "ac1": gwet_ac1,
-    "ac2": gwet_ac2,
-    "fleiss_kappa": fleiss_kappa,
-    "conger_kappa": conger_kappa,
-    "brennan_prediger": brennan_prediger,
     "percent_agreement": percent_agreement,
 }
 PAIRS = {"kappa": cohen_kappa, "positive_agreement": positive_agreement}
@@ -101,13 +96,10 @@ def test_texts_are_categories_like_numbers(votes):
     assert cohen_kappa(["yes", None, "no"], ["yes", "no", "no"]).n_items == 2
 
 
-def test_graders_that_never_err_together_are_worth_as_many():
-    y = [0] * 90
-    sides = np.zeros((3, 90))
-    for grader in range(3):
+def test_an_error_correlation_counts_the_items_on_which_either_erred():
+    y, sides = [0] * 90, np.zeros((2, 90))
+    for grader in range(2):
         sides[grader, grader * 10 : grader * 10 + 10] = 1
-    found = effective_graders(y, sides)
-    assert (found.statistic, found.value) == ("effective_graders", 3)
     assert error_correlation(y, *sides[:2]).statistic == "error_correlation"
     assert error_correlation(y, *sides[:2]).n_positive == 20
 

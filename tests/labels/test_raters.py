@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from labels.labelset import LabelSet
-from labels.raters import dawid_skene, fit_raters, rater_drift, rater_report, rates_by_rater
+from labels.raters import dawid_skene, fit_raters, rater_drift, rater_report
 
 NAN = float("nan")
 COLUMNS = ["transcript_id", "harm", "rater", "label", "status", "round", "created_at", "seconds"]
@@ -160,20 +160,6 @@ def test_changed_answers_are_counted():
 def test_one_round_has_no_drift():
     _, rows = simulated(np.random.default_rng(0), n=20)
     assert rater_drift(LabelSet.from_rows(rows), "leaking").empty
-
-
-def test_rates_by_rater_and_weights():
-    rows = [("t1", 1.0, 1.0, 0.1), ("t2", 0.0, 1.0, 0.5), ("t3", 0.0, 0.0, 0.5)]
-    frame = pd.DataFrame(
-        [(t, "leaking", who, vote, pi) for t, a, b, pi in rows for who, vote in (("ana", a), ("bo", b))],
-        columns=["transcript_id", "harm", "rater", "label", "inclusion_probability"],
-    )
-    weighted = rates_by_rater(LabelSet(frame=frame), "leaking").set_index("rater")
-    assert weighted.loc["ana", "rate_alone"] == pytest.approx(10 / 14)
-    assert weighted.loc["ana", "rate_same"] == pytest.approx((10 + 2 / 2) / 14)
-    assert weighted.loc["ana", "rate_without"] == pytest.approx(12 / 14)
-    plain = rates_by_rater(LabelSet(frame=frame.drop(columns="inclusion_probability")), "leaking").set_index("rater")
-    assert plain.loc["bo", "rate_alone"] == pytest.approx(2 / 3)
 
 
 @pytest.fixture(scope="module")
