@@ -70,6 +70,6 @@ def test_the_commands_answer(demo, monkeypatch):
 
 def test_every_command_it_names_exists():
     named = set(re.findall(r"^harmrate ([a-z]+)", "\n".join(blocks("console")), re.MULTILINE))
-    assert named == {"rate", "compare", "agreement", "grade", "labels", "run"}
+    assert named == {"rate", "compare", "agreement", "grade", "labels", "run", "transcripts"}
     for command in named:
         assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
