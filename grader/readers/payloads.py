@@ -99,6 +99,30 @@ def is_message(value: Any) -> bool:
     return kind.endswith(("_call", "_call_output")) or (kind == "reasoning" and "summary" in value)
 
 
+def beside_talk(record: Mapping[str, Any], *fields: str) -> dict[str, Any]:
+    """A record in which these fields keep only what they say beside their messages."""
+    return {**record, **{field: settings(record.get(field)) for field in fields}}
+
+
+def settings(value: Any) -> Any:
+    """What a request or a reply says beside its messages: parameters, tools, usage; None where it says nothing."""
+    value = literal(value)
+    if not isinstance(value, Mapping) or is_message(value):
+        return None
+    talk = (*_SYSTEM, *_HISTORY, *_ASKED, *_ANSWERED, *_CHOICES)
+    others = {k: item for k, item in value.items() if k not in talk or not isinstance(item, (str, list, Mapping))}
+    return others | {key: _beside_messages(value[key]) for key in _CHOICES if key in value}
+
+
+def _beside_messages(choices: Any) -> Any:
+    """Choices without their messages."""
+    if isinstance(choices, list):
+        return [_beside_messages(choice) for choice in choices]
+    if isinstance(choices, Mapping):
+        return {key: item for key, item in choices.items() if key not in ("message", "content", "delta")}
+    return None
+
+
 def _asked_object(value: Mapping[str, Any], depth: int) -> list[Any]:
     system = next((value[key] for key in _SYSTEM if value.get(key)), None)
     if system is None and isinstance(config := value.get("config"), Mapping):

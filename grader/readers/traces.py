@@ -30,7 +30,7 @@ NAMED = frozenset(
     " llm_output stop stream user system_fingerprint tool_config toolConfig generationConfig safetySettings"
     " safety_settings safety_ratings inferenceConfig additionalModelRequestFields run lc logprobs mime_type modality"
     " input_schema output_schema text.format reasoning.effort truncation previous_response_id incomplete_details"
-    " completion_tokens_details prompt_tokens_details promptFeedback audio".split()
+    " provider_specific_fields completion_tokens_details prompt_tokens_details promptFeedback audio".split()
 )
 # Errors by which frameworks end a run that has taken too long.
 _LIMIT = re.compile(r"recursion.?limit|GraphRecursion|max.?turns|max.?iterations|max.?steps|UsageLimit", re.IGNORECASE)
@@ -92,7 +92,17 @@ def _root_error(spans: Sequence[Span]) -> str | None:
 
 def _judged(spans: Sequence[Span]) -> set[str]:
     """The ids of judges' spans and of all that they called."""
-    hidden = {span.id for span in spans if span.id and (span.kind == "judge" or is_judge(span.name))}
+    by_kind = _with_children({span.id for span in spans if span.id and span.kind == "judge"}, spans)
+    ids = {span.id for span in spans}
+    inner = [span for span in spans if span.id and (span.parent in ids or span.kind == "llm")]
+    named = {span.id for span in inner if is_judge(span.name)}
+    by_name = _with_children(by_kind | named, spans)
+    # A name may be that of the whole evaluation, with the agent in it: then it hides nothing.
+    spoken = any(span.kind == "llm" and span.id not in by_name for span in spans)
+    return by_name if spoken else by_kind
+
+
+def _with_children(hidden: set[str], spans: Sequence[Span]) -> set[str]:
     grows = bool(hidden)
     while grows:
         below = {span.id for span in spans if span.id and span.parent in hidden} - hidden
@@ -116,11 +126,11 @@ def _threads(spans: Sequence[Span]) -> list[Thread]:
             thread = Thread()
             threads.append(thread)
         thread.extend(given, told, start=span.start, span=span.id)
-        _end(thread, replace(span, talk=[span.asked, first.messages]) if others else span, first)
+        _end(thread, replace(span, talk=None) if others else span, first)
         for other in others:  # further choices: the same talk with another end
             branch = Thread()
             branch.extend(given, _told(span.asked, other), start=span.start, span="")
-            _end(branch, replace(span, talk=[span.asked, other.messages]), other)
+            _end(branch, replace(span, talk=None), other)
             threads.append(branch)
     return threads
 
@@ -141,7 +151,12 @@ def _end(thread: Thread, span: Span, answer: Answer) -> None:
     model = {"model": span.model} if span.model else {}
     thread.facts = {**thread.facts, **model} if "model" not in thread.facts else thread.facts
     thread.parents.add(span.parent)
-    thread.talks.append(span.talk)
+    thread.talks.append(_talk(span, answer))
+
+
+def _talk(span: Span, answer: Answer) -> Any:
+    """What must be in the transcript: what the format says, else the messages of the call; nothing where it was cut."""
+    return span.talk if span.talk is not None else [] if span.cut else [span.asked, answer.messages]
 
 
 def _ancestors(span: Span, by_id: Mapping[str, Span]) -> set[str]:
@@ -162,7 +177,7 @@ def _root_thread(spans: Sequence[Span]) -> Thread:
         told = _told(root.asked, root.answers[0]) if root.answers else []
         thread.extend(conversation(root.asked), [], start=root.start, span=root.id)
         thread.extend([], told, start=root.start, span=root.id)  # an answer may be the whole talk
-        thread.talks.append(root.talk)
+        thread.talks.append(_talk(root, root.answers[0] if root.answers else Answer(messages=[])))
         thread.error = root.error
         thread.stop = root.answers[0].stop if root.answers else None
     elif not any(span.error or span.kind == "tool" for span in spans):

@@ -108,7 +108,6 @@ def _span(span: Mapping[str, Any]) -> Span:
         tool=tool,
         error=as_text(error) or None,
         model=(model_of(data) or model_of(response)) if talks else None,
-        talk={"input": data.get("input"), "output": output},
         rest={**span, "span_data": {k: v for k, v in data.items() if k not in ("input", "output")}}
         if talks
         else dict(span),

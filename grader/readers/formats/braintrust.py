@@ -8,7 +8,7 @@ from typing import Any
 from grader.readers.blocks import as_text
 from grader.readers.format_row import Format
 from grader.readers.payload_facts import literal, model_of
-from grader.readers.payloads import answered, asked
+from grader.readers.payloads import answered, asked, beside_talk
 from grader.readers.records import Record
 from grader.readers.spans import Span, SpanKind, ToolUse, moment, records_of
 from grader.readers.traces import span_transcripts
@@ -56,8 +56,7 @@ def _spans(row: Any) -> Iterator[Span]:
         error=as_text(row.get("error")) or None,
         model=model_of(metadata) if kind != "judge" else None,
         facts={key: as_text(metadata.get(key)) for key in ("scenario", "episode", "session_id") if metadata.get(key)},
-        talk={"input": row.get("input"), "output": row.get("output")},
-        rest={key: value for key, value in row.items() if kind != "llm" or key not in ("input", "output")},
+        rest=beside_talk(row, "input", "output") if kind == "llm" else row,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from grader.readers.blocks import as_text
 from grader.readers.format_row import Format
 from grader.readers.payload_facts import literal, model_of
-from grader.readers.payloads import answered, asked
+from grader.readers.payloads import answered, asked, beside_talk
 from grader.readers.records import Record
 from grader.readers.spans import Span, SpanKind, ToolUse, moment, records_of
 from grader.readers.traces import span_transcripts
@@ -68,7 +68,6 @@ def _trace(trace: Mapping[str, Any]) -> Iterator[Span]:
         asked=asked(trace.get("input")),
         answers=answered(trace.get("output")),
         facts={key: as_text(value) for key, value in facts.items() if value},
-        talk={"input": trace.get("input"), "output": trace.get("output")},
         rest={key: value for key, value in trace.items() if key != "observations"},
     )
     for item in observations if isinstance(observations, list) else []:
@@ -95,8 +94,7 @@ def _observation(item: Mapping[str, Any], trace: str) -> Span:
         error=(message or level) if level == "ERROR" else None,
         model=next((n for n in names if isinstance(n, str) and n), None) or model_of(item.get("output")),
         facts=facts,
-        talk={"input": item.get("input"), "output": item.get("output")},
-        rest={key: value for key, value in item.items() if kind != "llm" or key not in ("input", "output")},
+        rest=beside_talk(item, "input", "output") if kind == "llm" else item,
     )
 
 

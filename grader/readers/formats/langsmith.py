@@ -8,7 +8,7 @@ from typing import Any
 from grader.readers.blocks import as_text
 from grader.readers.format_row import Format
 from grader.readers.payload_facts import literal, model_of
-from grader.readers.payloads import answered, asked
+from grader.readers.payloads import answered, asked, beside_talk
 from grader.readers.records import Record
 from grader.readers.spans import Span, SpanKind, ToolUse, moment, records_of
 from grader.readers.traces import span_transcripts
@@ -52,6 +52,7 @@ def _span(run: Mapping[str, Any], *, trace: str, id_: str, parent: str) -> Span:
     facts = {"episode": next((as_text(metadata[key]) for key in _THREADS if metadata.get(key)), None)}
     if not parent:
         facts |= {"scenario": name, "project": as_text(run.get("session_name") or run.get("session_id"))}
+    frame = {key: value for key, value in run.items() if key != "child_runs"}
     return Span(
         trace=trace,
         id=id_,
@@ -65,8 +66,7 @@ def _span(run: Mapping[str, Any], *, trace: str, id_: str, parent: str) -> Span:
         error=as_text(run.get("error")) or None,
         model=_model(metadata, extra, outputs),
         facts=facts,
-        talk={"inputs": inputs, "outputs": outputs},
-        rest={k: v for k, v in run.items() if k != "child_runs" and (kind != "llm" or k not in ("inputs", "outputs"))},
+        rest=beside_talk(frame, "inputs", "outputs") if kind == "llm" else frame,
     )
 
 

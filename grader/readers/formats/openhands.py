@@ -16,7 +16,7 @@ from grader.readers.ending import ending
 from grader.readers.format_row import Format
 from grader.readers.formats import openhands_v0, openhands_v1
 from grader.readers.payload_facts import literal, model_of
-from grader.readers.payloads import answered, asked
+from grader.readers.payloads import answered, asked, beside_talk
 from grader.readers.records import Record
 from grader.readers.shapes.common import mapping, objects
 from grader.readers.spans import Span, moment
@@ -87,8 +87,7 @@ def _completion(record: Record) -> tuple[Record, Span]:
         error=as_text(value.get("error")) or None,
         model=model_of(value.get("response")) or model_of(kwargs),
         facts={"scenario": folder.name},
-        talk={"messages": value.get("messages"), "response": value.get("response")},
-        rest={key: item for key, item in value.items() if key not in ("messages", "response", "raw_response")},
+        rest=beside_talk(value, "messages", "response"),
     )
 
 

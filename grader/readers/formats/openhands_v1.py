@@ -72,8 +72,8 @@ def branches(events: list[Mapping[str, Any]], leaf: str) -> list[list[Mapping[st
     leaves = [id_ for id_ in by_id if id_ not in inner]
     if len(leaves) < 2:
         return [events]
-    leaves.sort(key=lambda id_: id_ != (leaf or leaves[-1]))
-    return [_path(id_, parents, by_id) for id_ in leaves]
+    main = leaf if leaf in leaves else leaves[-1]
+    return [_path(id_, parents, by_id) for id_ in (main, *(other for other in leaves if other != main))]
 
 
 def _path(id_: str, parents: Mapping[str, str], by_id: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:

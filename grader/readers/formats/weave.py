@@ -8,7 +8,7 @@ from typing import Any
 from grader.readers.blocks import as_text
 from grader.readers.format_row import Format
 from grader.readers.payload_facts import literal, model_of
-from grader.readers.payloads import answered, asked
+from grader.readers.payloads import answered, asked, beside_talk
 from grader.readers.records import Record
 from grader.readers.spans import Span, SpanKind, ToolUse, is_judge, moment, records_of
 from grader.readers.traces import span_transcripts
@@ -95,8 +95,7 @@ def _spans(call: Any) -> Iterator[Span]:
         facts={
             "episode": as_text(call.get("thread_id") or attributes.get("thread_id") or attributes.get("session_id"))
         },
-        talk={"inputs": call.get("inputs"), "output": call.get("output")},
-        rest={key: value for key, value in call.items() if kind != "llm" or key not in ("inputs", "output")},
+        rest=beside_talk(call, "inputs", "output") if kind == "llm" else call,
     )
 
 

@@ -196,6 +196,9 @@ def test_event_files_are_read_by_number_and_forks_are_branches(tmp_path: Path) -
     assert [m.text for m in other.messages] == ["text e0", "text e2"]
     assert (main.id, main.metadata["model"], main.metadata["episode"]) == ("conv", "m", "conv")
     assert other.metadata["episode"] == "conv"
+    (folder / "base_state.json").write_text(json.dumps(state | {"leaf_event_id": None}))
+    main, _ = read_transcripts(folder)
+    assert [m.text for m in main.messages] == ["text e0", "text e2"]  # no leaf is named: the last one
 
 
 # --- ATIF

@@ -331,3 +331,35 @@ def test_a_limit_of_the_framework_is_no_failure(tmp_path: Path) -> None:
     llm = run(1, "llm", {"messages": [USER]}, {"choices": [{"message": FIRST}]})
     (transcript,) = read(tmp_path, root, llm)
     assert "Recursion" in transcript.metadata["limit"] and "provider_error" not in transcript.metadata
+
+
+def test_an_evaluation_with_the_agent_in_it_hides_nothing(tmp_path: Path) -> None:
+    outer = observation(0, id="e", type="SPAN", name="evaluator run", parentObservationId="x", input=None, output=None)
+    root = observation(0, id="x", type="SPAN", name="suite", parentObservationId=None, input=None, output=None)
+    (transcript,) = read(tmp_path, root, outer, *({**call, "parentObservationId": "e"} for call in CALLS))
+    assert said(transcript) == WHOLE
+
+
+def test_parameters_of_a_call_are_metadata_and_no_reason_to_refuse(tmp_path: Path) -> None:
+    item = {"type": "function_call", "call_id": "c1", "name": "send", "arguments": '{"to": "k"}'}
+    frame = {
+        "id": "resp",
+        "object": "response",
+        "status": "completed",
+        "reasoning": {"effort": "low", "summary": "auto"},
+    }
+    given = {
+        "model": "m",
+        "instructions": "Be kind.",
+        "input": "Hi",
+        "include": ["some thing"],
+        "tools": [{"name": "a b"}],
+    }
+    call = weave("openai.responses.create", "a", inputs=given, output={**frame, "output": [item]})
+    (transcript,) = read(tmp_path, call)
+    assert said(transcript) == [
+        ("system", "text", "Be kind."),
+        ("user", "text", "Hi"),
+        ("assistant", "tool_call", "to: k"),
+    ]
+    assert "some thing" in json.dumps(transcript.metadata["spans"])
