@@ -57,7 +57,14 @@ def read_reply(reply: Reply | SendError, harms: tuple[str, ...]) -> dict[str, Re
     if body.stop_reason not in _WHOLE | _AT_LIMIT:
         return dict.fromkeys(harms, Failure("unparseable", f"the answer stopped for {body.stop_reason!r}"))
     is_cut = body.stop_reason in _AT_LIMIT
-    return {harm: _reading(part, is_cut=is_cut) for harm, part in parse_reply(body.text, harms).items()}
+    parts = parse_reply(body.text, harms)
+    return {harm: _reading(_with_odds(part, body, harm), is_cut=is_cut) for harm, part in parts.items()}
+
+
+def _with_odds(part: HarmReply | str, body: MessageBody, harm: str) -> HarmReply | str:
+    """The answer with the probability that the model's tokens give, where the endpoint told it."""
+    share = body.usage.yes_probability.get(harm)
+    return part if share is None or isinstance(part, str) else part.model_copy(update={"probability": 100 * share})
 
 
 def _reading(part: HarmReply | str, *, is_cut: bool) -> Reading:
@@ -91,6 +98,8 @@ def reply_usage(reply: Reply | SendError, *, asked: str | None = None) -> dict[s
     if asked is not None and body.model is not None and not is_same_model(asked, body.model):
         usage["asked_model"] = asked
     usage |= {name: counted[name] for name in _USAGE if name in counted}
+    if body.usage.response_format is not None:
+        usage["response_format"] = body.usage.response_format
     if body.usage.output_tokens_details.thinking_tokens is not None:
         usage["thinking_tokens"] = body.usage.output_tokens_details.thinking_tokens
     if body.stop_details:

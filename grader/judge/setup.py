@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from grader.errors import InputError
 from grader.judge.clients.batches import BatchCourier
 from grader.judge.clients.local import PREFIX, local_client
 from grader.judge.clients.protocol import Reply, Request, SendError
-from grader.judge.clients.providers import Provider, provider_client
+from grader.judge.clients.providers import PROVIDERS, Provider, provider_client
 from grader.judge.clients.replay import ReplayClient
 from grader.judge.clients.sdk import close_with, endpoint_of
 from grader.judge.llm_judge import WINDOW_TOKENS, LLMJudge
@@ -66,12 +66,12 @@ class JudgeSetup:
     together : {"panel", "cascade"}
         What several models are: all asked of everything, or the first of everything and the second where the first is
         not to be relied on.
-    provider : {"anthropic", "bedrock", "vertex"}
-        Whose client asks; the clouds have model ids of their own, and no batches.
+    provider : {"anthropic", "bedrock", "vertex", "openai", "inspect"}
+        Whose client asks. A model may name its own: ``openai:gpt-5``.
     region : str, optional
         Of the cloud.
     base_url : str, optional
-        Another server that speaks the Messages API.
+        Another server with the protocol of `provider`.
     replies : path, optional
         Recorded replies to answer from, instead of a server.
     transport : {"direct", "batch"}
@@ -86,6 +86,8 @@ class JudgeSetup:
         Whether the model thinks first; a mapping goes to the API as it is.
     redact : Redaction, optional
         What is replaced before text leaves the machine.
+    timeout : float
+        Seconds for one request, from its start to the end of the answer.
     repeats, concurrency, effort, max_tokens, calls, view, window_tokens
         See `grader.judge.LLMJudge`.
     """
@@ -103,6 +105,7 @@ class JudgeSetup:
     max_failed: float = 1.0
     repeats: int = 1
     concurrency: int = 16
+    timeout: float = 600.0
     effort: Effort | None = None
     thinking: Thinking | Mapping[str, Any] | None = None
     max_tokens: int = 8192
@@ -114,7 +117,8 @@ class JudgeSetup:
     @property
     def panel(self) -> str | None:
         """Name of the panel, whose verdicts count before those of its judges; None for one judge and a cascade."""
-        return "+".join((self.model, *self.others)) if self.others and self.together == "panel" else None
+        models = (split_provider(model, self.provider)[1] for model in (self.model, *self.others))
+        return "+".join(models) if self.others and self.together == "panel" else None
 
     @property
     def is_remote(self) -> bool:
@@ -144,6 +148,7 @@ def open_judge(
     """
     if setup.others:
         raise InputError(f"one judge is taken here, got {', '.join((setup.model, *setup.others))}")
+    (setup,) = _members(setup)
     return _opened(setup, rubrics, _budget(setup), store, watch)
 
 
@@ -172,7 +177,7 @@ def estimate_judges(
     setup: JudgeSetup, rubrics: Mapping[str, Rubric], transcripts: Iterable[Transcript], *, store: Store | None = None
 ) -> Estimate:
     """What grading `transcripts` would ask and cost; nothing is sent, and no key is needed."""
-    judges = [LLMJudge(_Nobody(setup), rubrics=rubrics, store=store, **m.settings()) for m in _members(setup)]
+    judges = [LLMJudge(_Nobody(m), rubrics=rubrics, store=store, **m.settings()) for m in _members(setup)]
     service: Literal["batch", "standard"] = "batch" if setup.transport == "batch" else "standard"
     if len(judges) == 1:
         return estimate(judges[0].requests(transcripts), load_prices(setup.prices), service=service)
@@ -186,12 +191,35 @@ def estimate_judges(
 
 def _members(setup: JudgeSetup) -> list[JudgeSetup]:
     """One setup for each judge."""
-    models = (setup.model, *setup.others)
+    asked = [split_provider(model, setup.provider) for model in (setup.model, *setup.others)]
+    models = [model for _, model in asked]
     if len(set(models)) < len(models):
         raise InputError(f"judges must be different models, got {', '.join(models)}")
     if setup.together == "cascade" and len(models) != 2:
         raise InputError(f"a cascade takes two judges, the cheap one first, got {len(models)}")
-    return [replace(setup, model=model, others=(), together="panel") for model in models]
+    return [
+        replace(
+            setup,
+            model=model,
+            others=(),
+            together="panel",
+            provider=provider,
+            base_url=setup.base_url if provider == setup.provider or len(asked) == 1 else None,
+        )
+        for provider, model in asked
+    ]
+
+
+def split_provider(model: str, default: Provider) -> tuple[Provider, str]:
+    """The provider that a model names before a colon, else the default, and the model without it.
+
+    Examples
+    --------
+    >>> split_provider("openai:gpt-5", "anthropic"), split_provider("claude-sonnet-5-5", "anthropic")
+    (('openai', 'gpt-5'), ('anthropic', 'claude-sonnet-5-5'))
+    """
+    provider, colon, name = model.partition(":")
+    return (cast(Provider, provider), name) if colon and provider in PROVIDERS else (default, model)
 
 
 def _budget(setup: JudgeSetup) -> Budget | None:
@@ -232,7 +260,12 @@ def _client(setup: JudgeSetup, rubrics: Mapping[str, Rubric]) -> tuple[Any, dict
     if setup.model.startswith(PREFIX):
         local = local_client(setup.model)
         return local, local.settings(rubrics.values())
-    return provider_client(setup.provider, base_url=setup.base_url, region=setup.region), {}
+    if setup.provider in ("openai", "inspect") and setup.thinking is not None:
+        raise InputError(f"provider {setup.provider} knows no --thinking; --effort says how much a model reasons")
+    client = provider_client(
+        setup.provider, model=setup.model, base_url=setup.base_url, region=setup.region, timeout=setup.timeout
+    )
+    return client, {}
 
 
 class _Nobody:
@@ -240,8 +273,9 @@ class _Nobody:
 
     def __init__(self, setup: JudgeSetup) -> None:
         url = setup.base_url or os.environ.get("ANTHROPIC_BASE_URL")
-        asks_server = setup.is_remote and setup.provider == "anthropic" and url is not None
-        self.endpoint = endpoint_of(url) if asks_server and url is not None else None
+        self.endpoint = None
+        if setup.is_remote and setup.provider == "anthropic" and url is not None:
+            self.endpoint = endpoint_of(url)
 
     def send(self, request: Request) -> Reply:
         raise SendError("nobody is asked")

@@ -26,7 +26,7 @@ RedactReport = Annotated[
 ]
 RestChoice = Literal["error", "no", "unsure"]
 Pairing = Literal["independent", "scenario"]
-ProviderChoice = Literal["anthropic", "bedrock", "vertex"]
+ProviderChoice = Literal["anthropic", "bedrock", "vertex", "openai", "inspect"]
 ThinkingChoice = Literal["adaptive", "disabled"]
 ViewChoice = Literal["full", "no-reasoning", "actions"]
 EffortChoice = Literal["low", "medium", "high", "xhigh", "max"]
@@ -204,7 +204,7 @@ class JudgeOptions:
 
     judge: Annotated[
         list[str],
-        typer.Option(help="Model id, or local:PATH.gguf (default: claude-sonnet-5-5); several make a panel."),
+        typer.Option(help="Model id, openai:MODEL or local:PATH.gguf (default: claude-sonnet-5-5); several: a panel."),
     ] = field(default_factory=list)
     keyword_gate: Annotated[
         bool, typer.Option("--keyword-gate", help="The public keyword gates as one more grader, to compare with.")
@@ -214,7 +214,7 @@ class JudgeOptions:
     ] = False
     provider: Annotated[ProviderChoice, typer.Option(help="Whose client asks.")] = "anthropic"
     region: Annotated[str | None, typer.Option(help="Region of the cloud (bedrock, vertex).")] = None
-    base_url: Annotated[str | None, typer.Option(help="Another server that speaks the Messages API.")] = None
+    base_url: Annotated[str | None, typer.Option(help="Another server with the provider's protocol.")] = None
     replies: Annotated[Path | None, typer.Option(help="Recorded replies to answer from, instead of a server.")] = None
     classifier: Annotated[Path | None, typer.Option(help="Folder of a trained classifier.")] = None
     repeats: Annotated[int, typer.Option(min=1, help="How often each question is asked.")] = 1
@@ -230,6 +230,7 @@ class JudgeOptions:
         default_factory=list
     )
     concurrency: Annotated[int, typer.Option(min=1, help="Most requests in flight.")] = 16
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds for one request, answer included.")] = 600.0
     max_tokens: Annotated[int, typer.Option(min=1, help="Of one answer.")] = 8192
     window_tokens: Annotated[int, typer.Option(min=200, help="Longer transcripts are graded in windows.")] = 150_000
     max_cost: Annotated[float | None, typer.Option(help="US dollars at which to stop.")] = None
@@ -260,6 +261,7 @@ class JudgeOptions:
             max_failed=self.max_failed,
             repeats=self.repeats,
             concurrency=self.concurrency,
+            timeout=self.timeout,
             effort=self.effort,
             max_tokens=self.max_tokens,
             calls="per-harm" if self.per_harm else "together",

@@ -51,6 +51,15 @@ def _details(value: Any) -> Mapping[str, str | None]:
     }
 
 
+def _shares(value: Any) -> Mapping[str, float]:
+    """Numbers in [0, 1] by name."""
+    return {
+        name: float(share)
+        for name, share in _mapping(value).items()
+        if isinstance(share, int | float) and not isinstance(share, bool) and 0 <= share <= 1
+    }
+
+
 Text = Annotated[str | None, BeforeValidator(_text)]
 Count = Annotated[int | None, BeforeValidator(_count)]
 
@@ -72,7 +81,11 @@ class OutputDetails(_Lenient):
 
 
 class Usage(_Lenient):
-    """Tokens as the provider counts and bills them."""
+    """Tokens as the provider counts and bills them, and what our clients add.
+
+    `response_format` is how JSON was asked for, where an endpoint may not know schemas; `yes_probability` is each
+    harm's probability as the model's tokens give it.
+    """
 
     input_tokens: Count = None
     output_tokens: Count = None
@@ -81,6 +94,8 @@ class Usage(_Lenient):
     cache_creation: Annotated[CacheCreation, BeforeValidator(_mapping)] = CacheCreation()
     output_tokens_details: Annotated[OutputDetails, BeforeValidator(_mapping)] = OutputDetails()
     service_tier: Text = None
+    response_format: Text = None
+    yes_probability: Annotated[Mapping[str, float], BeforeValidator(_shares)] = {}
 
     @property
     def is_usable(self) -> bool:
@@ -89,7 +104,8 @@ class Usage(_Lenient):
 
     def to_dict(self) -> dict[str, Any]:
         """What is given, in the API's shape."""
-        return {name: value for name, value in self.model_dump(exclude_none=True).items() if value != {}}
+        given = self.model_dump(exclude_none=True, exclude={"response_format", "yes_probability"})
+        return {name: value for name, value in given.items() if value != {}}
 
 
 class MessageBody(_Lenient):

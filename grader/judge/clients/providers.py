@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import os
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from grader.errors import InputError
 from grader.judge.clients.sdk import make_client
 
-Provider = Literal["anthropic", "bedrock", "vertex"]
+Provider = Literal["anthropic", "bedrock", "vertex", "openai", "inspect"]
+PROVIDERS: tuple[str, ...] = get_args(Provider)
 
 # What signs requests, and which of the SDK's extras brings it.
 _SIGNERS: dict[Provider, str] = {"bedrock": "botocore", "vertex": "google.auth"}
 
 
-def provider_client(provider: Provider, *, base_url: str | None = None, region: str | None = None) -> Any:
-    """The SDK's async client of a provider, with that provider's own ways of finding credentials.
+def provider_client(
+    provider: Provider,
+    *,
+    model: str = "",
+    base_url: str | None = None,
+    region: str | None = None,
+    timeout: float | None = None,
+) -> Any:
+    """The async client of a provider, with that provider's own ways of finding credentials.
 
     Parameters
     ----------
-    provider : {"anthropic", "bedrock", "vertex"}
+    provider : {"anthropic", "bedrock", "vertex", "openai", "inspect"}
+    model : str
+        Needed by Inspect, whose clients are made for one model.
     base_url : str, optional
         Another address, e.g. of a gateway.
     region : str, optional
         Of the cloud; default what its environment names (``AWS_REGION``, ``CLOUD_ML_REGION``).
+
+    timeout : float, optional
+        Seconds for one request.
 
     Raises
     ------
@@ -36,15 +49,24 @@ def provider_client(provider: Provider, *, base_url: str | None = None, region: 
     >>> provider_client("vertex", region="global")  # doctest: +SKIP
     """
     if provider == "anthropic":
-        return make_client(base_url)
+        return make_client(base_url, timeout=timeout)
+    if provider == "openai":
+        from grader.judge.clients.chat_completions import chat_client
+
+        return chat_client(base_url, timeout=timeout)
+    if provider == "inspect":
+        from grader.judge.clients.inspect_model import InspectClient
+
+        return InspectClient(model, base_url=base_url, timeout=timeout or 600.0)
     if _signs(provider) and not _is_installed(_SIGNERS[provider]):
         raise InputError(f"provider {provider} needs more of the SDK: pip install 'anthropic[{provider}]'")
     import anthropic
 
+    more: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
     try:
         if provider == "bedrock":
-            return anthropic.AsyncAnthropicBedrock(aws_region=region, base_url=base_url, max_retries=0)
-        there: dict[str, Any] = {} if region is None else {"region": region}
+            return anthropic.AsyncAnthropicBedrock(aws_region=region, base_url=base_url, max_retries=0, **more)
+        there: dict[str, Any] = more if region is None else more | {"region": region}
         return anthropic.AsyncAnthropicVertex(base_url=base_url, max_retries=0, **there)
     except (anthropic.AnthropicError, ValueError) as error:
         raise InputError(f"provider {provider} cannot be used: {' '.join(str(error).split())}") from None

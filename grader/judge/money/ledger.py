@@ -35,6 +35,8 @@ class Ledger:
     batch_saving : float
     n_without_usage : int
         Replies that did not say what they cost.
+    n_without_schema : int
+        Replies of an endpoint that takes no JSON schema.
     other_models : Counter
         Replies by (model asked, model that answered), where the two differ.
     unpriced : dict
@@ -50,6 +52,7 @@ class Ledger:
     batch_saving: float = 0.0
     unpriced: dict[str, int] = field(default_factory=dict)
     n_without_usage: int = 0
+    n_without_schema: int = 0
     other_models: Counter[tuple[str, str]] = field(default_factory=Counter)
     _seen: set[str] = field(default_factory=set)
 
@@ -83,6 +86,8 @@ class Ledger:
         """Enter a reply as it arrives (`LLMJudge`'s ``watch``): what this run pays for, and not what was stored."""
         asked = str(request.params["model"])
         model = reply.body.model or asked
+        asked_in = reply.body.usage.response_format
+        self.n_without_schema += asked_in is not None and asked_in != "json_schema"
         self.n_without_usage += not reply.body.usage.is_usable
         if not is_same_model(asked, model):
             self.other_models[asked, model] += 1
@@ -113,6 +118,10 @@ class Ledger:
         if self.n_without_usage:
             lines.append(
                 f"{self.n_without_usage:,} replies do not say how many tokens they cost: they are not in the sum"
+            )
+        if self.n_without_schema:
+            lines.append(
+                f"{self.n_without_schema:,} replies were asked for without a JSON schema: the endpoint takes none"
             )
         for (asked, answered), count in self.other_models.items():
             lines.append(f"{asked} was asked, and {count:,} replies name {answered} as the model that answered")
