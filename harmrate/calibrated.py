@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,26 +42,19 @@ def calibrated_rates(
     dict
         ``HARM_rate, HARM_low, HARM_high``.
     """
-    from calibration import run_study
+    from calibration.study.compute import study_data
+    from calibration.study.inputs import Sources, load
+    from calibration.study.settings import StudySettings
     from grader.verdict.frame import verdict_frame
-    from labels import read_labels
-    from labels.sampling.designs import read_design
 
     verdicts = verdict_frame(_rows(scores))
     if verdicts.empty:
         return {}
-    drawn: Any = read_design(Path(design)) if design not in (None, "uniform") else design
-    known = None if labels is None else read_labels(labels)
-    found = run_study(
-        verdicts,
-        known,
-        pool=_pool(verdicts, drawn),
-        design=drawn,
-        target=target,
-        confidence_level=confidence_level,
-        parts=["rates"],
-    )
-    parts = {f.harm: f.estimate for f in found.rates}
+    sources = Sources(verdicts=verdicts, labels=None if labels is None else Path(labels), design=design)
+    candidates = sources.read_design()
+    settings = StudySettings(target=target, confidence_level=confidence_level)
+    data = load(replace(sources, pool=_pool(verdicts, candidates), design=candidates), settings)
+    parts = {f.harm: f.estimate for f in study_data(data, parts=["rates"]).rates}
     return {f"{harm}_{name}": getattr(e, name) for harm, e in parts.items() for name in ("rate", "low", "high")}
 
 

@@ -49,7 +49,7 @@ def assert_harm_rate(
     AssertionError
         A line for each rate that fails, with its interval.
     ValueError
-        Neither `below` nor `not_above` is given.
+        Neither `below` nor `not_above` is given; `harms` is empty.
     InputError
         A file that cannot be used; no verdict or label for an asked-for harm.
 
@@ -65,14 +65,11 @@ def assert_harm_rate(
     from calibration import run_study
     from calibration.findings.study import group_name
     from calibration.rates.gates import failed_gates
-    from grader import read_verdicts
-    from labels import read_labels
-    from labels.sampling.designs import read_design
 
-    table = read_verdicts(verdicts) if isinstance(verdicts, (str, Path)) else verdicts
-    known = read_labels(labels) if isinstance(labels, (str, Path)) else labels
-    drawn: Any = read_design(Path(design)) if isinstance(design, (str, Path)) and design != "uniform" else design
-    found = run_study(table, known, design=drawn, parts=["rates"], **settings).rates
+    if not settings.get("harms", True):
+        raise ValueError("harms must name at least one harm, or be left out for all, got none.")
+    place = Path(labels) if isinstance(labels, str) else labels
+    found = run_study(verdicts, place, design=design, parts=["rates"], **settings).rates
     named = [(f"{f.harm}, {group_name(f.group)}", f.estimate) for f in found]
     failures = failed_gates(named, fail_above=not_above, require_below=below)
     if failures:

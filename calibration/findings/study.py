@@ -87,6 +87,7 @@ class AgreementFinding:
     between: tuple[str, str]
     agreement: Agreement
     weighted: bool
+    group: Group = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from calibration.rates.intervals import Upper
 from calibration.rates.methods import COMPARATORS, METHODS, Method, Settings, rules_of, why_not_likelihood_ratio
 from calibration.rates.notes import rate_notes
 from calibration.rates.strata import KNOWN_ZERO, StrataCounts, count_strata, is_unscored
+from calibration.rates.undecided import undecided_share
 from calibration.records import RateEstimate, Stratum, Target
 
 Design = Literal["stratified", "uniform"]
@@ -32,6 +33,7 @@ def estimate_rate(  # noqa: PLR0913
     cluster: ArrayLike | None = None,
     known_zero: ArrayLike | None = None,
     frequency: ArrayLike | None = None,
+    undecided: ArrayLike | None = None,
     target: Target = "scenarios",
     method: Method = "post-stratified",
     confidence_level: float = 0.95,
@@ -65,6 +67,9 @@ def estimate_rate(  # noqa: PLR0913
     frequency : array-like of int of shape (n_transcripts,), optional
         How many transcripts each row stands for, at least 1 (default: one each). Of a pool too large for memory, equal
         rows are counted once; the answer is that of the rows repeated.
+    undecided : array-like of bool of shape (n_transcripts,), optional
+        Transcripts that were drawn for labelling and have no definite label (unsure, skipped, not labelled). `bounds`
+        count them as harmless, as harmful; more than 5 % of a stratum widen the interval as unlabelled weight.
     target : {"scenarios", "pool", "new-scenarios"}
         Rate of the process behind the pool, of these very transcripts, or over scenarios nobody wrote yet.
     method : {"post-stratified", "likelihood-ratio", "apparent", "human-only", "rogan-gladen", "ppi", "aipw"}
@@ -115,6 +120,7 @@ def estimate_rate(  # noqa: PLR0913
         cluster=cluster,
         known_zero=known_zero,
         frequency=frequency,
+        undecided=undecided,
     )
     counts = count(rule=rules_of(method)[0])
     for rule in rules_of(method)[1:]:
@@ -280,13 +286,14 @@ def _bounds(flat: StrataCounts) -> tuple[float, float]:
     """The estimate with every transcript that nobody judged counted as harmless, then as harmful.
 
     Nobody judged it: no verdict and no label. Scored strata enter with their labelled rate; one without labels says
-    nothing and is counted both ways. Without any grader all transcripts are unscored.
+    nothing and is counted both ways. Without any grader all transcripts are unscored. What raters could not decide
+    is counted both ways, too.
     """
     n, y, size = flat.n_labeled, flat.n_harmful, flat.n_transcripts
     extrapolated = (n > 0) & ~is_unscored(flat.names)
     if flat.n_scored == 0:
         extrapolated[:] = False
-    p = np.divide(y, n, out=np.zeros(len(n)), where=n > 0)
-    least = np.where(extrapolated, size * p, y)
-    most = np.where(extrapolated, size * p, size - (n - y))
+    p, open_ = np.divide(y, n, out=np.zeros(len(n)), where=n > 0), undecided_share(flat)
+    least = np.where(extrapolated, size * (1 - open_) * p, y)
+    most = np.where(extrapolated, size * ((1 - open_) * p + open_), size - (n - y))
     return float(least.sum() / flat.total), float(most.sum() / flat.total)

@@ -43,6 +43,21 @@ def as_known_zero(known_zero: ArrayLike | None, labels: FloatArray) -> BoolArray
     return zero
 
 
+def as_undecided(undecided: ArrayLike | None, labeled: BoolArray, zero: BoolArray) -> BoolArray:
+    """Marks of transcripts that were drawn and have no definite label; never of a labelled one."""
+    if undecided is None:
+        return np.zeros(len(labeled), dtype=bool)
+    marks = as_vector("undecided", undecided, len(labeled))
+    if not np.isin(marks, (0, 1)).all():
+        msg = f"undecided must be True or False, got {marks[~np.isin(marks, (0, 1))][0]}."
+        raise ValueError(msg)
+    if (bad := (marks == 1) & labeled).any():
+        msg = f"undecided must not mark a labelled transcript, got one at {int(np.flatnonzero(bad)[0])}."
+        raise ValueError(msg)
+    marked: BoolArray = (marks == 1) & ~zero
+    return marked
+
+
 def as_frequency(frequency: ArrayLike | None, n: int) -> FloatArray:
     """How many transcripts each row stands for: whole numbers from 1 on; one each when not given."""
     if frequency is None:

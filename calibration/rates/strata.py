@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from calibration.checks import FloatArray, as_vector, check_length, check_unit_or_nan
 from calibration.rates.effective import effective_counts, tied_counts
-from calibration.rates.rows import as_frequency, as_inclusion, as_known_zero, as_scores
+from calibration.rates.rows import as_frequency, as_inclusion, as_known_zero, as_scores, as_undecided
 from calibration.rates.strata_rules import (
     UNSCORED,
     BoolArray,
@@ -22,6 +22,7 @@ from calibration.rates.strata_rules import (
     split_by_probability,
     strata_of_scores,
 )
+from calibration.rates.undecided import apart_from_undecided, undecided_counts
 
 KNOWN_ZERO = "harmless by definition"
 
@@ -48,6 +49,8 @@ class StrataCounts:
         ``undeclared``, ``uniform`` (one inclusion probability) or ``stratified``.
     unequal : bool
         Inclusion probabilities differ inside a stratum.
+    n_undecided : array of shape (n_strata,) or None
+        Drawn without a definite label, on the scale of `n_labeled` summed over scenarios; None: none.
     """
 
     names: tuple[str, ...]
@@ -63,6 +66,7 @@ class StrataCounts:
     harmless: float
     design: str
     unequal: bool = False
+    n_undecided: FloatArray | None = None
 
     @property
     def total(self) -> int:
@@ -127,6 +131,7 @@ class StrataCounts:
             n_harmful=fold(self.n_harmful),
             n_tied=fold(self.n_tied),
             flagged=flagged[keep],
+            n_undecided=None if self.n_undecided is None else fold(self.n_undecided),
         )
 
 
@@ -139,13 +144,14 @@ def count_strata(
     cluster: ArrayLike | None = None,
     known_zero: ArrayLike | None = None,
     frequency: ArrayLike | None = None,
+    undecided: ArrayLike | None = None,
     rule: StrataRule = "frozen",
 ) -> StrataCounts:
     """Count transcripts, labels and harm per stratum.
 
     Parameters
     ----------
-    y, score, stratum, inclusion_probability, cluster, known_zero, frequency
+    y, score, stratum, inclusion_probability, cluster, known_zero, frequency, undecided
         As in `calibration.rates.estimate.estimate_rate`.
     rule : {"frozen", "sides", "whole-counts", "first-whole-counts"}
         How scores make strata, see `calibration.rates.strata_rules`. ``sides`` stratifies by the first grader's side
@@ -167,7 +173,8 @@ def count_strata(
     labeled = ~np.isnan(labels) & ~zero
     times = as_frequency(frequency, n)
     pi = as_inclusion(inclusion_probability, labeled)
-    rows = _Rows(labels=labels, labeled=labeled, zero=zero, times=times)
+    open_ = as_undecided(undecided, labeled, zero)
+    rows = _Rows(labels=labels, labeled=labeled, zero=zero, times=times, undecided=open_)
     given = None if stratum is None else factorize("stratum", stratum, n)
     if given is not None and rule == "sides" and pi is None:
         pi = _sampling_fractions(given[0], rows, len(given[1]))
@@ -186,7 +193,9 @@ def count_strata(
         design=_design(stratum, inclusion_probability, pi, labeled),
     )
     counts = _without_empty(counts)
-    return counts if rule == "sides" or counts.design == "stratified" else counts.merged()
+    # Only a declared uniform sample says that a stratum without labels is like the others.
+    merged = counts.merged() if rule != "sides" and counts.design == "uniform" else counts
+    return apart_from_undecided(merged)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +206,7 @@ class _Rows:
     labeled: BoolArray
     zero: BoolArray
     times: FloatArray
+    undecided: BoolArray
 
 
 def _counted(rows: _Rows, strata: Strata, groups: tuple[IntArray, int] | None, pi: FloatArray | None) -> StrataCounts:
@@ -225,6 +235,9 @@ def _counted(rows: _Rows, strata: Strata, groups: tuple[IntArray, int] | None, p
         harmless=float((count * (1 - said)).sum()),
         design="undeclared",
         unequal=unequal,
+        n_undecided=undecided_counts(
+            codes, rows.undecided, rows.labeled, rows.times, pi, n_labeled.reshape(len(names), -1).sum(1)
+        ),
     )
 
 
@@ -280,4 +293,5 @@ def _without_empty(counts: StrataCounts) -> StrataCounts:
         n_harmful=counts.n_harmful[filled],
         n_tied=counts.n_tied[filled],
         flagged=counts.flagged[filled],
+        n_undecided=None if counts.n_undecided is None else counts.n_undecided[filled],
     )

@@ -197,7 +197,8 @@ def _agreement_cells(f: AgreementFinding) -> tuple[str, ...]:
     interval = "-" if a.low != a.low else decimal_interval(a.low, a.high)
     interval = str(getattr(a, "outcome", interval))  # a test passes or not
     design = "weighted" if f.weighted else "as it is"
-    return f.harm, " - ".join(f.between), a.statistic, value, interval, str(a.n_items), str(a.n_positive), design
+    harm = f"{f.harm}, {group_name(f.group)}" if f.group else f.harm
+    return harm, " - ".join(f.between), a.statistic, value, interval, str(a.n_items), str(a.n_positive), design
 
 
 def print_table(console: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -81,6 +81,7 @@ def _estimate(estimate: RateEstimate) -> dict[str, Any]:
 def _agreement(finding: AgreementFinding) -> dict[str, Any]:
     return {
         "harm": finding.harm,
+        **({"group": dict(finding.group)} if finding.group else {}),
         "between": list(finding.between),
         **asdict(finding.agreement),
         "weighted": finding.weighted,

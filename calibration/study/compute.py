@@ -28,8 +28,10 @@ from calibration.study.comparison_findings import independent_comparisons, paire
 from calibration.study.design import Design, undeclared_words
 from calibration.study.evidence_findings import evidence_overlap
 from calibration.study.extras import looked_at
+from calibration.study.facts import units
+from calibration.study.harm_table import HarmTable, group_tables
 from calibration.study.inputs import AssumptionInputs, Sources, StudyData, load
-from calibration.study.join import JoinedPool
+from calibration.study.join import JoinedPool, OpenItems
 from calibration.study.label_versions import other_versions
 from calibration.study.notes import counted_notes, study_notes
 from calibration.study.pairs import grader_agreement, human_agreement
@@ -49,11 +51,11 @@ PARTS: tuple[Part, ...] = get_args(Part)
 
 
 def run_study(  # noqa: PLR0913
-    verdicts: pd.DataFrame,
-    labels: LabelSet | None = None,
+    verdicts: pd.DataFrame | Path | str,
+    labels: LabelSet | Path | None = None,
     *,
     pool: pd.DataFrame | None = None,
-    design: Design = None,
+    design: Design | Path | str = None,
     by: Sequence[str] = (),
     cluster: str = "scenario",
     where: Mapping[str, str] | None = None,
@@ -72,13 +74,13 @@ def run_study(  # noqa: PLR0913
 
     Parameters
     ----------
-    verdicts : verdict frame (`grader.grade`, `grader.read_verdicts`)
-    labels : LabelSet, optional
+    verdicts : verdict frame (`grader.grade`, `grader.read_verdicts`), or path of one
+    labels : LabelSet or path, optional
         Without it there is no harm rate, only graders' rates.
     pool : DataFrame with ``transcript_id`` and metadata, optional
         The transcripts that the rates count (default: those that have a verdict). A transcript
         without a verdict is ``not_graded``.
-    design : design frame, or "uniform", optional
+    design : design frame, its path, or "uniform", optional
         How transcripts were drawn for labelling; else the labels' own ``inclusion_probability``.
         With neither, unless all are labelled, every number says that it holds for this sample only.
     by : metadata keys that form groups; ``verdict:HARM`` splits by what the grader says of another harm or covariate
@@ -129,9 +131,11 @@ def study(
     provenance: Mapping[str, Any] | None = None,
     parts: Collection[Part] = PARTS,
     beside: AssumptionInputs | None = None,
+    open_items: OpenItems = "undecided",
 ) -> Report:
     """`run_study` with its settings in one record."""
-    data = load(Sources(verdicts=verdicts, labels=labels, pool=pool, design=design), settings)
+    sources = Sources(verdicts=verdicts, labels=labels, pool=pool, design=design, open_items=open_items)
+    data = load(sources, settings)
     data = data if beside is None else replace(data, beside=beside)
     return study_data(data, rng=rng, provenance=provenance, parts=parts)
 
@@ -175,7 +179,9 @@ def study_data(
     rng = np.random.default_rng(0) if rng is None else rng
     origin = dict(provenance or {})
     rates = tuple(_rates(joined)) if "rates" in parts else ()
-    agreement, raters, drift = _agreed(joined, rng) if "agreement" in parts else ((), (), ())
+    # Beside rates, which have groups of their own, agreement is that of the whole pool.
+    by = () if "rates" in parts else joined.settings.by
+    agreement, raters, drift = _agreed(joined, by, rng) if "agreement" in parts else ((), (), ())
     # Last, so that it takes no random number from another.
     whole = joined.labels is not None and set(PARTS) <= set(parts)
     extras = looked_at(joined.tables, joined.scores, joined.settings, rng) if whole else {}
@@ -194,6 +200,7 @@ def study_data(
             *study_notes(data.labels, left_out),
             *joined.notes,
             *counted_notes(joined),
+            *data.notes,
             *origin.get("decisions", ()),
             *drift,
         ),
@@ -238,10 +245,10 @@ def _comparisons(joined: JoinedPool, rates: Sequence[RateFinding]) -> Iterable[C
 
 
 def _agreed(
-    joined: JoinedPool, rng: np.random.Generator
+    joined: JoinedPool, by: Sequence[str], rng: np.random.Generator
 ) -> tuple[tuple[AgreementFinding, ...], tuple[RaterFinding, ...], tuple[str, ...]]:
     """Agreement of graders and people; the raters; what raters did over time, in words."""
-    agreement = tuple(_agreement(joined, rng))
+    agreement = tuple(_agreement(joined, by, rng))
     labels = joined.labels
     if labels is None:
         return agreement, (), ()
@@ -254,15 +261,23 @@ def _agreed(
     return agreement, raters, tuple(drift_notes(joined.tables, labels))
 
 
-def _agreement(joined: JoinedPool, rng: np.random.Generator) -> Iterable[AgreementFinding]:
-    settings = joined.settings
+def _agreement(joined: JoinedPool, by: Sequence[str], rng: np.random.Generator) -> Iterable[AgreementFinding]:
     for table in joined.tables:
-        if joined.labels is not None:
-            data, raters, items = joined.labels.reliability_data(table.harm)
-            cluster = _clusters(joined.facts.loc[list(items)], settings.cluster)
-            yield from human_agreement(table.harm, data, raters, cluster, settings.confidence_level, rng)
-        cluster = _clusters(table.facts, settings.cluster)
-        yield from grader_agreement(table, cluster, settings.confidence_level, rng)
+        for group, part in group_tables(table, by):
+            for finding in _agreement_in(joined, part, rng):
+                yield replace(finding, group=group) if group else finding
+
+
+def _agreement_in(joined: JoinedPool, table: HarmTable, rng: np.random.Generator) -> Iterable[AgreementFinding]:
+    settings = joined.settings
+    if joined.labels is not None:
+        data, raters, items = joined.labels.reliability_data(table.harm)
+        inside = units(joined.facts).reindex(list(items)).isin(table.facts.index).to_numpy()
+        kept = [item for item, keep in zip(items, inside, strict=True) if keep]
+        cluster = _clusters(joined.facts.loc[kept], settings.cluster)
+        yield from human_agreement(table.harm, data[:, inside], raters, cluster, settings.confidence_level, rng)
+    cluster = _clusters(table.facts, settings.cluster)
+    yield from grader_agreement(table, cluster, settings.confidence_level, rng)
 
 
 def _clusters(facts: pd.DataFrame, key: str) -> np.ndarray[Any, Any] | None:

@@ -106,6 +106,12 @@ class HarmTable:
         """One grader's sides: 1.0 | 0.0 | NaN."""
         return np.asarray(self.side[grader], dtype=np.float64)
 
+    def undecided(self) -> NDArray[np.bool_]:
+        """Which units were drawn and have no definite label, where it is known how they were drawn."""
+        if self.inclusion_probability is None:
+            return np.zeros(len(self.facts), dtype=bool)
+        return (self.drawn & self.y.isna()).to_numpy(dtype=bool) & (self.inclusion_probability > 0).to_numpy()
+
     def probabilities(self) -> FloatArray | None:
         """Inclusion probabilities as the estimators take them."""
         pi = self.inclusion_probability

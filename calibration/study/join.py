@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import pandas as pd
 
@@ -23,6 +24,7 @@ from calibration.study.facts import (
     BY_VERDICT,
     denominator,
     has_episodes,
+    known_column,
     pool_facts,
     with_sets,
     with_verdict_columns,
@@ -33,6 +35,9 @@ from calibration.study.used_labels import UsedLabels, used_labels
 from grader.errors import InputError
 from grader.verdict.scores import grader_scores
 from labels.labelset import LabelSet
+
+# What a drawn transcript is that nobody answered on.
+OpenItems = Literal["undecided", "to come"]
 
 
 def named_covariates(verdicts: pd.DataFrame) -> set[str]:
@@ -180,6 +185,13 @@ class JoinedPool:
         return joined_table(harm, self.facts, scores, self.consensus, self.design, names)
 
 
+def _without_open_items(table: HarmTable, labels: LabelSet) -> HarmTable:
+    """Of a campaign that goes on, transcripts that nobody answered on yet are still to come, not undecided."""
+    rows = labels.frame[(labels.frame["harm"] == table.harm) & labels.frame["status"].isin(["unsure", "skipped"])]
+    answered = table.drawn.index.isin(rows["transcript_id"])
+    return replace(table, drawn=table.drawn & (table.y.notna() | answered))
+
+
 def joined_pool(
     verdicts: pd.DataFrame,
     labels: LabelSet | None,
@@ -188,6 +200,7 @@ def joined_pool(
     pool: pd.DataFrame | None = None,
     design: Design = None,
     on_contradiction: OnContradiction = "refuse",
+    open_items: OpenItems = "undecided",
 ) -> JoinedPool:
     """Join what a study reads, and check it.
 
@@ -205,7 +218,7 @@ def joined_pool(
         design=design,
         is_counted=False,
     )
-    return join_weighted(weighted, labels, settings, on_contradiction=on_contradiction)
+    return join_weighted(weighted, labels, settings, on_contradiction=on_contradiction, open_items=open_items)
 
 
 def join_weighted(
@@ -214,6 +227,7 @@ def join_weighted(
     settings: StudySettings,
     *,
     on_contradiction: OnContradiction = "refuse",
+    open_items: OpenItems = "undecided",
 ) -> JoinedPool:
     """Join a pool whose rows may stand for several transcripts.
 
@@ -233,6 +247,8 @@ def join_weighted(
     graders = ordered_graders(scores, settings.grader)
     facts = with_verdict_columns(every, scores, sorted(splitting), graders[0].name)
     facts = with_sets(facts, settings.sets, settings.cluster)
+    for key in settings.by:
+        known_column(facts, key)
     facts = facts[denominator(facts, settings.where)]
     given = used_labels(labels, facts, harms, design)
     usable = given.labels
@@ -256,6 +272,8 @@ def join_weighted(
         keys = (*settings.by, settings.cluster)
         said = (check_uniform(table, keys, on_contradiction) for table in tables)
         tables = tuple(replace(t, remarks=(note,)) if note else t for t, note in zip(tables, said, strict=True))
+    if open_items == "to come" and usable is not None:
+        tables = tuple(_without_open_items(table, usable) for table in tables)
     if has_episodes(facts):
         given = given.without_partial_episodes(tables, facts)
     return replace(joined, given=given, tables=tables, notes=(*notes, *given.notes()))

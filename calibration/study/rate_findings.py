@@ -94,6 +94,7 @@ def _estimate(part: HarmTable, score: np.ndarray[Any, Any] | None, settings: Stu
         inclusion_probability=part.probabilities(),
         cluster=cluster,
         frequency=part.times(),
+        undecided=part.undecided(),
         target=settings.target,
         method=settings.method,
         confidence_level=settings.confidence_level,
@@ -110,5 +111,8 @@ def _notes(part: HarmTable) -> list[str]:
     if part.inclusion_probability is None and not labelled.all():
         notes.append(SAMPLE_ONLY)
     if missing := round(float(part.times()[part.drawn & ~labelled].sum())):
-        notes.append(f"{missing} drawn for labelling without a definite label (unsure, skipped or still open)")
+        notes.append(
+            f"{missing} drawn for labelling without a definite label (unsure, skipped or still open): bounds count "
+            "them as harmless and as harmful, and more than 5 % of a stratum widen the interval"
+        )
     return notes

@@ -7,30 +7,20 @@ from typing import Annotated
 
 import typer
 
-from harmrate.commands.options import (
-    Json,
-    JudgeOptions,
-    LabelOptions,
-    MetadataFile,
-    StudyOptions,
-    TranscriptOptions,
-    VerdictFile,
-    shared,
-    sources_of,
-)
+from harmrate.commands.data_options import LabelOptions, SelectionOptions, TranscriptOptions, sources_of
+from harmrate.commands.options import Json, JudgeOptions, VerdictFile, shared
 from harmrate.commands.output import note, show_json, spending, stdout, track
 
 
-@shared(StudyOptions, LabelOptions, TranscriptOptions, JudgeOptions)
+@shared(SelectionOptions, LabelOptions, TranscriptOptions, JudgeOptions)
 def doctor(  # noqa: PLR0913 - four records of options, and what is this command's own
-    study: StudyOptions,
+    study: SelectionOptions,
     labels: LabelOptions,
     reading: TranscriptOptions,
     judge: JudgeOptions,
     *,
     transcripts: Annotated[list[str] | None, typer.Argument(help="Files, folders, globs.")] = None,
     verdicts: VerdictFile = None,
-    metadata: MetadataFile = None,
     number: Annotated[
         int, typer.Option("-n", "--number", min=0, help="Transcripts to probe the judge on, some 17 requests each.")
     ] = 20,
@@ -60,8 +50,8 @@ def doctor(  # noqa: PLR0913 - four records of options, and what is this command
     asked = chosen and bool(anchors or freeze or (transcripts and number))
     patient = Patient(
         sources=sources_of(
-            labels, transcripts=transcripts or (), verdicts=verdicts, metadata=metadata, reading=reading,
-            harms=tuple(rubrics),
+            reading, labels, study, transcripts=transcripts or (), verdicts=verdicts, harms=tuple(rubrics),
+            asked=study.harm,
         ),
         setup=judge.setup(),
         rubrics=rubrics,

@@ -11,18 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harmrate.commands.options import (
-    Command,
-    JudgeOptions,
-    LabelOptions,
-    OutFolder,
-    TranscriptOptions,
-    Transcripts,
-    VerdictFile,
-    shared,
-    sources_of,
-)
-from harmrate.commands.output import bad_options, metered, note, show, spending, track, watched
+from harmrate.commands.data_options import LabelFile, LogOptions, ScaleOptions, TranscriptOptions, sources_of
+from harmrate.commands.options import Command, JudgeOptions, OutFolder, Transcripts, VerdictFile, shared
+from harmrate.commands.output import bad_options, metered, note, print_ledger, show, spending, track, watched
 
 if TYPE_CHECKING:
     from calibration.study.inputs import Sources
@@ -84,6 +75,7 @@ def grade(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would ask and cost; send nothing.")] = False,
 ) -> None:
     """Grade transcripts with judges, with a trained classifier (--classifier), or both."""
+    from grader.errors import InputError
     from grader.judge.setup import estimate_judges
     from grader.readers.summary import ReadingSummary
     from grader.rubrics import load_rubrics
@@ -91,7 +83,7 @@ def grade(
     from grader.store.store import Store
 
     rubrics = load_rubrics(reading.rubrics, harm or None)
-    logs = sources_of(transcripts=transcripts, reading=reading)
+    logs = sources_of(reading, transcripts=transcripts)
     if dry_run:
         with Store(reading.store) as store:
             read = ReadingSummary()
@@ -100,6 +92,8 @@ def grade(
             )
             show(f"{read.text()}\n{estimate.summary()}")
     elif is_shard_folder(out):
+        if reading.metadata is not None or reading.path_pattern or reading.id_from != "record" or reading.strict:
+            raise InputError("--metadata, --path-pattern, --id-from and --strict are for one file: --out FILE")
         _grade_shards(logs, judge, engine, out, rubrics, reading.store)
     else:
         engine.refuse("verdicts go into one file")
@@ -173,24 +167,30 @@ def _grade_shards(
     budget.check()
 
 
+@shared(ScaleOptions)
 def export(
-    verdicts: Annotated[Path, typer.Argument(help="Table of verdicts, or a log that holds some.")],
+    scale: ScaleOptions,
     *,
+    verdicts: Annotated[Path, typer.Argument(help="Table of verdicts, or a log that has some.")],
     to: Annotated[Literal["inspect", "scout", "promptfoo"], typer.Option(help="Whose format.")],
     out: Annotated[Path, typer.Option(help="File to write; for scout a folder.")],
 ) -> None:
     """Write verdicts for another tool: Inspect's precomputed_scores, a Scout scan, promptfoo's results."""
+    from calibration.study.inputs import load
     from grader.verdict.export import export_verdicts
-    from grader.verdict.read import read_verdicts
 
-    export_verdicts(read_verdicts(verdicts), out, to)
+    data = load(sources_of(LogOptions(), None, scale, verdicts=verdicts))
+    if data.verdicts is not None:
+        export_verdicts(data.verdicts, out, to)
+    print_ledger(data.ledger)
     note(str(out))
 
 
-@shared(LabelOptions, TranscriptOptions)
+@shared(LabelFile, TranscriptOptions, ScaleOptions)
 def train(
-    labels: LabelOptions,
+    labels: LabelFile,
     reading: TranscriptOptions,
+    scale: ScaleOptions,
     *,
     transcripts: Transcripts,
     out: OutFolder,
@@ -209,11 +209,14 @@ def train(
     from calibration.study.learn import learn
     from grader import EmbeddingClassifier
     from grader.classifier.probability import read_aim
+    from grader.errors import InputError
     from grader.rubrics import load_rubrics
     from grader.store.store import Store
 
     harms = tuple(load_rubrics(reading.rubrics))
-    sources = sources_of(labels, transcripts=transcripts, verdicts=verdicts, reading=reading, harms=harms)
+    if labels.labels is not None and verdicts is not None:
+        raise InputError("the classifier learns from --labels or from a judge's --verdicts: name one of them")
+    sources = sources_of(reading, labels, scale, transcripts=transcripts, verdicts=verdicts, harms=harms)
     with Store(reading.store) as store, bad_options():
         wanted = None if aim is None else read_aim(aim)
         untrained = EmbeddingClassifier(model, backend=backend, aim=wanted, seed=seed, store=store)

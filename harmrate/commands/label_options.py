@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from harmrate.commands.data_options import LabelFile
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from calibration.study.campaign.sample_plan import SamplePlan
     from labels.label_studio.connect import Studio
+    from labels.meaning import LabelMeaning
 
 KEY = "LABEL_STUDIO_API_KEY"
 
@@ -45,7 +49,7 @@ class GoalOptions:
 
 
 @dataclass(kw_only=True)
-class DrawOptions:
+class DrawOptions(LabelFile):
     """Which transcripts, and for whom."""
 
     design: Annotated[
@@ -55,7 +59,9 @@ class DrawOptions:
     harm: Annotated[list[str], typer.Option(help="Ask raters only about this harm (repeatable).")] = field(
         default_factory=list
     )
-    raters: Annotated[str, typer.Option(help="Who labels, comma-separated: ana,bo,cy.")] = ""
+    raters: Annotated[list[str], typer.Option(help="Who labels, comma-separated: ana,bo,cy.")] = field(
+        default_factory=list
+    )
     overlap: Annotated[int, typer.Option(min=1, help="How many raters read each transcript.")] = 1
     round: Annotated[int, typer.Option(min=1, help="Number of the round.")] = 1
     earlier: Annotated[Path | None, typer.Option(help="Design frame of the rounds before.")] = None
@@ -65,6 +71,14 @@ class DrawOptions:
     ] = None
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0
 
+    def meaning(self, *, harms: Sequence[str] | None = None, asked: Sequence[str] = ()) -> LabelMeaning:
+        """What the labels of earlier rounds mean; here --raters names who labels next."""
+        return super(DrawOptions, replace(self, raters=[])).meaning(harms=harms, asked=asked)
+
+    def refuse_without_labels(self) -> None:
+        """Refuse what says how earlier labels are read where there are none."""
+        super(DrawOptions, replace(self, raters=[])).refuse_without_labels()
+
     def plan(self, n: int, rubrics: Path | None) -> SamplePlan:
         """As the library takes them."""
         from calibration.study.campaign.sample_plan import SamplePlan
@@ -73,7 +87,7 @@ class DrawOptions:
             n=n,
             design=self.design,
             round=self.round,
-            raters=tuple(name.strip() for name in self.raters.split(",") if name.strip()),
+            raters=tuple(name.strip() for names in self.raters for name in names.split(",") if name.strip()),
             overlap=self.overlap,
             earlier=self.earlier,
             unlikeness=self.unlikeness,

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harmrate.commands.data_options import LogOptions, ScaleOptions, TranscriptOptions, sources_of
 from harmrate.commands.label_options import DrawOptions, FileOptions, GoalOptions, ServerOptions
-from harmrate.commands.options import (
-    Json,
-    MeaningOptions,
-    OutFolder,
-    TranscriptOptions,
-    Transcripts,
-    VerdictFile,
-    shared,
-    sources_of,
-)
-from harmrate.commands.output import note, show_json, stdout, track
+from harmrate.commands.options import Json, MeaningOptions, OutFolder, Transcripts, VerdictFile, shared
+from harmrate.commands.output import note, print_ledger, show_json, stdout, track
 
 if TYPE_CHECKING:
     from labels.label_studio.pull import Pulled
@@ -52,10 +43,11 @@ def labels_config(
 
 
 @labels_app.command("sample")
-@shared(DrawOptions, TranscriptOptions)
+@shared(DrawOptions, TranscriptOptions, ScaleOptions)
 def labels_sample(
     drawing: DrawOptions,
     reading: TranscriptOptions,
+    scale: ScaleOptions,
     *,
     transcripts: Transcripts,
     n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many transcripts to label.")],
@@ -65,17 +57,19 @@ def labels_sample(
     """Draw which transcripts to label: blind tasks for Label Studio, and the design beside them."""
     from calibration.study.campaign.sampling import sample_for_labelling
 
-    sources = replace(sources_of(transcripts=transcripts, verdicts=verdicts, reading=reading), labels=drawing.labels)
+    sources = sources_of(reading, drawing, scale, transcripts=transcripts, verdicts=verdicts, asked=drawing.harm)
     sampled = sample_for_labelling(sources, drawing.plan(n, reading.rubrics), out, track=track)
+    print_ledger(sampled.ledger)
     for line in sampled.notes:
         note(line)
     note(f"{sampled.n_tasks} tasks in {out / 'tasks.json'}; keep {sampled.design}: every rate needs it (--design)")
 
 
 @labels_app.command("push")
-@shared(ServerOptions)
+@shared(ServerOptions, ScaleOptions)
 def labels_push(
     server: ServerOptions,
+    scale: ScaleOptions,
     *,
     folder: CampaignFolder,
     title: Annotated[str | None, typer.Option(help="Of the project (default: the folder's name).")] = None,
@@ -88,20 +82,23 @@ def labels_push(
     redact_name: Annotated[list[str] | None, typer.Option(help="Replace this name, too (repeatable).")] = None,
 ) -> None:
     """Push the sampled tasks to Label Studio; a second push adds only what is not there yet."""
+    from calibration.study.inputs import load
     from grader.errors import InputError
     from grader.redaction import Redaction
-    from grader.verdict.read import read_verdicts
     from labels.label_studio.folder import push_campaign
 
     if prelabel and verdicts is None:
         raise InputError("--prelabel shows raters the verdicts of --verdicts FILE; none was named")
+    if not prelabel and (verdicts is not None or grader is not None):
+        raise InputError("--verdicts and --grader are shown to raters only with --prelabel")
+    data = load(sources_of(LogOptions(), None, scale, verdicts=verdicts))
     with server.connect() as studio:
         record, pushed = push_campaign(
             studio,
             folder,
             title=title,
             redaction=Redaction(names=redact_name or ()) if redact or redact_name else None,
-            verdicts=read_verdicts(verdicts) if prelabel and verdicts is not None else None,
+            verdicts=data.verdicts,
             grader=grader,
         )
     if record.redacted:
@@ -180,11 +177,12 @@ def labels_import(
 
 
 @labels_app.command("status")
-@shared(MeaningOptions, GoalOptions, FileOptions)
-def labels_status(
+@shared(MeaningOptions, GoalOptions, FileOptions, ScaleOptions)
+def labels_status(  # noqa: PLR0913 - four records of options, and what is this command's own
     meaning: MeaningOptions,
     goal: GoalOptions,
     files: FileOptions,
+    scale: ScaleOptions,
     *,
     folder: Annotated[Path | None, typer.Argument(help="Folder that `labels sample` wrote and `pull` filled.")] = None,
     verdicts: VerdictFile = None,
@@ -196,21 +194,28 @@ def labels_status(
 ) -> None:
     """The rate so far, how many labels are left, and what to do next."""
     from calibration.report.campaign_console import print_status, status_json
-    from calibration.study.campaign.status import campaign_status
+    from calibration.study.campaign.status import study_campaign
+    from calibration.study.inputs import Sources, load
     from calibration.study.settings import StudySettings
-    from grader.verdict.read import read_verdicts
     from labels.label_studio.folder import campaign_files
-    from labels.read import labels_in
-    from labels.sampling.designs import read_design
 
+    scale.refuse_without(verdicts)
     place = campaign_files(folder, labels=files.labels, designs=files.design)
-    status = campaign_status(
-        labels_in(place.labels, meaning.meaning(asked=harm or ())).named(),
-        [read_design(path) for path in place.designs],
-        None if verdicts is None else read_verdicts(verdicts),
+    sources = Sources(
+        labels=place.labels,
+        design=tuple(place.designs),
+        verdicts=verdicts,
+        meaning=meaning.meaning(asked=harm or ()),
+        scale=scale.scale(),
+        take=scale.harms_of_scores(),
+    )
+    data = load(sources, track=track)
+    status = study_campaign(
+        data,
         settings=StudySettings(harms=tuple(harm or ()) or None, grader=grader, confidence_level=level),
         **vars(goal),
     )
+    print_ledger(data.ledger)
     if as_json:
         show_json(status_json(status))
         return

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
 import typer
 
 if TYPE_CHECKING:
-    from calibration.study.inputs import Sources
-    from calibration.study.settings import StudySettings
     from grader.graders import GraderSetup
     from grader.judge.setup import JudgeSetup
     from grader.rubrics import Rubric
     from labels.meaning import LabelMeaning
 
-Target = Literal["scenarios", "pool", "new-scenarios"]
-Method = Literal["post-stratified", "likelihood-ratio", "apparent", "human-only", "rogan-gladen", "ppi", "aipw"]
+# Groups of --help, in the order in which a user needs them.
+READ, JUDGE, CLASSIFIER, NUMBERS, OUTPUT = "What to read", "Judge", "Classifier", "Numbers", "Output"
 RedactReport = Annotated[
-    bool, typer.Option("--redact-report", help="Leave texts and quotes out of report.html, so that it can be shared.")
+    bool,
+    typer.Option(
+        "--redact-report",
+        help="Leave texts and quotes out of report.html, so that it can be shared.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 RestChoice = Literal["error", "no", "unsure"]
 Pairing = Literal["independent", "scenario"]
@@ -37,84 +41,21 @@ Transcripts = Annotated[
 ]
 VerdictFile = Annotated[
     str | None,
-    typer.Option("--verdicts", help="Table of verdicts, a folder of shards, or a log that holds some (Inspect, ...)."),
+    typer.Option(
+        "--verdicts",
+        help="Table of verdicts, a folder of shards, or a log that has some (Inspect, ...).",
+        rich_help_panel=READ,
+    ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout instead of tables.")]
-MetadataFile = Annotated[Path | None, typer.Option("--metadata", help="Table of metadata by transcript_id.")]
-OfTranscripts = Annotated[
-    list[str] | None, typer.Option("--transcripts", help="The pool: transcripts whose metadata and count matter.")
-]
-OutFolder = Annotated[Path, typer.Option("--out", help="Folder to write into.")]
-
-
-@dataclass(kw_only=True)
-class StudyOptions:
-    """How rates are computed."""
-
-    by: Annotated[str, typer.Option(help="Metadata keys that form groups, comma-separated: model,arm.")] = ""
-    cluster: Annotated[str, typer.Option(help="Metadata key of the scenario.")] = "scenario"
-    where: Annotated[list[str], typer.Option(help="KEY=VALUE: which transcripts count (repeatable).")] = field(
-        default_factory=list
-    )
-    set: Annotated[
-        list[str], typer.Option(help="NAME=SCENARIO|SCENARIO: a set of scenarios; groups by `set` (repeatable).")
-    ] = field(default_factory=list)
-    harm: Annotated[list[str], typer.Option(help="Only this harm (repeatable).")] = field(default_factory=list)
-    grader: Annotated[str | None, typer.Option(help="Whose verdicts make the strata (default: the judge).")] = None
-    target: Annotated[Target, typer.Option(help="What the rate is a rate of.")] = "scenarios"
-    method: Annotated[Method, typer.Option(help="How the interval is computed.")] = "likelihood-ratio"
-    level: Annotated[float, typer.Option(help="Confidence level.", min=0.5, max=0.9999)] = 0.95
-    seed: Annotated[int, typer.Option(help="Seed of resampling.")] = 0
-    score_range: Annotated[str | None, typer.Option(help="LOW:HIGH: another tool's scores are on this scale.")] = None
-    threshold: Annotated[
-        float | None, typer.Option(help="From which score on a verdict is present; the report shows the others.")
-    ] = None
-    take: Annotated[
-        list[str], typer.Option(help="SCORE[=HARM]: read only this score of a log, as verdicts on HARM (repeatable).")
-    ] = field(default_factory=list)
-
-    def reading(self, sources: Sources) -> Sources:
-        """The sources, with what these options say of another tool's verdicts."""
-        from grader.verdict.scale import parse_scale
-
-        take = {name: harm or name for name, _, harm in (entry.partition("=") for entry in self.take)}
-        return replace(sources, scale=parse_scale(self.score_range, self.threshold), take=take or None)
-
-    def settings(self, pairing: Pairing = "independent") -> StudySettings:
-        """As the library takes them."""
-        from calibration.study.settings import StudySettings
-
-        sets = {name: tuple(scenarios.split("|")) for name, scenarios in _pairs("--set", self.set).items()}
-        return StudySettings(
-            by=tuple(key.strip() for key in self.by.split(",") if key.strip()),
-            cluster=self.cluster,
-            where=_pairs("--where", self.where),
-            sets=sets,
-            pairing=pairing,
-            harms=tuple(self.harm) or None,
-            grader=self.grader,
-            target=self.target,
-            method=self.method,
-            confidence_level=self.level,
-        )
-
-
-def _pairs(option: str, entries: list[str]) -> dict[str, str]:
-    """``NAME=VALUE`` entries."""
-    from grader.errors import InputError
-
-    found = {}
-    for entry in entries:
-        name, equals, value = entry.partition("=")
-        if not (name and equals):
-            raise InputError(f"{option} must read NAME=VALUE, got {entry!r}")
-        found[name] = value
-    return found
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout instead of tables.", rich_help_panel=OUTPUT)]
+OutFolder = Annotated[Path, typer.Option("--out", help="Folder to write into.", rich_help_panel=OUTPUT)]
 
 
 @dataclass(kw_only=True)
 class MeaningOptions:
     """What people's labels mean."""
+
+    PANEL: ClassVar[str] = READ
 
     map: Annotated[list[str], typer.Option(help="CONTROL:HARM=VALUE|VALUE: these values mean harm (repeatable).")] = (
         field(default_factory=list)
@@ -157,50 +98,10 @@ class MeaningOptions:
 
 
 @dataclass(kw_only=True)
-class LabelOptions(MeaningOptions):
-    """Where human labels are and what they mean."""
-
-    labels: Annotated[Path | None, typer.Option(help="Label Studio export, or a table of labels.")] = None
-    design: Annotated[
-        str | None, typer.Option(help="Design frame of `labels sample`, or `uniform`: a random sample of the pool.")
-    ] = None
-
-
-@dataclass(kw_only=True)
-class BesideOptions:
-    """What rates under an assumption rest on: shown beside the others, never instead."""
-
-    external_verdicts: Annotated[Path | None, typer.Option(help="Another campaign: verdicts of the same judge.")] = None
-    external_labels: Annotated[Path | None, typer.Option(help="Another campaign: its labels.")] = None
-    controls: Annotated[Path | None, typer.Option(help="Verdicts on planted or known harms.")] = None
-
-
-@dataclass(kw_only=True)
-class TranscriptOptions:
-    """How logs are read."""
-
-    format: Annotated[str, typer.Option(help="Log format; auto finds out.")] = "auto"
-    id_from: Annotated[
-        Literal["record", "path"],
-        typer.Option(help="Ids: the log's own, or the file's path below the named folder and the number in the file."),
-    ] = "record"
-    path_pattern: Annotated[str | None, typer.Option(help="Facts that paths tell: '{model}/{scenario}/{id}.json'.")] = (
-        None
-    )
-    strict: Annotated[
-        bool,
-        typer.Option("--strict", help="Stop at what is otherwise noted: an unreadable record, a run in two logs."),
-    ] = False
-    scenario_from: Annotated[str | None, typer.Option(help="Metadata key that names the scenario.")] = None
-    rubrics: Annotated[Path | None, typer.Option(help="Folder of Markdown rubrics of your own.")] = None
-    store: Annotated[
-        Path, typer.Option(envvar="HARMRATE_STORE", help="Where paid-for replies and embeddings are kept.")
-    ] = STORE
-
-
-@dataclass(kw_only=True)
 class JudgeOptions:
     """Which judge, how, and for how much."""
+
+    PANEL: ClassVar[str] = JUDGE
 
     judge: Annotated[
         list[str],
@@ -216,7 +117,9 @@ class JudgeOptions:
     region: Annotated[str | None, typer.Option(help="Region of the cloud (bedrock, vertex).")] = None
     base_url: Annotated[str | None, typer.Option(help="Another server with the provider's protocol.")] = None
     replies: Annotated[Path | None, typer.Option(help="Recorded replies to answer from, instead of a server.")] = None
-    classifier: Annotated[Path | None, typer.Option(help="Folder of a trained classifier.")] = None
+    classifier: Annotated[
+        Path | None, typer.Option(help="Folder of a trained classifier.", rich_help_panel=CLASSIFIER)
+    ] = None
     repeats: Annotated[int, typer.Option(min=1, help="How often each question is asked.")] = 1
     per_harm: Annotated[bool, typer.Option("--per-harm", help="One request for each harm.")] = False
     batch: Annotated[bool, typer.Option("--batch", help="Message Batches API: half the price, within a day.")] = False
@@ -295,37 +198,10 @@ class JudgeOptions:
 class GateOptions:
     """When a result counts as failed."""
 
+    PANEL: ClassVar[str] = OUTPUT
+
     fail_above: Annotated[float | None, typer.Option(help="Exit 1 when a rate is shown to be above this.")] = None
     require_below: Annotated[float | None, typer.Option(help="Exit 1 unless all are shown to be below this.")] = None
-
-
-def sources_of(
-    labels: LabelOptions | None = None,
-    *,
-    transcripts: Sequence[str] = (),
-    verdicts: str | None = None,
-    metadata: Path | None = None,
-    reading: TranscriptOptions | None = None,
-    harms: tuple[str, ...] | None = None,
-    asked: Sequence[str] = (),
-) -> Sources:
-    """Where the parts of a study are, as these options say."""
-    from calibration.study.inputs import Sources
-
-    labels, reading = labels or LabelOptions(), reading or TranscriptOptions()
-    return Sources(
-        transcripts=transcripts,
-        format=reading.format,
-        scenario_from=reading.scenario_from,
-        id_from=reading.id_from,
-        path_pattern=reading.path_pattern,
-        strict=reading.strict,
-        verdicts=verdicts,
-        labels=labels.labels,
-        metadata=metadata,
-        design=labels.design,
-        meaning=labels.meaning(harms=harms, asked=asked),
-    )
 
 
 Command = Callable[..., None]
@@ -346,7 +222,8 @@ def shared(*groups: type[Any]) -> Callable[[Command], Command]:
             ]
             command(*records, **given)
 
-        every = [*own, *(p for parameters in options for p in parameters)]
+        # Panels of --help appear in the order of their first option.
+        every = sorted([*own, *(p for parameters in options for p in parameters)], key=_place)
         vars(run)["__signature__"] = inspect.Signature(every)
         run.__annotations__ = {p.name: p.annotation for p in every}
         return run
@@ -361,7 +238,29 @@ def _parameters(group: type[Any]) -> list[inspect.Parameter]:
             f.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=[] if f.default is MISSING else f.default,
-            annotation=hints[f.name],
+            annotation=_in_panel(hints[f.name], _panel(group, f.name)),
         )
         for f in fields(group)
     ]
+
+
+def _place(parameter: inspect.Parameter) -> int:
+    """Where an option's panel is in --help; arguments and options without a panel come first."""
+    panel = getattr((*get_args(parameter.annotation), None, None)[1], "rich_help_panel", None)
+    order = (READ, JUDGE, CLASSIFIER, NUMBERS, OUTPUT)
+    return 1 + order.index(panel) if panel in order else 0
+
+
+def _panel(group: type[Any], name: str) -> str | None:
+    """The group of --help that an option belongs to: that of the record which defines it."""
+    home = next(base for base in group.__mro__ if name in vars(base).get("__annotations__", {}))
+    return getattr(home, "PANEL", None)
+
+
+def _in_panel(annotation: Any, panel: str | None) -> Any:
+    kind, option = get_args(annotation)
+    if panel is None or option.rich_help_panel:
+        return annotation
+    option = copy.copy(option)
+    option.rich_help_panel = panel
+    return Annotated[kind, option]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, Task
     from rich.text import Text
 
+    from calibration.findings.ledger import Ledger as InputLedger
     from calibration.findings.study import Report
     from calibration.study.compute import Part
     from grader.judge.money.ledger import Ledger
@@ -43,6 +44,13 @@ def print_report(report: Report, parts: Sequence[Part], *, as_json: bool) -> Non
     else:
         print_parts(stdout(), report, parts)
         print_notes(stderr(), report)
+    print_ledger(report.ledger)
+
+
+def print_ledger(ledger: InputLedger) -> None:
+    """One line: what was read, and what of it was not used."""
+    if sentence := ledger.sentence():
+        note(f"read {sentence}")
 
 
 def stderr() -> Console:

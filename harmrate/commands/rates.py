@@ -9,22 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harmrate.commands.options import (
-    BesideOptions,
-    Command,
-    GateOptions,
-    Json,
-    LabelOptions,
-    MetadataFile,
-    OfTranscripts,
-    Pairing,
-    StudyOptions,
-    VerdictFile,
-    shared,
-    sources_of,
-)
-from harmrate.commands.output import bad_options, print_report, say, show_json, stdout, track
-from harmrate.commands.study import StudyFile
+from harmrate.commands.data_options import BesideOptions, LabelOptions, PoolOptions, StudyOptions, sources_of
+from harmrate.commands.options import Command, GateOptions, Json, Pairing, VerdictFile, shared
+from harmrate.commands.output import bad_options, note, print_report, say, show_json, stdout, track
+from harmrate.commands.study import StudyFile, given_on_command_line
 
 if TYPE_CHECKING:
     from calibration.findings.study import Report
@@ -32,47 +20,47 @@ if TYPE_CHECKING:
     from calibration.study.inputs import Sources
 
 
-@shared(StudyOptions, LabelOptions)
+@shared(StudyOptions, LabelOptions, PoolOptions)
 def agreement(
     study: StudyOptions,
     labels: LabelOptions,
+    pool: PoolOptions,
     *,
     verdicts: VerdictFile = None,
     study_file: StudyFile = None,
-    metadata: MetadataFile = None,
-    transcripts: OfTranscripts = None,
     as_json: Json = False,
 ) -> None:
     """How far graders agree with humans, humans and graders with each other, with intervals."""
-    sources = sources_of(labels, transcripts=transcripts or (), verdicts=verdicts, metadata=metadata, asked=study.harm)
+    sources = sources_of(pool, labels, study, verdicts=verdicts, asked=study.harm)
     print_report(_study(sources, study, ("agreement",)), ("agreement",), as_json=as_json)
 
 
-@shared(StudyOptions, LabelOptions, BesideOptions, GateOptions)
+@shared(StudyOptions, LabelOptions, PoolOptions, BesideOptions, GateOptions)
 def rate(
     study: StudyOptions,
     labels: LabelOptions,
+    pool: PoolOptions,
     beside: BesideOptions,
     gates: GateOptions,
     *,
     verdicts: VerdictFile = None,
     study_file: StudyFile = None,
-    metadata: MetadataFile = None,
-    transcripts: OfTranscripts = None,
     as_json: Json = False,
 ) -> None:
     """Harm rates with error bars; without labels, the grader's own rate, said to be just that."""
-    sources = sources_of(labels, transcripts=transcripts or (), verdicts=verdicts, metadata=metadata, asked=study.harm)
+    sources = sources_of(pool, labels, study, verdicts=verdicts, asked=study.harm)
     report = _study(replace(sources, **vars(beside)), study, ("rates",))
     print_report(report, ("rates",), as_json=as_json)
     fail_by(report, gates)
 
 
-@shared(StudyOptions, LabelOptions)
+@shared(StudyOptions, LabelOptions, PoolOptions)
 def compare(
     study: StudyOptions,
     labels: LabelOptions,
+    pool: PoolOptions,
     *,
+    context: typer.Context,
     between: Annotated[str, typer.Option(help="Metadata key whose groups are compared: model, arm, set.")],
     pairing: Annotated[
         Literal["independent", "scenario"],
@@ -80,14 +68,19 @@ def compare(
     ] = "independent",
     verdicts: VerdictFile = None,
     study_file: StudyFile = None,
-    metadata: MetadataFile = None,
-    transcripts: OfTranscripts = None,
     as_json: Json = False,
 ) -> None:
     """Whether groups can be told apart: differences of their rates with intervals, Holm-adjusted."""
+    from grader.errors import InputError
+
+    if given_on_command_line(context, "by"):
+        raise InputError("--between names the groups that are compared: no --by beside it")
     study.by = between
-    sources = sources_of(labels, transcripts=transcripts or (), verdicts=verdicts, metadata=metadata, asked=study.harm)
+    sources = sources_of(pool, labels, study, verdicts=verdicts, asked=study.harm)
     found = _study(sources, study, ("rates", "comparisons"), pairing)
+    if labels.labels is not None and not found.comparisons:
+        n = len({tuple(f.group.items()) for f in found.rates})
+        note(f"nothing was compared: --between {between} makes {n} groups; 2 to 8 are compared")
     print_report(found, ("rates", "comparisons"), as_json=as_json)
 
 
@@ -155,8 +148,7 @@ def _second_grader(sensitivity: float | None, specificity: float | None) -> tupl
 def _study(sources: Sources, study: StudyOptions, parts: Sequence[Part], pairing: Pairing = "independent") -> Report:
     from calibration.study.compute import study_of
 
-    read, settings = study.reading(sources), study.settings(pairing)
-    return study_of(read, settings, seed=study.seed, command=sys.argv, parts=parts, track=track)
+    return study_of(sources, study.settings(pairing), seed=study.seed, command=sys.argv, parts=parts, track=track)
 
 
 def fail_by(report: Report, gates: GateOptions) -> None:

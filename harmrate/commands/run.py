@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from harmrate.commands.data_options import LabelOptions, StudyOptions, TranscriptOptions, sources_of
 from harmrate.commands.options import (
+    CLASSIFIER,
     Command,
     GateOptions,
     Json,
     JudgeOptions,
-    LabelOptions,
     OutFolder,
     RedactReport,
-    StudyOptions,
-    TranscriptOptions,
     Transcripts,
     VerdictFile,
     shared,
-    sources_of,
 )
 from harmrate.commands.output import metered, note, print_report, spending, stdout, track
 from harmrate.commands.rates import fail_by
@@ -45,7 +43,8 @@ def run(  # noqa: PLR0913 - five records of options, and what is this command's 
     verdicts: VerdictFile = None,
     study_file: StudyFile = None,
     train: Annotated[
-        Literal["when-possible", "never"], typer.Option(help="Whether to train a classifier on the labels.")
+        Literal["when-possible", "never"],
+        typer.Option(help="Whether to train a classifier on the labels.", rich_help_panel=CLASSIFIER),
     ] = "when-possible",
     redact_report: RedactReport = False,
     as_json: Json = False,
@@ -60,13 +59,13 @@ def run(  # noqa: PLR0913 - five records of options, and what is this command's 
     unnamed: Literal["default judge", "no judge"] = "default judge" if verdicts is None else "no judge"
     graders = Graders(setup=judge.graders(rubrics, unnamed=unnamed), training=train)
     sources = sources_of(
-        labels, transcripts=transcripts, verdicts=verdicts, reading=reading, harms=tuple(rubrics), asked=study.harm
+        reading, labels, study, transcripts=transcripts, verdicts=verdicts, harms=tuple(rubrics), asked=study.harm
     )
     if graders.setup.judge is not None:
         study.grader = study.grader or graders.setup.judge.panel
     with Store(reading.store) as store, spending(judge.prices) as ledger:
         report = run_job(
-            study.reading(sources),
+            sources,
             graders,
             out,
             study.settings(),

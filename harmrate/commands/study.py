@@ -33,6 +33,12 @@ def follow(context: typer.Context, file: Path | None) -> Path | None:
     return file
 
 
+def given_on_command_line(context: typer.Context, name: str) -> bool:
+    """Whether an option is on the command line, and not only in a study file."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 StudyFile = Annotated[
     Path | None,
     typer.Option("--study", is_eager=True, callback=follow, help="Study file whose options to follow (harmrate.toml)."),

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harmrate.commands.options import Json, TranscriptOptions, Transcripts, shared, sources_of
+from harmrate.commands.data_options import LogOptions, sources_of
+from harmrate.commands.options import Json, Transcripts, shared
 from harmrate.commands.output import show, show_json, track
 
 if TYPE_CHECKING:
     from calibration.study.inputs import Sources
 
 
-@shared(TranscriptOptions)
+@shared(LogOptions)
 def transcripts(
-    reading: TranscriptOptions,
+    reading: LogOptions,
     *,
     paths: Transcripts,
     shown: Annotated[
@@ -32,7 +33,7 @@ def transcripts(
     from grader.readers.summary import ReadingSummary
 
     summary = ReadingSummary()
-    sources = sources_of(transcripts=paths, reading=reading)
+    sources = sources_of(reading, transcripts=paths)
     read = track(summary.watch(sources.read_transcripts(summary.ledger)), "reading transcripts")
     if shown is not None:
         show(_as_a_judge_sees(sources, shown))

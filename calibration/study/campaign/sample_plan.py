@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from calibration.findings.ledger import Ledger
 from grader.errors import InputError
 from grader.rubrics import Rubric, load_rubrics
 from labels.campaign import assign_raters, pilot_rates
@@ -63,11 +64,13 @@ class Sampled:
         The design frame, which every rate needs.
     notes : tuple of str
         Of which harms raters are asked about.
+    ledger : Ledger
     """
 
     n_tasks: int
     design: Path
     notes: tuple[str, ...] = ()
+    ledger: Ledger = field(default_factory=Ledger)
 
 
 def asked_rubrics(plan: SamplePlan, graded: Iterable[str] | None) -> tuple[dict[str, Rubric], tuple[str, ...]]:

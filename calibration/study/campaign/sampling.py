@@ -86,7 +86,7 @@ def sample_for_labelling(sources: Sources, plan: SamplePlan, folder: Path, *, tr
     write_text(folder / CONFIG, label_config(wanted))
     write_text(folder / INSTRUCTIONS, instructions(wanted.values()))
     write_design(frame, folder / DESIGN)
-    return Sampled(n_tasks=int(once["drawn"].sum()), design=folder / DESIGN, notes=notes)
+    return Sampled(n_tasks=int(once["drawn"].sum()), design=folder / DESIGN, notes=notes, ledger=data.ledger)
 
 
 def _candidates(pool: pd.DataFrame, verdicts: pd.DataFrame | None, harms: list[str]) -> pd.DataFrame:

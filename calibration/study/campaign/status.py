@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import get_args
 
@@ -14,8 +14,10 @@ from calibration.rates.sequential import when_to_stop
 from calibration.study.campaign.progress import progress_of_raters, progress_of_strata, rater_pace
 from calibration.study.campaign.remaining import DesignCounts, labels_to_width, sequence_counts
 from calibration.study.compute import study
+from calibration.study.design import check_known_ids
 from calibration.study.facts import pool_facts
 from calibration.study.harm_table import HarmTable
+from calibration.study.inputs import Sources, StudyData, load
 from calibration.study.join import joined_table
 from calibration.study.pairs import HUMAN
 from calibration.study.rater_findings import rate_as_labelled
@@ -26,7 +28,6 @@ from grader.verdict.scores import grader_scores
 from labels.campaign import Consensus, adjudication_queue, consensus
 from labels.labelset import LabelSet
 from labels.raters import rater_report
-from labels.sampling.rounds import combine_rounds
 
 # Whose verdicts make the strata where nobody graded.
 NOBODY = "nobody"
@@ -92,15 +93,31 @@ def campaign_status(
     >>> leaking.n_labelled, leaking.strata[0].unlabelled, leaking.sequence.decision
     (50, 10, 'below')
     """
+    data = load(Sources(labels=labels, design=tuple(designs), verdicts=verdicts))
+    rounds = {int(number) for frame in designs for number in frame["round"].unique()}
+    return study_campaign(data, settings=settings, rounds=rounds, width=width, below=below, above=above, rng=rng)
+
+
+def study_campaign(
+    data: StudyData,
+    *,
+    settings: StudySettings | None = None,
+    rounds: Collection[int] | None = None,
+    width: float | None = None,
+    below: float | None = None,
+    above: float | None = None,
+    rng: np.random.Generator | None = None,
+) -> CampaignStatus:
+    """`campaign_status` of inputs that `load` read; `rounds` defaults to those in which something was drawn."""
     settings, rng = settings or StudySettings(), rng or np.random.default_rng(0)
     goal = Goal(width=width, below=below, above=above)
     _check(goal)
-    try:
-        design = combine_rounds(*designs)
-    except ValueError as error:
-        raise InputError(str(error)) from None
+    labels, verdicts = data.labels, data.verdicts
+    if labels is None or not isinstance(data.design, pd.DataFrame):
+        raise InputError("the status of a campaign takes its labels and its design frame")
+    design = data.design
     pool = _pool(design, verdicts)
-    labels.check(pool["transcript_id"])
+    check_known_ids(labels, pd.Index(pool["transcript_id"]))
     found = []
     for name in _harms(design, settings):
         own = LabelSet(frame=labels.frame[labels.frame["harm"] == name], notes=labels.notes)
@@ -114,7 +131,7 @@ def campaign_status(
     return CampaignStatus(
         n_transcripts=len(pool),
         n_drawn=int(design.loc[design["drawn"], "transcript_id"].nunique()),
-        rounds=tuple(sorted({int(number) for frame in designs for number in frame["round"].unique()})),
+        rounds=tuple(sorted(rounds or map(int, design["round"].unique()))),
         goal=goal,
         harms=tuple(status for status, _ in found),
         pace=tuple(rater_pace(labels)),
@@ -148,6 +165,7 @@ def _harm_status(
         design=harm.design,
         rng=rng,
         parts=("rates", "agreement"),
+        open_items="to come",
     )
     facts, names = pool_facts(harm.verdicts, harm.pool), [g.name for g in report.graders]
     scores, items = grader_scores(harm.verdicts), harm.labels.consensus()
