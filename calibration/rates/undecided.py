@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from calibration.checks import FloatArray
 from calibration.rates.strata_rules import BoolArray, IntArray
 
-if TYPE_CHECKING:
-    from calibration.rates.strata import StrataCounts
-
 # What the name of a part of a stratum ends with that raters could not decide.
 UNDECIDED = ", undecided"
 # From here the interval is widened by it (statistics of labels that depend on the truth).
 MAX_UNDECIDED_SHARE = 0.05
+
+Counts = TypeVar("Counts")
 
 
 def undecided_counts(
@@ -38,9 +37,9 @@ def undecided_counts(
     return scaled
 
 
-def undecided_share(counts: StrataCounts) -> FloatArray:
-    """Of each labelled stratum, the share of the drawn transcripts without a definite label."""
-    labels = counts.marginal().n_labeled
+def undecided_share(counts: Any) -> FloatArray:
+    """Of each labelled stratum of a `StrataCounts`, the share of the drawn transcripts without a definite label."""
+    labels: FloatArray = counts.marginal().n_labeled
     if counts.n_undecided is None:
         return np.zeros(len(labels))
     drawn = labels + counts.n_undecided
@@ -48,12 +47,13 @@ def undecided_share(counts: StrataCounts) -> FloatArray:
     return share
 
 
-def apart_from_undecided(counts: StrataCounts) -> StrataCounts:
-    """Split strata with many undecided transcripts: nothing is known about that part of the pool."""
+def apart_from_undecided(strata: Counts) -> Counts:
+    """Split strata (`StrataCounts`) with many undecided transcripts: nothing is known about that part of the pool."""
+    counts: Any = strata
     share = undecided_share(counts)
     many = np.flatnonzero(share > MAX_UNDECIDED_SHARE)
     if not many.size:
-        return counts
+        return strata
     # Whole transcripts, outward.
     parts = counts.n_transcripts[many] * share[many].reshape(-1, *[1] * (counts.n_transcripts.ndim - 1))
     parts = np.minimum(np.ceil(parts - 1e-9), counts.n_transcripts[many] - counts.n_labeled[many])
@@ -62,7 +62,7 @@ def apart_from_undecided(counts: StrataCounts) -> StrataCounts:
     sizes[many] -= parts
     left = None if counts.n_undecided is None else np.where(share > MAX_UNDECIDED_SHARE, 0.0, counts.n_undecided)
     empty = np.zeros_like(parts)
-    return replace(
+    apart = replace(
         counts,
         names=(*counts.names, *(f"{counts.names[i]}{UNDECIDED}" for i in many)),
         n_transcripts=np.concatenate([sizes, parts]),
@@ -72,3 +72,4 @@ def apart_from_undecided(counts: StrataCounts) -> StrataCounts:
         flagged=np.append(counts.flagged, counts.flagged[many]),
         n_undecided=None if left is None else np.append(left, np.zeros(many.size)),
     )
+    return cast("Counts", apart)
