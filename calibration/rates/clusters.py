@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
-from calibration.checks import FloatArray, as_vector, check_level, check_share
+from calibration.checks import FloatArray, check_level, check_share
 from calibration.rates.intervals import (
     Limits,
     Upper,
@@ -15,7 +15,6 @@ from calibration.rates.intervals import (
     normal_quantile,
     post_stratified,
 )
-from calibration.rates.strata import factorize
 
 
 def new_scenarios(
@@ -96,44 +95,6 @@ def one_draw_per_scenario(n_scenarios: int, n_harmful_scenarios: int, *, confide
     0.1391
     """
     return float(clopper_pearson_upper(n_harmful_scenarios, n_scenarios, confidence_level=confidence_level))
-
-
-def clustered_t(values: ArrayLike, cluster: ArrayLike, *, confidence_level: float = 0.95) -> Limits:
-    """Mean with clustered standard error and t interval: a comparator, far too narrow when harm is rare.
-
-    Parameters
-    ----------
-    values : array-like of shape (n,)
-    cluster : array-like of shape (n,)
-        Scenario of each value.
-    confidence_level : float in (0, 1)
-
-    Returns
-    -------
-    Limits
-        Limits are nan with fewer than two clusters, or when nothing varies between them: no standard error of 0.
-
-    References
-    ----------
-    Miller (2024), Adding Error Bars to Evals, arXiv:2411.00640, with the factor G / (G - 1).
-
-    Examples
-    --------
-    >>> estimate, low, high = clustered_t(range(20), [0, 1, 2, 3] * 5)
-    >>> print(f"{estimate:.1f} {low:.3f} {high:.3f}")
-    9.5 7.446 11.554
-    """
-    check_level(confidence_level)
-    x = as_vector("values", values)
-    code = factorize("cluster", cluster, x.size)[0]
-    mean, unknown = x.mean() if x.size else np.asarray(np.nan), np.asarray(np.nan)
-    g = int(code.max(initial=-1)) + 1
-    spread = float((np.bincount(code, weights=x - mean) ** 2).sum()) if g else 0.0
-    if g < 2 or spread <= 1e-24:
-        return Limits(np.asarray(mean), unknown, unknown)
-    stderr = np.sqrt(g / (g - 1) * spread) / x.size
-    margin = stdtrit(g - 1, 0.5 + confidence_level / 2) * stderr
-    return Limits(np.asarray(mean), mean - margin, mean + margin)
 
 
 def _design_effect(n: FloatArray, icc: float) -> FloatArray:

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import betaincinv, gammaincinv, ndtri
+from scipy.special import betaincinv, ndtri
 
 from calibration.checks import FloatArray, check_counts, check_level
 from calibration.records import Target
@@ -112,42 +112,6 @@ def jeffreys(x: ArrayLike, n: ArrayLike, *, confidence_level: float = 0.95) -> t
     """
     x, n, tail = _counts(x, n, confidence_level)
     return _beta_quantile(x + 0.5, n - x + 0.5, tail), _beta_quantile(x + 0.5, n - x + 0.5, 1 - tail)
-
-
-def weighted_poisson(x: ArrayLike, weight: ArrayLike, *, confidence_level: float = 0.95) -> Limits:
-    """Gamma interval of a weighted sum of independent Poisson counts: sum weight * x.
-
-    Parameters
-    ----------
-    x, weight : array-like of shape (n_strata,)
-        Counts and weights, at least 0.
-    confidence_level : float in (0, 1)
-
-    Returns
-    -------
-    Limits
-        `low` is 0 when every count is.
-
-    References
-    ----------
-    Fay & Feuer (1997), Stat. Med. 16:791.
-
-    Examples
-    --------
-    >>> estimate, low, high = weighted_poisson([4], [1])
-    >>> print(f"{estimate:.0f} {low:.3f} {high:.3f}")
-    4 1.090 10.242
-    """
-    check_level(confidence_level)
-    x, w = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(weight, dtype=np.float64))
-    if x.ndim != 1 or not ((x >= 0) & (w >= 0)).all():
-        msg = f"x and weight must be at least 0 and have one dimension, got {x} and {w}."
-        raise ValueError(msg)
-    tail, sum_, variance, top = (1 - confidence_level) / 2, float(w @ x), float(w**2 @ x), float(w.max(initial=0))
-    low = variance / sum_ * gammaincinv(sum_**2 / variance, tail) if sum_ > 0 else 0.0
-    above, spread = sum_ + top, variance + top**2
-    high = spread / above * gammaincinv(above**2 / spread, 1 - tail) if above > 0 else 0.0
-    return Limits(*(np.asarray(v)[()] for v in (sum_, low, high)))
 
 
 def post_stratified(

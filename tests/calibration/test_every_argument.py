@@ -23,7 +23,7 @@ from calibration import (
     reliability,
 )
 from calibration.agreement.panel import error_correlation
-from calibration.rates.intervals import clopper_pearson, jeffreys, weighted_poisson, wilson
+from calibration.rates.intervals import clopper_pearson, jeffreys, wilson
 from calibration.rates.likelihood_ratio import likelihood_ratio
 from calibration.rates.sequential import stratified_confidence_sequence
 
@@ -97,7 +97,6 @@ CASES = [
             confidence_level=LEVEL,
         )
     ],
-    *spoiled(weighted_poisson, {"x": [3], "weight": [2.0]}, confidence_level=LEVEL),
     *spoiled(
         grader_accuracy,
         {"y": Y, "side": SIDE},
