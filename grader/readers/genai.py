@@ -11,7 +11,8 @@ from grader.readers.payload_facts import literal, stop_reason
 from grader.readers.payloads import Answer, answered, asked
 from grader.readers.shapes.common import mapping
 
-_EVENT = "gen_ai."
+# Where an event of the older conventions holds words; the rest is frame.
+_WORDS = ("content", "tool_calls", "message", "name", "reasoning_content", "refusal")
 _MESSAGES = frozenset({"gen_ai.system_instructions", "gen_ai.input.messages", "gen_ai.output.messages"})
 _NUMBERED = ("gen_ai.prompt", "gen_ai.completion")
 _ROLES = {"gen_ai.system.message": "system", "gen_ai.user.message": "user", "gen_ai.assistant.message": "assistant"}
@@ -102,7 +103,11 @@ def _from_events(events: list[dict[str, Any]]) -> Talk:
             questions += asked(fields.get("gen_ai.prompt"))
         elif event["name"] == "gen_ai.content.completion":
             choices |= {f"completion {n}": a for n, a in enumerate(answered(fields.get("gen_ai.completion")))}
-    source = [_fields(event) for event in events if event["name"].startswith(_EVENT)]
+    source = [
+        {key: value for key, value in _fields(event).items() if key.removeprefix("gen_ai.event.") in _WORDS}
+        for event in events
+        if event["name"] in (*_ROLES, "gen_ai.choice")
+    ]
     return Talk(asked=questions, answers=list(choices.values()), source=source)
 
 

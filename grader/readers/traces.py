@@ -40,7 +40,8 @@ def span_transcripts(spans: Iterable[tuple[Record, Span]], *, named: frozenset[s
     """Yield the transcripts of the traces that spans (with their files) make up, in order of appearance.
 
     One per thread of a trace: the first has the trace's id, the others ``<trace>/<n>``. They share the ``episode``,
-    which is the talk that the log names, else the trace. `named` are fields whose text is nobody's words.
+    which is the talk that the log names, else the trace. `named` are fields whose text is nobody's words. A trace
+    without any call or word is left out where others have some.
     """
     traces: dict[str, dict[Any, Span]] = {}
     first: dict[str, Record] = {}
@@ -48,11 +49,19 @@ def span_transcripts(spans: Iterable[tuple[Record, Span]], *, named: frozenset[s
         trace = span.trace or record.file
         first.setdefault(trace, record)
         traces.setdefault(trace, {})[span.id or number] = span  # a span that was exported twice counts once
+    of_agents = {trace for trace, members in traces.items() if any(map(_is_about_an_agent, members.values()))}
     for trace, members in traces.items():
+        if of_agents and trace not in of_agents:
+            continue  # requests of the web, of a database: no run of an agent
         try:
             yield from _transcripts(trace, list(members.values()), source=first[trace].file, named=named)
         except InputError as error:
             yield replace(unread_transcript(first[trace], f"trace {trace!r}: {error.reason}"), id=trace)
+
+
+def _is_about_an_agent(span: Span) -> bool:
+    """Whether a span calls a model or a tool, or holds words."""
+    return span.kind != "other" or bool(span.asked or span.answers or span.model)
 
 
 def _transcripts(trace: str, spans: list[Span], *, source: str, named: frozenset[str]) -> Iterator[Transcript]:

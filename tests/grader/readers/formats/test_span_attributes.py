@@ -192,6 +192,22 @@ def test_a_conversation_over_traces_is_an_episode_and_tools_without_words_are_re
     assert transcript.metadata["episode"] == "talk"
 
 
+def test_traces_of_the_web_are_no_runs(tmp_path: Path) -> None:
+    web = span({"http.method": "GET"}, traceId="b" * 32, spanId="9")
+    talk = span({"gen_ai.input.messages": GIVEN, "gen_ai.output.messages": TOLD})
+    (transcript,) = read(tmp_path, talk, web)
+    assert said(transcript) == TALK
+
+
+def test_the_provider_in_every_event_is_no_text(tmp_path: Path) -> None:
+    own = [
+        {"name": event["name"], "attributes": {"gen_ai.system": "openai", **event["fields"]}}
+        for event in events(body=False)
+    ]
+    (transcript,) = read(tmp_path, span({"gen_ai.operation.name": "chat"}, events=own))
+    assert said(transcript) == SILENT
+
+
 def test_spans_without_content_are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="did not record what was said"):
         read(tmp_path, span({"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}))
