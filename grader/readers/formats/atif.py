@@ -20,6 +20,7 @@ from grader.transcript import Message, Role, Transcript
 
 _ROLES: Mapping[str, Role] = {"system": "system", "user": "user", "agent": "assistant"}
 _PART = re.compile(r"trajectory\.(.+)\.json")
+_TALK = ("message", "reasoning_content", "tool_calls", "observation")
 NAMED = frozenset({"source", "metrics", "extra", "subagent_trajectory_ref", "source_call_id"})
 _MAX_RESULT = 2**24
 
@@ -88,6 +89,7 @@ def _transcript(
     metadata["scenario"] = as_text(trial.get("task_name")) or None
     exception = trial.get("exception_info")
     metadata["trial"] = dict(trial) or None
+    metadata["step_facts"] = [{k: item for k, item in step.items() if k not in _TALK} for step in objects(steps)]
     silent = not any(part.role == "assistant" for part in parts)
     reason = _reason(exception)
     metadata |= ending(parts, error=reason if silent else None)
@@ -96,7 +98,8 @@ def _transcript(
     unprompted = [step.get("step_id") for step in objects(steps) if step.get("llm_call_count") == 0]
     metadata["steps_without_model"] = unprompted or None
     known = {key: item for key, item in metadata.items() if item is not None}
-    raw = {key: item for key, item in value.items() if key != "subagent_trajectories"}
+    raw = {key: item for key, item in value.items() if key not in ("subagent_trajectories", "steps")}
+    raw["steps"] = [{key: item for key, item in step.items() if key in _TALK} for step in objects(steps)]
     return build_transcript(id_, parts, known, source=source, raw=raw, named=NAMED)
 
 

@@ -174,7 +174,7 @@ def _transcripts(
         limit = reason if reason and openhands_v0.is_limit(reason) else told.limit
         facts |= ending(parts, error=None if limit == reason else reason)
         facts |= {"limit": limit} if limit else {}
-        facts |= {"events_not_shown": told.hidden} if told.hidden else {}
+        facts |= {"events_not_shown": told.hidden, "events": told.beside}
         if len(branches) > 1:
             facts["episode"] = id_
         own = id_ if number == 0 else f"{id_}/branch-{number}"

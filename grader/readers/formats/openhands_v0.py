@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,22 +11,21 @@ from grader.readers.payload_facts import literal, model_of
 from grader.readers.shapes.common import mapping, objects
 from grader.transcript import Message
 
-# The text for the interface, copies of the response, and what the harness adds.
-NAMED = frozenset(
-    "message tool_call_metadata extras cause tools agent_class openhands_version security_risk confirmation_state"
-    " image_urls file_urls source action observation outputs llm_metrics".split()
-)
+NAMED: frozenset[str] = frozenset()
 _SOURCES = frozenset({"agent", "user", "environment"})
 _SILENT_ACTIONS = frozenset({"null", "recall", "change_agent_state", "condensation", "condensation_request", "noop"})
 _SILENT_OBSERVATIONS = frozenset({"null", "recall", "agent_state_changed", "think", "finish", "success_state"})
 # Arguments that the harness adds to an action.
 _ASIDE = frozenset({"thought", "security_risk", "confirmation_state", "is_confirmed", "hidden", "wait_for_response"})
-# What stands beside the words in the arguments of actions that only speak.
-_FRAME: Mapping[str, frozenset[str]] = {
-    "system": frozenset({"tools", "agent_class", "openhands_version"}),
-    "message": frozenset({"image_urls", "file_urls", "enable_think"}),
-    "finish": frozenset({"task_completed"}),
+# The arguments that hold words in actions that only speak.
+_WORDS: Mapping[str, Collection[str]] = {
+    "system": ("content",),
+    "message": ("content",),
+    "think": ("thought",),
+    "finish": ("final_thought", "thought", "outputs"),
 }
+# The text for the interface, and copies of the response.
+_COPIES = ("message", "tool_call_metadata", "content")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,7 +37,8 @@ class Told:
     error: str | None = None
     limit: str | None = None
     hidden: list[Any] = field(default_factory=list)
-    raw: list[Any] = field(default_factory=list)  # the events that were shown, without copies inside them
+    raw: list[Any] = field(default_factory=list)  # what events say, without copies inside them
+    beside: list[Any] = field(default_factory=list)  # what they say beside it
     finished: bool = False  # the agent said that it was done
 
 
@@ -70,7 +70,8 @@ def read_events(events: list[Mapping[str, Any]]) -> Told:
             told.error, told.finished = None, event.get("action") == "finish"
         _state(event, told)
         if parts:
-            told.raw.append(_without_frame(event))
+            told.raw.append(_talk(event))
+            told.beside.append({key: item for key, item in event.items() if key not in _COPIES})
         else:
             told.hidden.append(event)
     return told
@@ -82,11 +83,11 @@ def is_limit(reason: str) -> bool:
     return "max iteration" in words or "maximum iteration" in words or "maxiterations" in words or "budget" in words
 
 
-def _without_frame(event: Mapping[str, Any]) -> dict[str, Any]:
-    """An event whose arguments are only what somebody said or did."""
+def _talk(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What an event says or does: of actions that only speak, the arguments that hold words."""
     arguments = mapping(event.get("args"))
-    aside = (_ASIDE - {"thought"}) | _FRAME.get(as_text(event.get("action")), frozenset())
-    return {**event, "args": {key: value for key, value in arguments.items() if key not in aside}}
+    words = _WORDS.get(as_text(event.get("action")), arguments.keys() - (_ASIDE - {"thought"}))
+    return {"args": {key: value for key, value in arguments.items() if key in words}, "content": event.get("content")}
 
 
 def _state(event: Mapping[str, Any], told: Told) -> None:
@@ -132,8 +133,10 @@ def _action(event: Mapping[str, Any], names: dict[str, str]) -> Iterator[Message
         case "think":
             yield Message(role="assistant", kind="reasoning", text=as_text(arguments.get("thought")))
         case "finish":
-            final = arguments.get("final_thought") or mapping(arguments.get("outputs")).get("content")
-            yield from assistant_text(as_text(arguments.get("thought")) if not final else as_text(final))
+            outputs = mapping(arguments.get("outputs")).get("content")
+            texts = [as_text(text) for text in (arguments.get("thought"), arguments.get("final_thought"), outputs)]
+            for text in dict.fromkeys(texts):
+                yield from assistant_text(text)
         case "reject":
             yield from assistant_text(as_text(arguments.get("thought") or arguments.get("outputs")))
         case _ if action not in _SILENT_ACTIONS:

@@ -11,10 +11,12 @@ from grader.readers.formats.openhands_v0 import Told, is_limit
 from grader.readers.shapes.common import mapping, objects, thought
 from grader.transcript import Message
 
-NAMED = frozenset(
-    "tools security_risk summary metrics critic_result origin responses_item_id activated_skills sender"
-    " source observation.metadata command exit_code".split()
+NAMED = frozenset({"origin", "responses_item_id", "responses_reasoning_item.type"})
+_TALK = frozenset(
+    "system_prompt dynamic_context llm_message extended_content thought reasoning_content thinking_blocks"
+    " responses_reasoning_item action tool_call observation rejection_reason error raw_input raw_output content".split()
 )
+_OBSERVED = ("content", "output", "error")
 _KINDS = frozenset({"UserRejectObservation", "Condensation", "CondensationRequest"})
 _ECHOES = ("FinishObservation", "ThinkObservation")
 
@@ -30,28 +32,44 @@ def read_events(events: list[Mapping[str, Any]]) -> Told:
     """The messages of a stream; an error counts when the agent does nothing after it."""
     told = Told()
     names: dict[str, str] = {}
+    thoughts = set[str]()
     echoes = set[str]()  # ids of calls whose result repeats what the agent said
     for event in events:
         kind = as_text(event.get("kind"))
         parts = list(_parts(kind, event, names, echoes))
-        seen = {(p.text) for p in told.messages if p.kind == "reasoning"} if kind == "ActionEvent" else set()
-        told.messages += [part for part in parts if part.kind != "reasoning" or part.text not in seen or _thinks(event)]
+        told.messages += [part for part in parts if not _is_repeated(part, event, thoughts)]
         if any(part.role == "assistant" for part in parts):
             told.error, told.finished = None, mapping(event.get("action")).get("kind") == "FinishAction"
         if kind == "ConversationErrorEvent":
             texts = [as_text(event.get(key)) for key in ("code", "detail")]
             reason = ": ".join(text for text in texts if text) or "an error"
             told.error, told.limit = (None, reason) if is_limit(reason) else (reason, told.limit)
-        (told.raw if parts else told.hidden).append(_without_copies(event))
+        if parts:
+            told.raw.append(_talk(event))
+            told.beside.append({key: item for key, item in event.items() if key not in _TALK})
+        else:
+            told.hidden.append(event)
     return told
 
 
-def _without_copies(event: Mapping[str, Any]) -> dict[str, Any]:
-    """An event in which each thing stands once: an action and its call say the same."""
+def _is_repeated(part: Message, event: Mapping[str, Any], thoughts: set[str]) -> bool:
+    """Whether a reasoning was told with another action of the same response."""
+    if part.kind != "reasoning" or _thinks(event) or not event.get("llm_response_id"):
+        return False
+    key = f"{as_text(event['llm_response_id'])}\0{part.text}"
+    repeated = key in thoughts
+    thoughts.add(key)
+    return repeated
+
+
+def _talk(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What an event says, each thing once: an action and its call are copies, and of an observation one field is."""
     action = mapping(event.get("action"))
     says = action.get("kind") in ("FinishAction", "ThinkAction")
-    copies = ("tool_call", "tool_name") if says else ("action",)
-    return {key: item for key, item in event.items() if key not in copies}
+    talk = {key: item for key, item in event.items() if key in _TALK and key != ("tool_call" if says else "action")}
+    observation = mapping(event.get("observation"))
+    shown = next((key for key in _OBSERVED if observation.get(key)), None)
+    return talk | ({"observation": {shown: observation[shown]}} if shown else {})
 
 
 def branches(events: list[Mapping[str, Any]], leaf: str) -> list[list[Mapping[str, Any]]]:
@@ -184,7 +202,7 @@ def _result(event: Mapping[str, Any], names: Mapping[str, str], echoes: set[str]
 
 def _observed(observation: Any) -> str:
     fields = mapping(observation)
-    for key in ("content", "output", "error"):
+    for key in _OBSERVED:
         if fields.get(key):
             return _text(fields[key])
     rest = {key: value for key, value in fields.items() if key not in ("kind", "is_error", "content") and value}

@@ -105,7 +105,7 @@ def test_version_0_actions(tmp_path: Path) -> None:
         event(6, action="think", args={"thought": "Quietly."}),
         event(7, observation="think", content="Your thought has been logged.", extras={}),
         event(8, "environment", observation="agent_state_changed", content="", extras={"agent_state": "finished"}),
-        event(9, action="finish", args={"final_thought": "Done.", "outputs": {}}),
+        event(9, action="finish", args={"final_thought": "Done.", "outputs": {"content": "Done."}, "thought": "So."}),
     ]
     (tmp_path / "t.json").write_text(json.dumps(stream))
     (transcript,) = read_transcripts(tmp_path / "t.json")
@@ -119,6 +119,7 @@ def test_version_0_actions(tmp_path: Path) -> None:
         ("tool", "tool_result", "run", "a.py"),
         ("tool", "tool_result", "run", "no such thing"),
         ("assistant", "reasoning", None, "Quietly."),
+        ("assistant", "text", None, "So."),
         ("assistant", "text", None, "Done."),
     ]
 
