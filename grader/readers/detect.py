@@ -59,6 +59,7 @@ from grader.readers.formats import (
     vercel,
     weave,
 )
+from grader.readers.leaves import REPLY_KEYS
 from grader.readers.records import NoTranscripts, Record
 from grader.transcript import Transcript
 
@@ -109,6 +110,19 @@ FORMATS: tuple[Format, ...] = (
     hf_chats.FORMAT,
     *chat.FORMATS,  # generic: keep last
 )
+# Shapes of chat, a record each; a file may mix them.
+CHATS = (
+    bedrock.FORMAT,
+    langchain.FORMAT,
+    gemini.FORMAT,
+    vercel.FORMAT,
+    openai_responses.FORMAT,
+    hf_chats.FORMAT,
+    *chat.FORMATS,
+)
+_CONTAINERS = REPLY_KEYS | {
+    "messages", "conversation", "conversations", "input", "prompt", "contents", "chosen", "request",
+}  # fmt: skip
 # How many records of a file are looked at; heads of sessions are full of bookkeeping.
 HEAD = 20
 _MAGIC = ((b"PK", "inspect"), (b"PAR1", "parquet"))
@@ -153,27 +167,74 @@ def detect_records(values: Sequence[Any]) -> Format | None:
 def find_format(records: Iterator[Record]) -> tuple[Format, Iterator[Record]]:
     """The format of a file, and all its records, those that were looked at included.
 
-    The first record decides when a format that names itself fits it; else the first `HEAD` records do.
+    A format that names itself in the first record decides; then one of sessions or spans that fits any of the first
+    `HEAD` records, whose heads are bookkeeping; then any format that fits the first record, and last any other one.
 
     Raises
     ------
     NoTranscripts
         No format fits.
     """
-    first = list(islice(records, 1))
-    named = (row for row in FORMATS if row not in chat.FORMATS)
-    row = next((row for row in named if any(row.fits(record.value) for record in first)), None)
-    head = first if row else [*first, *islice(records, HEAD - 1)]
-    row = row or detect_records([record.value for record in head])
+    head = list(islice(records, 1))
+    row = detect_records([record.value for record in head])
+    if row is None or row in chat.FORMATS:
+        head += islice(records, HEAD - 1)
+        values = [record.value for record in head]
+        sessions = (other for other in FORMATS if other.unit == "file" and any(map(other.fits, values)))
+        row = next(sessions, None) or row or detect_records(values)
     if row is None:
         raise _unknown(head)
     return row, chain(head, records)
 
 
+def parse_as(row: Format, records: Iterator[Record]) -> Iterator[Transcript]:
+    """The transcripts of a file in this format; of chats, records in other shapes of chat as what they are.
+
+    Loggers that call several providers write a record of one vendor's after a record of another's.
+    """
+    first = next(records, None)
+    if first is None:
+        return
+    records = chain([first], records)
+    if row not in CHATS or not _is_container(first.value):
+        yield from row.parse(records)
+        return
+    waiting: list[Record] = []
+
+    def run(shape: Format) -> Iterator[Record]:
+        for record in chain(_taken(waiting), records):
+            if not shape.fits(record.value) and _shape(record) not in (None, shape):
+                waiting.append(record)
+                return
+            yield record
+
+    while True:
+        yield from row.parse(run(row))
+        if not waiting:
+            return
+        row = _shape(waiting[0]) or row
+
+
+def _is_container(value: Any) -> bool:
+    """Whether a record holds a whole conversation; else the lines of its file are the messages of one."""
+    if not isinstance(value, dict) or "type" in value or "role" in value:
+        return False
+    return not _CONTAINERS.isdisjoint(value)
+
+
+def _taken(waiting: list[Record]) -> Iterator[Record]:
+    while waiting:
+        yield waiting.pop()
+
+
+def _shape(record: Record) -> Format | None:
+    return next((row for row in CHATS if row.fits(record.value)), None)
+
+
 def parse_records(records: Iterator[Record]) -> Iterator[Transcript]:
     """The transcripts of records in whatever format they are."""
     row, records = find_format(records)
-    return row.parse(records)
+    yield from parse_as(row, records)
 
 
 def _unknown(head: Sequence[Record]) -> InputError:

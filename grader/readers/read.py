@@ -13,7 +13,7 @@ from typing import Literal
 from grader.errors import InputError
 from grader.files.storage import fetched
 from grader.readers.build import unread_transcript
-from grader.readers.detect import FORMATS, detect_file, find_format
+from grader.readers.detect import FORMATS, detect_file, find_format, parse_as
 from grader.readers.format_row import Format, Parser
 from grader.readers.formats.inspect_archive import read_inspect_eval
 from grader.readers.formats.tables import csv_rows, parquet_rows, read_csv, read_parquet, row_records
@@ -275,7 +275,7 @@ def _parsed(row: Format, records: Iterator[Record], ledger: ReadingLedger) -> It
                 ledger.note("broken line of a session", line)
         broken.clear()
 
-    for transcript in row.parse(sound()):
+    for transcript in parse_as(row, sound()):
         yield from unread()
         yield transcript, None if row.copies is None else row.copies(transcript)
     yield from unread()

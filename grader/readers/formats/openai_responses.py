@@ -12,6 +12,7 @@ from grader.readers.build import build_transcript, read_each, record_id, record_
 from grader.readers.conversation import conversation
 from grader.readers.ending import ending
 from grader.readers.format_row import Format
+from grader.readers.leaves import REPLY_KEYS
 from grader.readers.records import Record
 from grader.readers.shapes.common import first_text, mapping
 from grader.transcript import Message, Transcript
@@ -58,7 +59,7 @@ def is_responses(value: Any) -> bool:
         case {"output": [{"type": str()}, *_]} | {"response": {"output": [{"type": str()}, *_]}}:
             return True
         case {"input": [{"role": _}, *_]} | {"items": [{"type": str()}, *_]} | {"input": [{"type": str()}, *_]}:
-            return True
+            return all(isinstance(value[key], list) for key in REPLY_KEYS.intersection(value))  # else a prompt's reply
     return _is_item(value) or (isinstance(value, list) and any(map(_is_item, value)))
 
 
