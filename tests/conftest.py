@@ -38,6 +38,15 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def samples() -> Path:
+    """The folder of samples: one small story in every format, and reported cases; tests are skipped without it."""
+    folder = Path(os.environ.get("HARMRATE_SAMPLES", ROOT.parent / "shared" / "samples"))
+    if not folder.is_dir():
+        pytest.skip(f"no samples: {folder} does not exist (set HARMRATE_SAMPLES)")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def reference_cases(shared_data: Path) -> Path:
     """The folder of published and computed reference values."""
     folder = shared_data.parent / "reference_cases"

@@ -65,6 +65,16 @@ def is_binary(text: str) -> bool:
     return len(text) >= _MIN_BASE64 and " " not in text[:_MIN_BASE64] and _BASE64.fullmatch(text) is not None
 
 
+def size_of(text: str) -> str | None:
+    """Type and size of a text that is, as a whole, a data URL or base64; None for any other."""
+    if not is_binary(text):
+        return None
+    match = _DATA_URL.match(text)
+    if match is None:
+        return _size(len(text) * 3 // 4, text)
+    return f"{match['type'] or 'data'}, {_size(len(match['data']) * 3 // 4, match['data'])}"
+
+
 def placeholder(part: Mapping[str, Any]) -> str | None:
     """``[image] (image/png, 5 bytes)`` for a part that is a picture, sound, video or file; None for any other.
 
@@ -92,7 +102,9 @@ def placeholder(part: Mapping[str, Any]) -> str | None:
 
 def is_bytes(key: str, value: str) -> bool:
     """Whether a text in a media part is its bytes, not words."""
-    return value.startswith("data:") or (key in _BYTES and _BASE64.fullmatch(value) is not None) or key in _TYPES
+    if value.startswith("data:"):
+        return _DATA_URL.fullmatch(value) is not None
+    return (key in _BYTES and _BASE64.fullmatch(value) is not None) or key in _TYPES
 
 
 def _describe(part: Mapping[str, Any], facts: list[str]) -> None:

@@ -119,6 +119,8 @@ def _build(id_: str, sample: Mapping[str, Any], messages: list[Any], metadata: d
     if isinstance(attachments, Mapping) and attachments:
         messages = resolve_attachments(messages, attachments)
     parts = conversation(messages)
+    if isinstance(asked := sample.get("input"), str) and not any(asked.strip() in part.text for part in parts):
+        metadata = metadata | {"log_input": asked}  # a solver asked in other words
     answer = _unsaid(sample.get("output"), parts)
     raw = {key: sample[key] for key in sample if key not in _HEAVY} | {"messages": [*messages, *answer]}
     return build_transcript(id_, [*parts, *conversation(answer)], metadata, source=file, raw=raw, named=NAMED)

@@ -72,12 +72,12 @@ def _read(talk: Talk) -> Iterator[Transcript]:
 
 
 def _said(message: Mapping[str, Any]) -> dict[str, Any]:
-    """The message without what is for the page, and without what `parts` repeats."""
+    """The message without what is for the page."""
     parts = message.get("parts")
     if not isinstance(parts, list) or not parts:
         return dict(message)
     kept = [part for part in parts if not (isinstance(part, Mapping) and is_page_part(part))]
-    return {key: value for key, value in message.items() if key not in ("content", "reasoning")} | {"parts": kept}
+    return {**message, "parts": kept}
 
 
 FORMAT = Format(

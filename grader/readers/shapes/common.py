@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from grader.readers.blocks import WITHHELD, as_text, assistant_text, make_call, remember
+from grader.readers.media import size_of
 from grader.transcript import Message, Role
 
 _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|/|file-")
@@ -54,11 +55,12 @@ def media(kind: str, name: Any = None, *addresses: Any) -> str:
     >>> media("image"), media("document", "contract.pdf"), media("image", None, "https://example.com/a.png")
     ('[image]', '[contract.pdf]', '[image] (https://example.com/a.png)')
     >>> media("image", None, "data:image/png;base64,aGVsbG8=")
-    '[image]'
+    '[image] (image/png, 5 bytes)'
     """
     label = f"[{name}]" if isinstance(name, str) and name else f"[{kind}]"
-    outside = [a for a in addresses if isinstance(a, str) and a and not a.startswith("data:") and _ADDRESS.match(a)]
-    return " ".join([label, *(f"({address})" for address in dict.fromkeys(outside))])
+    texts = [address for address in addresses if isinstance(address, str) and address]
+    about = [size_of(text) or (text if _ADDRESS.match(text) and not text.startswith("data:") else "") for text in texts]
+    return " ".join([label, *(f"({fact})" for fact in dict.fromkeys(about) if fact)])
 
 
 def media_kind(media_type: Any) -> str:

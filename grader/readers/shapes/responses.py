@@ -68,7 +68,7 @@ def _call_parts(item: Mapping[str, Any], names: Names) -> Iterator[Message]:
     yield call
     answers = [_result_text(item[key]) for key in ("output", "outputs", "results", "error") if item.get(key)]
     if item.get("type") == "image_generation_call" and item.get("result"):
-        answers.append(media("image"))
+        answers.append(media("image", None, item["result"]))
     if answers:
         yield returned("\n".join(answers), name=call.name)
     elif item.get("status") in ("failed", "incomplete", "cancelled"):
