@@ -234,7 +234,11 @@ def _lower_ratio(a: _Strata, b: _Strata, mix: float) -> float:
     aa, bb, ab = squared(a, a, a.below), squared(b, b, b.above), squared(a, b, 0.0)
     if aa <= 0:
         return 0.0
-    odds = aa / (ab + np.sqrt(max(ab**2 - aa * bb, 0.0)))
+    root = ab + np.sqrt(max(ab**2 - aa * bb, 0.0))
+    if root <= 0:
+        # Nothing can have been missed: B is 0 and known to be.
+        return 1.0
+    odds = aa / root
     return float(odds / (1 + odds))
 
 
