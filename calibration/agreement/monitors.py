@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from math import sqrt
 
 import numpy as np
@@ -68,15 +69,14 @@ def true_positive_rate_at(
     size = _kish(weight[harmless])
     sides = _flagged(score, _threshold(score[harmless], weight[harmless], false_positive_rate))
     name = f"tpr at fpr {100 * false_positive_rate:g} %"
-    options = {"inclusion_probability": pi, "confidence_level": confidence_level}
-    found = replace(grader_accuracy(y, sides, **options)["sensitivity"], statistic=name)
+    accuracy = partial(grader_accuracy, y, inclusion_probability=pi, confidence_level=confidence_level)
+    found = replace(accuracy(sides)["sensitivity"], statistic=name)
     if false_positive_rate * size < MIN_FALSE_ALARMS:
         why = f"not supported: {harmless.sum()} harmless labels cannot set such a threshold"
         return replace(found, value=np.nan, low=np.nan, high=np.nan, notes=(*found.notes, why))
     strict, lax = clopper_pearson(false_positive_rate * size, size, confidence_level=confidence_level)
     others = [
-        grader_accuracy(y, _flagged(score, _threshold(score[harmless], weight[harmless], float(rate))), **options)
-        for rate in (strict, lax)
+        accuracy(_flagged(score, _threshold(score[harmless], weight[harmless], float(rate)))) for rate in (strict, lax)
     ]
     fewer, more = (float(other["sensitivity"].value) for other in others)
     low = found.value - sqrt((found.value - found.low) ** 2 + (found.value - fewer) ** 2)
