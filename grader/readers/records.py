@@ -162,7 +162,11 @@ def _records(stream: TextIO, file: str) -> Iterator[Record]:
     if isinstance(whole, list):
         after = next((line for line in iter(lambda: stream.readline(CHUNK), "") if line.strip()), "")
         if after.lstrip().startswith("["):  # JSONL whose records are lists of messages
-            raise InputError("more than one list in one file: write one object with 'messages' per line", file=file)
+            after += "" if after.endswith("\n") else _rest_of_line(stream, file, number + 1)
+            for at, line in enumerate((head, after), number):
+                yield _line_record(line, file=file, place=f"line {at}", number=at)
+            yield from _lines(stream, file, number + 1)
+            return
         head += after
     elif head.lstrip().startswith("{") and not head.rstrip().endswith(("{", "[", ",", ":")):
         after = next(iter(lambda: stream.readline(CHUNK), ""), "")

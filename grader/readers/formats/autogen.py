@@ -13,7 +13,7 @@ from grader.readers.ending import ending
 from grader.readers.format_row import Format
 from grader.readers.formats.talks import Talk, parse_talks, talks_of
 from grader.readers.records import Record
-from grader.readers.shapes.autogen import is_message
+from grader.readers.shapes.autogen import IGNORED, is_message
 from grader.readers.shapes.common import first_text, mapping, objects
 from grader.transcript import Transcript
 
@@ -64,7 +64,8 @@ def _read(talk: Talk) -> Iterator[Transcript]:
     facts: dict[str, Any] = {"stop_reason": stop}
     if stop and stop.lower().startswith(("maximum number", "token usage", "timeout")):
         facts["limit"] = stop
-    yield talk.transcript(parts, facts | ending(parts), named=NAMED)
+    read = [message for message in messages if as_text(mapping(message).get("type")) not in IGNORED]
+    yield talk.transcript(parts, facts | ending(parts), named=NAMED, raw=read)
 
 
 def _read_state(record: Record) -> Iterator[Transcript]:

@@ -14,7 +14,7 @@ from grader.transcript import Message, Role
 _USER = re.compile(r"(?:user|human|user_?proxy(?:_?agent)?)", re.IGNORECASE)
 _CONTEXT = frozenset({"SystemMessage", "UserMessage", "AssistantMessage", "FunctionExecutionResultMessage"})
 # They repeat what another message contains, or are about the run and not in it.
-_IGNORED = frozenset(
+IGNORED = frozenset(
     {
         "ToolCallSummaryMessage",
         "UserInputRequestedEvent",
@@ -42,7 +42,7 @@ def message_parts(message: Mapping[str, Any], names: Names) -> Iterator[Message]
     """The parts of one message or event; an agent's words carry the agent's name."""
     kind, source, content = message["type"], message.get("source"), message.get("content")
     speaker = source if isinstance(source, str) else None
-    if kind in _IGNORED:
+    if kind in IGNORED:
         return
     if kind == "SystemMessage":
         yield from spoken("system", content)
