@@ -56,6 +56,8 @@ def is_responses(value: Any) -> bool:
     match value:
         case {"object": "response"} | {"response": {"object": "response"}}:
             return True
+        case {"output": {"role": _}} | {"output": {"choices": _}}:  # a chat, its prompt under `input`
+            return False
         case {"output": [{"type": str()}, *_]} | {"response": {"output": [{"type": str()}, *_]}}:
             return True
         case {"input": [{"role": _}, *_]} | {"items": [{"type": str()}, *_]} | {"input": [{"type": str()}, *_]}:
