@@ -39,8 +39,8 @@ def confidence_sequence(n_harmful: float, n_labeled: float, *, confidence_level:
     Notes
     -----
     All rates p whose likelihood is at least 1 - confidence_level of the Beta(1/2, 1/2) mixture's. A plain 95 %
-    interval looked at every 10 labels misses at some look in 6 to 20 % of campaigns; this one in at most 1 %. It costs
-    about twice the labels.
+    interval looked at every 10 labels misses at some look in 6 to 20 % of campaigns; this one in at most 1.2 %, and in
+    at most 3.8 % with a look after every label to 1,000. It costs about twice the labels.
 
     References
     ----------
