@@ -10,7 +10,7 @@ from grader.readers.payload_facts import literal
 from grader.readers.records import is_too_deep
 
 _SCALARS = ("stringValue", "intValue", "doubleValue", "boolValue", "bytesValue")
-_MAX_INDEX = 100_000
+_MOST_ATTRIBUTES = 128  # OpenTelemetry's own limit
 
 
 def plain_attributes(attributes: Any) -> dict[str, Any]:
@@ -125,3 +125,9 @@ def _listed(value: Any) -> Any:
 def first_text(values: Iterable[Any]) -> str | None:
     """The first value that is a text with something in it."""
     return next((value for value in values if isinstance(value, str) and value.strip()), None)
+
+
+def is_cut(span: Mapping[str, Any], attributes: Mapping[str, Any]) -> bool:
+    """Whether the tracer dropped attributes; where it does not say so, as many as its limit allows are there."""
+    dropped = span.get("droppedAttributesCount", span.get("dropped_attributes"))
+    return dropped > 0 if isinstance(dropped, int) else len(attributes) >= _MOST_ATTRIBUTES

@@ -24,8 +24,6 @@ _WORDS: Mapping[str, Collection[str]] = {
     "think": ("thought",),
     "finish": ("final_thought", "thought", "outputs"),
 }
-# The text for the interface, and copies of the response.
-_COPIES = ("message", "tool_call_metadata", "content")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,7 +69,7 @@ def read_events(events: list[Mapping[str, Any]]) -> Told:
         _state(event, told)
         if parts:
             told.raw.append(_talk(event))
-            told.beside.append({key: item for key, item in event.items() if key not in _COPIES})
+            told.beside.append({key: item for key, item in event.items() if key not in ("args", "content")})
         else:
             told.hidden.append(event)
     return told

@@ -45,8 +45,8 @@ def read_events(events: list[Mapping[str, Any]]) -> Told:
             reason = ": ".join(text for text in texts if text) or "an error"
             told.error, told.limit = (None, reason) if is_limit(reason) else (reason, told.limit)
         if parts:
-            told.raw.append(_talk(event))
-            told.beside.append({key: item for key, item in event.items() if key not in _TALK})
+            told.raw.append(talk := _talk(event))
+            told.beside.append({key: item for key, item in event.items() if talk.get(key) is not item})
         else:
             told.hidden.append(event)
     return told

@@ -7,7 +7,7 @@ from typing import Any
 
 from grader.errors import InputError
 from grader.readers import traces
-from grader.readers.attributes import at, first_text, nested, plain_attributes, whole_items
+from grader.readers.attributes import at, first_text, is_cut, nested, plain_attributes, whole_items
 from grader.readers.blocks import as_text
 from grader.readers.conversation import conversation
 from grader.readers.format_row import Format
@@ -106,7 +106,7 @@ def openinference_span(
         arguments = input_value if input_value is not None else at(tree, "tool.parameters")
         use = ToolUse(name=tool_name, arguments=arguments, result=output_value, call_id=call_id)
     talk = {key: value for key, value in attributes.items() if key.startswith(_TALK)}
-    cut = cut or cut_too
+    cut = cut or cut_too or is_cut(record, attributes)
     return Span(
         trace=trace,
         id=id_,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from grader.errors import InputError
-from grader.readers.attributes import at, first_text, nested, plain_attributes, plain_value
+from grader.readers.attributes import at, first_text, is_cut, nested, plain_attributes, plain_value
 from grader.readers.blocks import as_text
 from grader.readers.format_row import Format
 from grader.readers.formats.openinference import has_openinference, openinference_span
@@ -136,7 +136,7 @@ def _span(item: Mapping[str, Any], trace: str, logs: list[dict[str, Any]]) -> Sp
         answers=talk.answers,
         tool=_tool(attributes, name) if kind != "llm" else None,
         error=error,
-        cut=talk.cut or _is_cut(item),
+        cut=talk.cut or is_cut(item, attributes),
         model=_model(attributes) if kind in ("llm", "other") else None,
         facts={
             "episode": as_text(attributes.get("gen_ai.conversation.id") or attributes.get("session.id")),
@@ -190,11 +190,6 @@ def _error(item: Mapping[str, Any], attributes: Mapping[str, Any], events: list[
     messages = [at(status, "message"), at(status, "description")]
     messages += [e["attributes"].get("exception.message") for e in events if e["name"] == "exception"]
     return first_text([*messages, as_text(attributes.get("error.type"))]) or "the span ended with an error"
-
-
-def _is_cut(item: Mapping[str, Any]) -> bool:
-    dropped = item.get("droppedAttributesCount", item.get("dropped_attributes"))
-    return isinstance(dropped, int) and dropped > 0
 
 
 FORMAT = Format(

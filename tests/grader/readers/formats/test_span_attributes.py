@@ -160,6 +160,11 @@ def test_dropped_attributes_are_a_limit(tmp_path: Path) -> None:
     attributes = {"gen_ai.input.messages": GIVEN, "gen_ai.output.messages": TOLD}
     (transcript,) = read(tmp_path, span(attributes, droppedAttributesCount=12))
     assert transcript.metadata["limit"]
+    (transcript,) = read(tmp_path, span({**FLAT, "openinference.span.kind": "LLM"}, droppedAttributesCount=12))
+    assert transcript.metadata["limit"] and said(transcript) == SILENT
+    many = {f"gen_ai.prompt.{n}.{key}": "user" for n in range(64) for key in ("role", "content")}
+    (transcript,) = read(tmp_path, span({"llm.request.type": "chat", **many}))
+    assert transcript.metadata["limit"]
 
 
 def test_results_in_any_role_server_tools_media_and_unknown_parts(tmp_path: Path) -> None:
