@@ -207,7 +207,7 @@ class _Counter:
             raise InputError("no verdicts to count")
         kinds = _together(self.parts)
         order = np.argsort(kinds.ids.astype(str), kind="stable")
-        index = pd.Index(kinds.ids[order], name="transcript_id")
+        index = pd.Index(kinds.ids[order], dtype=object, name="transcript_id")
         facts = {key: self._decoded(key, kinds.columns[key][order]) for key in (*self.keys, _EPISODE)}
         pairs = _pairs(self.pairs)
         return WeightedPool(
@@ -216,7 +216,9 @@ class _Counter:
             verdicts=pairs,
             verdict_counts=pd.concat(
                 [
-                    pd.DataFrame({"transcript_id": kinds.ids, "harm": harm, FREQUENCY: n})[n > 0]
+                    pd.DataFrame({"transcript_id": pd.Series(kinds.ids, dtype=object), "harm": harm, FREQUENCY: n})[
+                        n > 0
+                    ]
                     for harm, n in kinds.n_verdicts.items()
                 ],
                 ignore_index=True,
@@ -241,7 +243,9 @@ class _Counter:
             ids, n = kinds.ids[at], kinds.frequency[at]
             if rest[code]:
                 ids, n = np.append(ids, f"candidate without a verdict {code + 1}"), np.append(n, rest[code])
-            parts.append(pd.DataFrame({"transcript_id": ids, FREQUENCY: n}).merge(rows, how="cross"))
+            parts.append(
+                pd.DataFrame({"transcript_id": pd.Series(ids, dtype=object), FREQUENCY: n}).merge(rows, how="cross")
+            )
         return pd.concat(parts, ignore_index=True)
 
 
@@ -272,7 +276,9 @@ def _scores(kinds: _Kinds, order: IntArray, pairs: pd.DataFrame) -> pd.DataFrame
         names = str(harm), str(grader)
         state = kinds.columns[names][order]
         at = np.flatnonzero(state)
-        frame = pd.DataFrame({"transcript_id": kinds.ids[order[at]]}).assign(harm=names[0], grader=names[1])
+        frame = pd.DataFrame({"transcript_id": pd.Series(kinds.ids[order[at]], dtype=object)}).assign(
+            harm=names[0], grader=names[1]
+        )
         side = STATE_SIDE[state[at]]
         parts.append(
             frame.assign(
