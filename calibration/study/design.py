@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import hypergeom, norm
+from scipy.stats import binom, hypergeom
 
 from calibration.study.facts import FREQUENCY, has_episodes, row_weights, texts
 from calibration.study.harm_table import HarmTable
@@ -124,11 +124,14 @@ def check_sums(design: pd.DataFrame) -> None:
     keys = [c for c in ("harm", "stratum") if c in design]
     pi = design["inclusion_probability"].astype(float)
     weight, drawn = row_weights(design), design["drawn"].astype(float)
-    rows = design[keys].astype(str).assign(pi=pi * weight, drawn=drawn * weight, spread=pi * (1 - pi) * weight)
-    totals = rows.groupby(keys, sort=True)[["pi", "drawn", "spread"]] if keys else None
-    sums = rows[["pi", "drawn", "spread"]].sum().to_frame().T if totals is None else totals.sum()
-    slack = 1 + norm.isf(CONTRADICTED / 2) * np.sqrt(sums["spread"])
-    wrong = (sums["drawn"] - sums["pi"]).abs() > slack
+    rows = design[keys].astype(str).assign(pi=pi * weight, drawn=drawn * weight, size=weight)
+    groups = rows.groupby(keys, sort=True)[["pi", "drawn", "size"]] if keys else None
+    sums = rows[["pi", "drawn", "size"]].sum().to_frame().T if groups is None else groups.sum()
+    # Rows drawn one by one with unequal probabilities vary less than a binomial of the same mean.
+    mean = np.clip(sums["pi"] / sums["size"], 0.0, 1.0)
+    size, n = sums["size"].round(), sums["drawn"].round()
+    tail = np.minimum(binom.cdf(n, size, mean), binom.sf(n - 1, size, mean))
+    wrong = ((sums["drawn"] - sums["pi"]).abs() > 1) & (2 * tail < CONTRADICTED)
     if wrong.any():
         row = sums[wrong].iloc[0]
         place = sums.index[wrong][0] if keys else "all"
