@@ -78,8 +78,11 @@ def labels_in(path: Path | str, meaning: LabelMeaning) -> LabelSet:
     table = _table_in(path)
     if table is None:
         return export_labels(path, meaning)
-    if meaning.control_map or meaning.unsure:
-        reason = "is a table of labels, which has no controls: --map and --unsure are for exports (use --columns)"
+    if meaning.control_map or meaning.unsure or meaning.rest != "error" or meaning.config is not None:
+        reason = (
+            "is a table of labels, which has no controls: --map, --unsure, --rest and --label-config are for exports "
+            "(use --columns)"
+        )
         raise InputError(reason, file=path)
     try:
         frame, dropped = label_frame(table, meaning)

@@ -132,11 +132,20 @@ class SelectionOptions(ScaleOptions):
 
         return StudySettings(**self._settings())
 
+    def _groups(self) -> tuple[str, ...]:
+        """The keys that form groups."""
+        return ()
+
     def _settings(self) -> dict[str, Any]:
         sets = {name: tuple(scenarios.split("|")) for name, scenarios in _pairs("--set", self.set).items()}
+        where = _pairs("--where", self.where)
+        if sets and "set" not in {*self._groups(), *where}:
+            _refuse(
+                "--set makes the key `set`: group by it (--by set), compare it (--between set) or use --where set=NAME"
+            )
         return {
             "cluster": self.cluster,
-            "where": _pairs("--where", self.where),
+            "where": where,
             "sets": sets,
             "harms": tuple(self.harm) or None,
             "grader": self.grader,
@@ -157,12 +166,15 @@ class StudyOptions(SelectionOptions):
         from calibration.study.settings import StudySettings
 
         return StudySettings(
-            by=tuple(key.strip() for key in self.by.split(",") if key.strip()),
+            by=self._groups(),
             target=self.target,
             method=self.method,
             pairing=pairing,
             **self._settings(),
         )
+
+    def _groups(self) -> tuple[str, ...]:
+        return tuple(key.strip() for key in self.by.split(",") if key.strip())
 
 
 @dataclass(kw_only=True)
@@ -175,6 +187,8 @@ class LabelFile(MeaningOptions):
         """Refuse what says how labels are read where there are none."""
         defaults = MeaningOptions()
         names = [n for n in vars(defaults) if getattr(self, n) != getattr(defaults, n)]
+        if self.allow_unused and not (self.map or self.unsure or self.raters):
+            _refuse("--allow-unused is about names in --map, --unsure and --raters; none was given")
         if self.labels is None and names:
             _refuse(f"--{names[0].replace('_', '-')} says how --labels are read; none were named")
 

@@ -48,6 +48,9 @@ WITHOUT_EFFECT = {
     ("rate", "scenario_from"): "scenarios enter rates of new scenarios",
     ("agreement", "scenario_from"): "raters meet on too few items for a bootstrap",
     ("compare", "scenario_from"): "scenarios enter rates of new scenarios",
+    ("doctor", "score_range"): "no check names a side",
+    ("doctor", "threshold"): "no check names a side",
+    ("doctor", "raters"): "no check names a rater",
     ("doctor", "level"): "it is that of the judge's card",
     ("doctor", "seed"): "it is that of the judge's card",
 }
@@ -115,6 +118,7 @@ def test_an_option_changes_the_result_or_is_refused(study, command, name):
         is_file = (study / value).is_file() or value.startswith("missing")
         words.append(str(study / value) if is_file else value)
     base = ["--target", "new-scenarios"] if command in ("rate", "compare") and name in TARGETED else []
+    base += ["--by", "arm"] if command == "rate" and name == "metadata" else []
     code, before, _ = run(study, command, *base)
     assert code == 0
     code, after, message = run(study, command, *base, *words)
