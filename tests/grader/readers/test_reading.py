@@ -12,6 +12,7 @@ import pytest
 
 from grader.errors import InputError
 from grader.readers import READERS, read_transcripts
+from grader.readers.format_docs import with_table
 from grader.readers.read import ENTRY_POINTS
 from grader.transcript import Message, Transcript
 
@@ -177,3 +178,8 @@ def test_the_documentation_lists_every_format() -> None:
     page = (Path(__file__).resolve().parents[3] / "docs" / "formats.md").read_text(encoding="utf-8")
     assert [name for name in READERS if f"`{name}`" not in page] == []
     assert ENTRY_POINTS in page
+
+
+def test_the_table_of_formats_in_the_documentation_is_current() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "formats.md").read_text(encoding="utf-8")
+    assert with_table(page) == page, "run: python -m grader.readers.format_docs docs/formats.md"
