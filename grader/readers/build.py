@@ -51,9 +51,9 @@ def unread_transcript(record: Record, reason: str) -> Transcript:
     value = record.value if isinstance(record.value, Mapping) else {}
     facts = {key: value[key] for key in FACTS if isinstance(value.get(key), str)}
     return Transcript(
-        id=_clean_text(record_id(value, record.default_id)),
+        id=clean_text(record_id(value, record.default_id)),
         messages=(),
-        metadata={**clean(facts), UNREAD: _clean_text(f"{record.place}: {reason}"), "source": _clean_text(record.file)},
+        metadata={**clean(facts), UNREAD: clean_text(f"{record.place}: {reason}"), "source": clean_text(record.file)},
     )
 
 
@@ -115,7 +115,7 @@ def build_transcript(
         facts.setdefault("provider_error", failure)
     elif not facts.get("provider_error") and not agent_acted(parts):
         facts["provider_error"] = _silence(facts)
-    return Transcript(id=_clean_text(id_), messages=tuple(parts), metadata=facts | {"source": _clean_text(source)})
+    return Transcript(id=clean_text(id_), messages=tuple(parts), metadata=facts | {"source": clean_text(source)})
 
 
 def _silence(facts: Mapping[str, Any]) -> str:
@@ -177,10 +177,10 @@ def is_plain(value: Any) -> bool:
 
 def _clean_message(message: Message) -> tuple[Message, int]:
     """The message with whole characters and without binary data, and how many pieces of that were cut out."""
-    text, n = _clean_text(message.text), 0
+    text, n = clean_text(message.text), 0
     if media.needs_cut(text):
         text, n = media.cut(text)
-    name = None if message.name is None else _clean_text(message.name)
+    name = None if message.name is None else clean_text(message.name)
     if message.arguments is None and text is message.text and name is message.name:
         return message, 0
     arguments = None if message.arguments is None else _without_media(clean(message.arguments))
@@ -198,7 +198,7 @@ def _without_media(value: Any) -> Any:
     return value
 
 
-def _clean_text(text: str) -> str:
+def clean_text(text: str) -> str:
     """Halves of surrogate pairs become U+FFFD: no file, database or request could carry them."""
     if text.isascii():
         return text
@@ -215,13 +215,13 @@ def clean(value: Any, depth: int = 0) -> Any:
         raise InputError(f"nested more than {MAX_DEPTH} levels deep")
     match value:
         case str():
-            return _clean_text(value)
+            return clean_text(value)
         case float():
             return value if math.isfinite(value) else None
         case Mapping():
-            return {_clean_text(str(k)): clean(v, depth + 1) for k, v in value.items()}
+            return {clean_text(str(k)): clean(v, depth + 1) for k, v in value.items()}
         case list() | tuple():
             return [clean(v, depth + 1) for v in value]
         case None | bool() | int():
             return value
-    return _clean_text(str(value))  # dates and the like, from tables
+    return clean_text(str(value))  # dates and the like, from tables

@@ -28,6 +28,8 @@ _SHAPES: tuple[tuple[Fits, Parts], ...] = (
     (responses.is_item, responses.item_parts),
 )
 
+_SPEAKERS = ("user", "assistant", "system")
+
 
 def conversation(messages: Iterable[Any], *, system: Any = None) -> list[Message]:
     """Every part of every message, in order.
@@ -45,6 +47,8 @@ def conversation(messages: Iterable[Any], *, system: Any = None) -> list[Message
     InputError
         When something in the list is not a message, or its role is unknown.
     """
+    if system is None and (plain := _plain(messages)) is not None:
+        return plain
     names: dict[str, str] = {}  # call id -> tool name, for results that name only the call
     parts = list(content_parts("system", system, names, None)) if system else []
     for number, message in enumerate(messages):
@@ -55,6 +59,31 @@ def conversation(messages: Iterable[Any], *, system: Any = None) -> list[Message
         except InputError as error:
             raise InputError(below(f"messages[{number}]", error.reason)) from None
     return parts
+
+
+def _plain(messages: Iterable[Any]) -> list[Message] | None:
+    """Messages that are a role and a text, which most are, without a look at every vendor's shape; None for others."""
+    if not isinstance(messages, list):
+        return None
+    parts: list[Message] = []
+    for message in messages:
+        if not is_plain_message(message):
+            return None
+        text = message["content"]
+        if text and not text.isspace():
+            parts.append(Message(role=message["role"], kind="text", text=text))
+    return parts
+
+
+def is_plain_message(message: Any) -> bool:
+    """Whether a message is a role and a text, and nothing else, not even a text with tags that splits."""
+    return (
+        type(message) is dict
+        and len(message) == 2
+        and message.get("role") in _SPEAKERS
+        and type(message.get("content")) is str
+        and (message["role"] != "assistant" or "<" not in message["content"])
+    )
 
 
 def message_parts(message: Mapping[str, Any], names: dict[str, str]) -> Iterator[Message]:

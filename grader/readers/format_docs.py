@@ -18,7 +18,10 @@ def formats_table() -> str:
     >>> print(formats_table().splitlines()[0])
     | format | recognised by | id | model | scenario | a run that failed |
     """
-    rows = [("format", "recognised by", "id", "model", "scenario", "a run that failed"), ("---",) * 6]
+    rows: list[tuple[str, ...]] = [
+        ("format", "recognised by", "id", "model", "scenario", "a run that failed"),
+        ("---",) * 6,
+    ]
     for row in FORMATS:
         cells = (row.recognised_by, row.id, row.model, row.scenario, row.failures or "no word of the agent")
         rows.append((f"`{row.name}`", *(cell.replace("|", "\\|") or "none" for cell in cells)))

@@ -8,7 +8,7 @@ from typing import Any
 
 from grader.errors import InputError
 from grader.readers.build import build_transcript, read_each, record_id, record_metadata
-from grader.readers.conversation import conversation
+from grader.readers.conversation import conversation, is_plain_message
 from grader.readers.format_row import Format, Parser
 from grader.readers.formats.replies import REASONING_FIELDS, Reply, decoded, replies_of, reply_fields
 from grader.readers.leaves import REPLY_KEYS
@@ -92,12 +92,15 @@ def read_chat(value: Mapping[str, Any], *, default_id: str, source: str) -> Iter
     metadata = record_metadata(value, without=used)
     id_ = record_id(value, default_id)
     thoughts = [{"role": "assistant", "content": None} | reasoned] if reasoned else []
+    is_plain = len(asked_in) == 1 and all(map(is_plain_message, asked))
     for number, reply in enumerate(replies or [Reply(messages=[])], 1):
         parts = conversation([*asked, *thoughts, *reply.messages], system=None if system is None else value[system])
         facts = metadata | ({"finish_reason": reply.finish} if reply.finish else {})
         facts |= _ending(reply, parts)
         # A list that a table or a field keeps as text is checked as the list that it is.
         raw: Any = {key: decoded(child) if key in asked_in else child for key, child in value.items()}
+        if is_plain:  # whole in the messages, by construction
+            raw = {key: child for key, child in value.items() if key not in asked_in}
         if len(replies) > 1:  # the others' words are in their own transcripts
             facts |= {"episode": id_, "choice": number}
             raw = [{k: v for k, v in value.items() if k not in fields}, {"messages": reply.messages}]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from grader.errors import InputError
-from grader.readers.build import clean, read_each
+from grader.readers.build import clean, clean_text, read_each
 from grader.readers.format_row import Format
 from grader.readers.records import Record
-from grader.transcript import KINDS, Transcript
+from grader.transcript import KINDS, ROLES, Kind, Message, Role, Transcript
 
 _RECORD = frozenset({"id", "messages", "metadata"})
 _MESSAGE = frozenset({"role", "kind", "text", "name", "arguments"})
@@ -38,7 +38,23 @@ def read_native(value: Mapping[str, Any]) -> Transcript:
     for number, message in enumerate(value["messages"] if isinstance(value.get("messages"), list) else ()):
         if isinstance(message, Mapping) and (unknown := message.keys() - _MESSAGE):
             raise InputError(f"messages[{number}].{min(unknown)}: a message has only role, kind, text, name, arguments")
+    messages, metadata = value.get("messages"), value.get("metadata")
+    if isinstance(messages, list) and isinstance(metadata, dict) and isinstance(value["id"], str):
+        plain = [_plain(message) for message in messages]
+        if None not in plain:  # nearly always: the general way is slower
+            parts = tuple(message for message in plain if message is not None)
+            return Transcript(id=clean_text(value["id"]), messages=parts, metadata=clean(metadata))
     return Transcript.from_dict(clean(value))
+
+
+def _plain(message: Any) -> Message | None:
+    """A message of three texts; None for one with a name or arguments, or one that is broken."""
+    match message:
+        case {"role": str(role), "kind": str(kind), "text": str(text)} if len(message) == 3 and kind in KINDS:
+            return (
+                Message(role=cast(Role, role), kind=cast(Kind, kind), text=clean_text(text)) if role in ROLES else None
+            )
+    return None
 
 
 def is_native(value: Any) -> bool:
