@@ -20,7 +20,10 @@ from grader.transcript import Message, Transcript
 
 _FAILED = frozenset({"infrastructure_error", "agent_error", "user_error", "unexpected_error"})
 _LIMITS = frozenset({"max_steps", "timeout", "too_many_errors", "context_window_exceeded"})
-NAMED = frozenset({"raw_data", "requestor", "audio_path", "audio_script_gold", "content.is_audio"})
+NAMED = frozenset(
+    "raw_data requestor audio_path audio_content audio_format audio_script_gold speech_effects source_effects"
+    " channel_effects turn_taking_action".split()
+)
 _MAX_RESULT = 2**28
 # By tick of a voice conversation: who spoke or called, and who got a result.
 _TICKS = (

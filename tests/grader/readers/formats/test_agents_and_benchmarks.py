@@ -262,7 +262,8 @@ def test_tau2_folders_the_users_calls_and_several_results(tmp_path: Path) -> Non
     messages = [
         {"role": "user", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_messages": [{"role": "tool", "id": "u", "content": "off", "requestor": "user"}]},
-        {"role": "assistant", "content": "Turn it on.", "tool_calls": None, "raw_data": raw},
+        {"role": "assistant", "content": "Turn it on.", "tool_calls": None, "raw_data": raw}
+        | {"turn_taking_action": {"action": "wait", "info": "for the user"}, "audio_format": {"encoding": "pcm"}},
     ]
     read_from = tmp_path / "run" / "simulations" / "s.json"
     info = {"agent_info": {"llm": "m"}, "user_info": {"llm": "u"}, "environment_info": {"policy": "POLICY"}}
