@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import PurePath
 from typing import Any
 
@@ -16,6 +17,7 @@ from grader.readers.ending import ending
 from grader.readers.format_row import Format
 from grader.readers.formats.claude_branches import Line, branches, is_talk
 from grader.readers.formats.claude_stream import is_stream_line, is_withdrawn, result_facts, result_messages, withdrawn
+from grader.readers.formats.talks import whole_or_unread
 from grader.readers.records import Record
 from grader.readers.shapes.common import mapping, objects
 from grader.transcript import Transcript
@@ -50,7 +52,8 @@ def parse_claude_code(records: Iterator[Record]) -> Iterator[Transcript]:
             _sort_in(line, record.file, threads)
     episodes = _episodes(threads.values())
     for thread in threads.values():
-        yield from _transcripts(thread, episodes[thread.session])
+        id_ = f"{thread.session}/{thread.agent}" if thread.agent else thread.session
+        yield from whole_or_unread(id_, thread.file, partial(_transcripts, id_, thread, episodes[thread.session]))
 
 
 def is_session_line(value: Any) -> bool:
@@ -139,8 +142,7 @@ def _episodes(threads: Any) -> dict[str, str]:
     return episodes
 
 
-def _transcripts(thread: _Thread, episode: str) -> Iterator[Transcript]:
-    id_ = f"{thread.session}/{thread.agent}" if thread.agent else thread.session
+def _transcripts(id_: str, thread: _Thread, episode: str) -> Iterator[Transcript]:
     kept = [list(branch) for branch in branches(thread.lines)]
     if kept and (gone := withdrawn(thread.lines)):
         kept = [*_with_withdrawn(kept[-1], gone, kept[:-1])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from grader.readers.blocks import as_text
@@ -12,6 +13,7 @@ from grader.readers.build import build_transcript
 from grader.readers.conversation import conversation
 from grader.readers.ending import ending
 from grader.readers.format_row import Format
+from grader.readers.formats.talks import whole_or_unread
 from grader.readers.records import Record
 from grader.readers.shapes.common import first_text, mapping
 from grader.transcript import Message, Transcript
@@ -63,7 +65,7 @@ def parse_codex(records: Iterator[Record]) -> Iterator[Transcript]:
     for id_, thread in threads.items():
         if not thread.metas and not thread.items:
             continue  # not a line of a rollout
-        yield from _transcripts(id_, thread)
+        yield from whole_or_unread(id_, thread.file, partial(_transcripts, id_, thread))
 
 
 def is_rollout(value: Any) -> bool:

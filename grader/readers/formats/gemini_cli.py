@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import PurePath
 from typing import Any
 
@@ -11,6 +12,7 @@ from grader.readers.blocks import as_text
 from grader.readers.build import build_transcript
 from grader.readers.ending import ending
 from grader.readers.format_row import Format
+from grader.readers.formats.talks import whole_or_unread
 from grader.readers.records import Record
 from grader.readers.shapes.common import (
     Names,
@@ -63,11 +65,16 @@ def parse_gemini_cli(records: Iterator[Record]) -> Iterator[Transcript]:
         starts = isinstance(value.get("sessionId"), str)
         if session is None or record.file != session.file or (starts and isinstance(value.get("messages"), list)):
             if session is not None:
-                yield from _transcripts(session)
+                yield from _sound(session)
             session = _Session(file=record.file)
         _take(value, session)
     if session is not None:
-        yield from _transcripts(session)
+        yield from _sound(session)
+
+
+def _sound(session: _Session) -> Iterator[Transcript]:
+    id_ = first_text(session.meta, "sessionId") or session.file
+    return whole_or_unread(id_, session.file, partial(_transcripts, session))
 
 
 def is_gemini_session(value: Any) -> bool:

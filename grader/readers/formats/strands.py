@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import PurePath
 from typing import Any
 
@@ -10,6 +11,7 @@ from grader.readers.build import build_transcript
 from grader.readers.conversation import conversation
 from grader.readers.ending import ending
 from grader.readers.format_row import Format
+from grader.readers.formats.talks import whole_or_unread
 from grader.readers.records import Record
 from grader.transcript import Transcript
 
@@ -22,8 +24,8 @@ def parse_strands(records: Iterator[Record]) -> Iterator[Transcript]:
     for record in records:
         if is_strands(record.value):
             folders.setdefault(str(PurePath(record.file).parent), []).append(record)
-    for messages in folders.values():
-        yield _transcript(messages)
+    for folder, messages in folders.items():
+        yield from whole_or_unread(folder, messages[0].file, partial(_one, messages))
 
 
 def is_strands(value: Any) -> bool:
@@ -34,6 +36,10 @@ def is_strands(value: Any) -> bool:
         and isinstance(value["message"].get("role"), str)
         and isinstance(value.get("message_id"), int)
     )
+
+
+def _one(records: list[Record]) -> list[Transcript]:
+    return [_transcript(records)]
 
 
 def _transcript(records: list[Record]) -> Transcript:

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any
 
 from grader.errors import InputError
-from grader.readers.build import build_transcript, read_each, record_id, record_metadata
+from grader.readers.build import build_transcript, read_each, record_id, record_metadata, unread_transcript
 from grader.readers.records import Record, parse_json
 from grader.transcript import Message, Transcript
 
@@ -105,3 +105,13 @@ def _list_of(value: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, dict
                 beside |= {k: v for k, v in holder.items() if k != inner}
             return found, beside
     return None, {}
+
+
+def whole_or_unread(id_: str, file: str, make: Callable[[], Iterable[Transcript]]) -> Iterator[Transcript]:
+    """The transcripts of one session of a file, or an unread one that says why; the other sessions go on."""
+    try:
+        transcripts = list(make())
+    except InputError as error:
+        record = Record(value={"id": id_}, file=file, place=f"session {id_}", number=1)
+        transcripts = [unread_transcript(record, error.reason)]
+    yield from transcripts

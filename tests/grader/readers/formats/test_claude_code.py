@@ -245,3 +245,13 @@ def test_a_withdrawn_reply_is_kept_as_a_branch(tmp_path: Path) -> None:
     lines = [INIT, stream("assistant", text("bad"), "a1"), stream("assistant", text("good"), "a2", supersedes=["a1"])]
     old, kept = read_lines(tmp_path, [*lines, end(result="good")])
     assert told(old) == [("assistant", "bad")] and told(kept) == [("assistant", "good")]
+
+
+def test_a_session_that_cannot_be_read_does_not_take_its_sub_agents_along(tmp_path: Path) -> None:
+    strange = [{"type": "from-the-future", "payload": {"words": "who said this?"}}]
+    side = {"isSidechain": True, "agentId": "a1"}
+    lines = [line("user", "go", "u1", None), line("assistant", strange, "a1", "u1")]
+    lines += [line("user", "find", "x1", None) | side, line("assistant", text("here"), "x2", "x1") | side]
+    main, helper = sorted(read_lines(tmp_path, lines), key=lambda transcript: transcript.id)
+    assert main.id == S and "from-the-future" in main.metadata["unread"]
+    assert told(helper) == [("user", "find"), ("assistant", "here")]

@@ -72,7 +72,7 @@ def test_every_kind_of_call_is_a_call(tmp_path: Path) -> None:
         ("apply_patch()", "*** Begin"),
         ("apply_patch=", "ok"),
         ("view()", '{"path": "a.p'),
-        ("view=", "seen\n[image]"),
+        ("view=", "seen\n[image] (image/png, 3 bytes)"),
         ("web_search()", "type: search\nquery: q"),
         ("assistant", "Done"),
     ]
