@@ -84,7 +84,8 @@ def _disagreement_strata(candidates: pd.DataFrame, ids: pd.Series) -> pd.DataFra
     said = _flags(candidates)
     harm = candidates["harm"].astype(str) if "harm" in candidates else pd.Series("", index=candidates.index)
     rows = pd.DataFrame({"id": ids, "harm": harm, "yes": said.isin([True]), "no": said.isin([False])})
-    by_harm = rows.groupby(["id", "harm"], sort=False)[["yes", "no"]].any()
+    # A transcript without a verdict has no harm here; it is a candidate all the same.
+    by_harm = rows.groupby(["id", "harm"], sort=False, dropna=False)[["yes", "no"]].any()
     by_harm["disagree"] = by_harm["yes"] & by_harm["no"]
     by_id = by_harm.groupby(level="id", sort=False)[["disagree", "yes"]].any()
     strata = np.select([by_id["disagree"], by_id["yes"]], ["disagree", "agreed"], "rest")

@@ -7,11 +7,14 @@ import pandas as pd
 import pytest
 from random_pool import random_pool
 
+from calibration.study.campaign.sample_plan import SamplePlan, first_judge
+from calibration.study.campaign.shard_sampling import ShardStrata
 from grader.errors import InputError
 from grader.verdict.coded import STATE_OUTCOME, STATE_SIDE, coded_verdicts, frame_rows
 from grader.verdict.read import read_verdicts, write_verdicts
 from grader.verdict.scores import grader_scores
 from grader.verdict.shards import verdict_shards
+from labels.sampling.strata import candidate_strata
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "jsonl", "csv"])
@@ -88,3 +91,22 @@ def test_two_verdicts_of_one_grader_on_one_transcript_are_refused(tmp_path):
 def test_a_folder_without_a_table_is_refused(tmp_path):
     with pytest.raises(InputError, match="no table of verdicts"):
         list(verdict_shards(tmp_path))
+
+
+@pytest.mark.parametrize("design", ["uniform", "flagged-25", "disagree-25", "stratified"])
+@pytest.mark.parametrize("seed", [0, 1, 3, 4])
+def test_the_strata_of_shards_are_those_of_a_table(tmp_path, seed, design):
+    """Transcripts without a verdict on a harm, failures and repeats included."""
+    write_verdicts(random_pool(seed), tmp_path / "a.parquet")
+    scores = grader_scores(read_verdicts(tmp_path / "a.parquet"))
+    every = scores[["transcript_id"]].drop_duplicates()
+    scores = scores[scores["harm"] == "beta"]
+    scores = scores.assign(flagged=scores["side"].map({1.0: True, 0.0: False}).astype(object))
+    seen = scores if design.startswith("disagree") else scores[scores["grader"] == first_judge(scores)]
+    candidates = every.merge(seen[["transcript_id", "harm", "grader", "flagged"]], how="left")
+    if design.startswith("disagree") and candidates["grader"].nunique() < 2:
+        pytest.skip("one grader")
+    table = candidate_strata(candidates, design, 0).set_index("transcript_id")["stratum"].to_dict()
+    with ShardStrata(SamplePlan(n=5, design=design), ["beta"]) as strata:
+        (part,) = strata.kept(verdict_shards(tmp_path))
+    assert dict(zip(part.ids, part.stratum.decoded(), strict=True)) == table
