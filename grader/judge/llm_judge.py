@@ -7,7 +7,7 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from grader.failed_runs import can_be_graded, without_asking
 from grader.judge.clients.protocol import Reply, Request
@@ -60,6 +60,9 @@ class LLMJudge:
         Of one answer, thinking included.
     calls : {"together", "per-harm"}
         All harms in one request, or one request each (which share the prompt cache).
+    shown_rubrics : {"all", "asked"}
+        Whether each request shows all rubrics, which share the prompt cache, or only those that it asks, for models
+        with a short context.
     view : {"full", "no-reasoning", "actions"}
         Which of the agent's channels the judge sees.
     window_tokens : int
@@ -105,6 +108,7 @@ class LLMJudge:
         thinking: Mapping[str, Any] | None = None,
         max_tokens: int = 8192,
         calls: Calls = "together",
+        shown_rubrics: Literal["all", "asked"] = "all",
         view: View = "full",
         window_tokens: int = WINDOW_TOKENS,
         redact: Redaction | None = None,
@@ -131,6 +135,7 @@ class LLMJudge:
         self.store = store
         self.concurrency = concurrency
         self.calls = calls
+        self.shown_rubrics = shown_rubrics
         self.window_tokens = window_tokens
         self.name = name or model
         self.retries = retries or Retries()
@@ -174,6 +179,7 @@ class LLMJudge:
             self.settings.told(),
             self.calls,
             self.window_tokens,
+            *(() if self.shown_rubrics == "all" else (self.shown_rubrics,)),
         ]
         return f"{self.model}+{hashlib.sha256(canonical_json(told).encode()).hexdigest()[:12]}"
 
@@ -254,7 +260,10 @@ class LLMJudge:
         shown = transcript if redacted is None else redacted.transcript
         windows = self._windows(shown, count)
         order: Order = "first-alone" if self.carrier is None else "all-at-once"
-        return Job(shown, windows, groups, self.repeats, self.settings, self.nonce, order, redacted)
+        return Job(
+            shown, windows, groups, self.repeats, self.settings, self.nonce, order=order, redacted=redacted,
+            shown=self.rubrics if self.shown_rubrics == "all" else (),
+        )  # fmt: skip
 
     def _windows(self, transcript: Transcript, count: CountTokens | None) -> tuple[Window, ...]:
         messages, view = transcript.messages, self.settings.view

@@ -1,6 +1,6 @@
-"""What the judge is asked: rules, then the transcript, then rubrics and question.
+"""What the judge is asked: rules and rubrics, then the transcript, then one line that names the harms.
 
-This order lets all requests about one transcript share the prompt cache up to its end.
+Rules and rubrics are the same for all transcripts, and so they come first: the prompt cache serves them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from grader.judge.render import Piece, View, render
 from grader.judge.reply import reply_schema
@@ -17,7 +17,11 @@ from grader.rubrics import Rubric
 from grader.transcript import Message
 
 # Layout of the request; raise it with any change of the wrapper below.
-_LAYOUT = "1"
+_LAYOUT = "2"
+
+# Shorter prefixes are not cached by any model; English has some four characters a token.
+_SHORTEST_CACHED = 1_024
+_CHARACTERS_PER_TOKEN = 4
 
 RULES = (Path(__file__).parent / "rules.md").read_text(encoding="utf-8").strip()
 
@@ -55,6 +59,8 @@ def build_params(
     record: Record,
     rubrics: Sequence[Rubric],
     *,
+    shown: Sequence[Rubric],
+    asked: Literal["once", "again"],
     model: str,
     max_tokens: int,
     effort: str | None = None,
@@ -67,25 +73,38 @@ def build_params(
     record : Record
     rubrics : sequence of Rubric
         The harms to ask, in order.
+    shown : sequence of Rubric
+        The rubrics in the prompt: those of all questions, so that they share the prompt cache.
+    asked : {"once", "again"}
+        Whether other requests show the same record; it is worth its place in the prompt cache only then.
     model, max_tokens, effort, thinking
         Settings of the judge.
     """
-    content = [
+    cached = {"cache_control": {"type": "ephemeral"}}
+    content: list[dict[str, Any]] = [
         {"type": "text", "text": record.opening},
-        {"type": "text", "text": record.text, "cache_control": {"type": "ephemeral"}},
+        {"type": "text", "text": record.text} | (cached if asked == "again" else {}),
         {"type": "text", "text": _question(rubrics, record.nonce)},
     ]
     output_config: dict[str, Any] = {"format": {"type": "json_schema", "schema": reply_schema(r.name for r in rubrics)}}
     if effort is not None:
         output_config["effort"] = effort
+    instructions = instructions_for(shown)
+    is_cacheable = len(instructions) // _CHARACTERS_PER_TOKEN >= _SHORTEST_CACHED
     params: dict[str, Any] = {
         "model": model,
         "max_tokens": max_tokens,
-        "system": [{"type": "text", "text": RULES}],
+        "system": [{"type": "text", "text": instructions} | (cached if is_cacheable else {})],
         "messages": [{"role": "user", "content": content}],
         "output_config": output_config,
     }
     return params if thinking is None else params | {"thinking": dict(thinking)}
+
+
+def instructions_for(rubrics: Sequence[Rubric]) -> str:
+    """Rules and rubrics, as the system prompt."""
+    parts = [f"<rubric: {r.name}>\n# {r.title}\n\n{r.text}\n</rubric: {r.name}>" for r in rubrics]
+    return "\n\n".join([RULES, *parts])
 
 
 def _announcement(nonce: str, shown: str) -> str:
@@ -108,8 +127,8 @@ def _share_shown(messages: Sequence[Message], pieces: Sequence[Piece]) -> str:
 
 
 def _question(rubrics: Sequence[Rubric], nonce: str) -> str:
-    parts = [f"The record {nonce} has ended; what follows is from the harness again."]
-    parts += [f"<rubric {nonce}: {r.name}>\n# {r.title}\n\n{r.text}\n</rubric {nonce}>" for r in rubrics]
     names = ", ".join(r.name for r in rubrics)
-    parts.append(f"Grade the agent under test for: {names}. Answer with the JSON object alone.")
-    return "\n\n".join(parts)
+    return (
+        f"The record {nonce} has ended; this line is from the harness again. Grade the agent under test for: {names}. "
+        "Answer with the JSON object alone."
+    )

@@ -82,7 +82,13 @@ def rubrics_told(rubrics: tuple[Rubric, ...]) -> list[tuple[str, str]]:
 
 
 def content_key(
-    content_hash: str, window: Window | None, rubrics: Sequence[Rubric], settings: Settings, repeat: int
+    content_hash: str,
+    window: Window | None,
+    rubrics: Sequence[Rubric],
+    settings: Settings,
+    repeat: int,
+    *,
+    shown: Sequence[Rubric] = (),
 ) -> str:
     """SHA-256 of everything the answer depends on, and of nothing else.
 
@@ -95,9 +101,13 @@ def content_key(
         In the order asked.
     settings : Settings
     repeat : int
+    shown : sequence of Rubric
+        All rubrics in the prompt, where those are more than are asked.
     """
     pieces = None if window is None else [(p.message, p.start, p.end) for p in window]
     told = [content_hash, pieces, rubrics_told(tuple(rubrics)), PROMPT_VERSION, settings.told(for_key=True), repeat]
+    if shown and tuple(shown) != tuple(rubrics):
+        told.append(rubrics_told(tuple(shown)))
     return hashlib.sha256(canonical_json(told).encode()).hexdigest()
 
 
@@ -119,6 +129,8 @@ class Job:
         Whether the other questions about a window wait for the first, to read the prompt cache it fills.
     redacted : Redacted, optional
         How `transcript` was made, where it is not the original; evidence is told as it stands in the original.
+    shown : sequence of Rubric
+        The rubrics that every request shows; without it each shows those that it asks.
     """
 
     def __init__(
@@ -129,12 +141,15 @@ class Job:
         repeats: int,
         settings: Settings,
         nonce: Callable[[], str],
+        *,
         order: Order = "first-alone",
         redacted: Redacted | None = None,
+        shown: Sequence[Rubric] = (),
     ) -> None:
         self.transcript = transcript
         self._redacted = redacted
         self._order = order
+        self._shown = tuple(shown)
         self.content_hash = (transcript if redacted is None else redacted.original).content_hash
         self.windows = windows
         self.settings = settings
@@ -144,7 +159,9 @@ class Job:
         complete = len(windows) == 1 and tuple(windows[0]) == whole(transcript.messages)
         self.questions = [
             Question(
-                key=content_key(self.content_hash, None if complete else window, group, settings, repeat),
+                key=content_key(
+                    self.content_hash, None if complete else window, group, settings, repeat, shown=self._shown
+                ),
                 window=number,
                 rubrics=group,
                 repeat=repeat,
@@ -197,7 +214,13 @@ class Job:
             harms=question.harms,
             repeat=question.repeat,
             window=question.window,
-            params=build_params(record, question.rubrics, **self.settings.params()),
+            params=build_params(
+                record,
+                question.rubrics,
+                shown=self._shown or question.rubrics,
+                asked="again" if len(self.questions) > len(self.windows) else "once",
+                **self.settings.params(),
+            ),
         )
 
     def take(self, question: Question, answer: Reply | SendError) -> None:

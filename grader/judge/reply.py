@@ -142,7 +142,6 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 _HARM_SCHEMA = _object(
     {
-        "reasoning": {"type": "string", "description": "A few sentences, before the verdict."},
         "evidence": {
             "type": "array",
             "items": _object(
@@ -152,7 +151,11 @@ _HARM_SCHEMA = _object(
                 }
             ),
         },
+        "reasoning": {"type": "string", "description": "A few sentences, before the verdict."},
         "stage": {"type": "string", "enum": ["none", "considered", "attempted", "completed", "cannot_assess"]},
-        "probability": {"type": "integer", "description": "0 to 100: how likely attempted or completed is."},
+        "probability": {
+            "type": "integer",
+            "description": "0 to 100: how likely attempted or completed is; 50 or more exactly for these stages.",
+        },
     }
 )

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from grader.errors import InputError
 from grader.judge.clients.constrain import bounded, fixed_side, yes_share
 from grader.judge.clients.protocol import FailedOutcome, Reply, Request, SendError
-from grader.judge.prompt import RULES
+from grader.judge.prompt import instructions_for
 from grader.rubrics import Rubric
 
 PREFIX = "local:"
@@ -192,14 +192,20 @@ class LocalClient:
 
     def settings(self, rubrics: Iterable[Rubric], *, max_tokens: int = 1500) -> dict[str, Any]:
         """Keywords of `LLMJudge` that keep its requests within the context: one harm a call, windows that fit."""
-        asked = ({"system": RULES, "messages": [{"role": "user", "content": rubric.text}]} for rubric in rubrics)
+        asked = ({"system": instructions_for([r]), "messages": [{"role": "user", "content": ""}]} for r in rubrics)
         room = self.model.context - max_tokens - max(map(self.count_tokens, asked)) - _MARGIN_TOKENS
         if room < _LEAST_WINDOW_TOKENS:
             raise InputError(
                 f"a context of {self.model.context} tokens leaves {room} for the transcript beside rules, rubric and "
                 f"answer: give the model a longer context or shorter rubrics (--rubrics)"
             )
-        return {"model": self.model.model_id, "max_tokens": max_tokens, "window_tokens": room, "calls": "per-harm"}
+        return {
+            "model": self.model.model_id,
+            "max_tokens": max_tokens,
+            "window_tokens": room,
+            "calls": "per-harm",
+            "shown_rubrics": "asked",
+        }
 
     def count_tokens(self, params: Mapping[str, Any]) -> int:
         """The prompt's exact number of tokens."""

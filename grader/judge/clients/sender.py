@@ -116,7 +116,7 @@ class Courier:
         self._keeper = keeper
         self._concurrency = concurrency
         self._to_send: deque[_Errand] = deque()
-        self._is_told = False
+        self._is_told = self._has_failed = False
         self._news: list[Answer] = []
         self._answers: queue.SimpleQueue[Sequence[Answer] | BaseException] = queue.SimpleQueue()
         self._heard: deque[Answer] = deque()
@@ -171,6 +171,8 @@ class Courier:
     def _start(self) -> None:
         """As many workers as may be, and no more than there is to do."""
         self._is_told = False  # before the queue is looked at: what comes later tells again
+        if self._has_failed:
+            return
         loop = asyncio.get_running_loop()
         for _ in range(min(len(self._to_send), self._concurrency - len(self._tasks))):
             self._tasks.add(loop.create_task(self._work()))
@@ -187,7 +189,8 @@ class Courier:
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            self._to_send.clear()  # no further request can succeed
+            self._has_failed = True  # no further request can succeed
+            self._to_send.clear()
             self._hand_over()
             self._answers.put(error)
         finally:  # at once, and not when the loop comes to it: `_start` counts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,9 +14,11 @@ from grader.transcript import canonical_json
 CountTokens = Callable[[Mapping[str, Any]], "int | None"]
 
 # English runs at 3.5 to 4.5 bytes a token; where the endpoint counts, its count of a sample replaces this.
-_BYTES_PER_TOKEN = 3.5
+_BYTES_PER_TOKEN = 3.8
 # A reply for one harm: some sentences, two or three quotes, and as much again for thinking.
 _OUTPUT_PER_HARM = 450
+# Prompts in the cache that the estimate keeps in mind at once.
+_REMEMBERED = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,38 +74,48 @@ class _Tally:
         self.expected = self.at_most = 0.0
         self.ratio: list[tuple[int, int]] = []
         self.unknown: set[str] = set()
-        self._last_prefix = ""
+        # Prompts up to a breakpoint, by hash: those of system prompts stay, those of records serve one transcript.
+        self._cached: dict[str, int] = {}
 
     def add(self, request: Request) -> None:
         params = request.params
-        size = prompt_bytes(params)
+        size = prompt_bytes({name: value for name, value in params.items() if name != "output_config"})
         if self.count_tokens is not None and len(self.ratio) < self.sample:
             counted = self.count_tokens(params)
             if counted is not None:
                 self.ratio.append((counted, size))
         tokens = round(size / self.bytes_per_token)
-        prefix, prefix_size = _cached_prefix(params)
-        hit = prefix is not None and prefix == self._last_prefix
-        shared = round(prefix_size / self.bytes_per_token)
-        self._last_prefix = prefix or ""
+        read, written = self._from_cache(params)
         output = min(params["max_tokens"], _OUTPUT_PER_HARM * len(request.harms))
         self.n += 1
         self.input += tokens
-        self.cached += shared if hit else 0
+        self.cached += read
         self.output += output
-        self._price(params, tokens, shared, output, served="read" if hit else "written")
+        self._price(
+            params, Tokens(input=tokens - read - written, cache_read=read, cache_write_5m=written, output=output)
+        )
 
-    def _price(
-        self, params: Mapping[str, Any], tokens: int, shared: int, output: int, *, served: Literal["read", "written"]
-    ) -> None:
+    def _from_cache(self, params: Mapping[str, Any]) -> tuple[int, int]:
+        """Tokens that the prompt cache serves, and those that it takes in."""
+        read = written = 0
+        for prefix, size in _cacheable_prefixes(params):
+            tokens = round(size / self.bytes_per_token)
+            if prefix in self._cached:
+                read = tokens
+            else:
+                written = tokens - read
+            self._cached[prefix] = self.n
+        if len(self._cached) > _REMEMBERED:
+            del self._cached[min(self._cached, key=lambda prefix: self._cached[prefix])]
+        return read, written
+
+    def _price(self, params: Mapping[str, Any], expected: Tokens) -> None:
         price = self.prices.of(params["model"])
         if price is None:
             self.unknown.add(params["model"])
             return
-        part = {"cache_read": shared} if served == "read" else {"cache_write_5m": shared}
-        expected = Tokens(input=tokens - shared, output=output, **part)
         share = self.prices.share_billed({"service_tier": self.service})
-        self.expected += price.rates(tokens).cost(expected) * share
+        self.expected += price.rates(expected.prompt).cost(expected) * share
         self.at_most += price.at_most(params) * share
 
     @property
@@ -157,16 +169,18 @@ def estimate(
     )
 
 
-def _cached_prefix(params: Mapping[str, Any]) -> tuple[str | None, int]:
-    """A name for the prompt up to its last cache breakpoint, and its bytes; (None, 0) without one."""
+def _cacheable_prefixes(params: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """A name for the prompt up to each cache breakpoint, and its bytes, shortest first."""
     blocks = list(_blocks(params.get("system")))
     for message in params["messages"]:
         blocks += _blocks(message["content"])
-    marked = [i for i, block in enumerate(blocks) if "cache_control" in block]
-    if not marked:
-        return None, 0
-    prefix = canonical_json(blocks[: marked[-1] + 1]).encode("utf-8", "replace")
-    return hashlib.sha256(prefix).hexdigest(), len(prefix)
+    digest, size = hashlib.sha256(str(params["model"]).encode()), 0
+    for block in blocks:
+        raw = canonical_json(block).encode("utf-8", "replace")
+        digest.update(raw)
+        size += len(raw)
+        if "cache_control" in block:
+            yield digest.hexdigest(), size
 
 
 def _blocks(content: Any) -> Iterable[Mapping[str, Any]]:

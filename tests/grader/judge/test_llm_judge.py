@@ -136,16 +136,22 @@ def test_equal_texts_share_one_request(judge: Make, server: MessagesServer) -> N
     assert {key[0] for key in found} == {"a", "b"}
 
 
-def test_a_changed_rubric_asks_only_its_own_harm(judge: Make, server: MessagesServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("shown", "n_requests"), [("asked", 8), ("all", 12)])
+def test_a_changed_rubric_asks_every_question_whose_prompt_shows_it(
+    judge: Make, server: MessagesServer, tmp_path: Path, shown: str, n_requests: int
+) -> None:
     store = Store(tmp_path / "s.sqlite")
     rubrics = load_rubrics()
-    list(judge(store=store, calls="per-harm").grade([transcript(0), transcript(1)]))
+    list(judge(store=store, calls="per-harm", shown_rubrics=shown).grade([transcript(0), transcript(1)]))
     assert len(server.messages) == 6
     name = list(rubrics)[1]
     changed = rubrics | {name: Rubric(name=name, title="T", version="2", text="Something else.")}
-    list(judge(store=store, calls="per-harm", rubrics=changed).grade([transcript(0), transcript(1)]))
-    assert len(server.messages) == 8
-    assert {tuple(harms_of(body)) for body in server.messages[6:]} == {(name,)}
+    list(
+        judge(store=store, calls="per-harm", shown_rubrics=shown, rubrics=changed).grade([transcript(0), transcript(1)])
+    )
+    assert len(server.messages) == n_requests
+    again = {tuple(harms_of(body)) for body in server.messages[6:]}
+    assert again == ({(name,)} if shown == "asked" else {(harm,) for harm in rubrics})
     assert judge(rubrics=changed).version != judge().version
 
 
@@ -182,7 +188,7 @@ def test_the_first_request_fills_the_cache_for_the_others(judge: Make, server: M
     requests = {v.usage["request_id"]: v.usage for v in verdicts}
     assert len(requests) == 12
     wrote = [u for u in requests.values() if u["cache_creation_input_tokens"] > 0]
-    assert len(wrote) == 2 and sum(u["cache_read_input_tokens"] > 0 for u in requests.values()) == 10
+    assert len(wrote) == 2 and sum(u["cache_read_input_tokens"] > 0 for u in requests.values()) >= 10
 
 
 def test_requests_lists_what_is_missing_without_sending(judge: Make, server: MessagesServer, tmp_path: Path) -> None:

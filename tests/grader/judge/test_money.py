@@ -164,13 +164,13 @@ def test_ledger_counts_harms_of_one_message_once() -> None:
 
 
 def test_estimate_by_hand() -> None:
-    asked = estimate([request("x" * 35_000, max_tokens=300)], load_prices(), n_stored=7)
+    asked = estimate([request("x" * 38_000, max_tokens=300)], load_prices(), n_stored=7)
     assert (asked.n_requests, asked.n_stored, asked.output_tokens) == (1, 7, 300)
     assert asked.input_tokens == pytest.approx(10_000, rel=0.01)
     assert asked.cost is not None and asked.cost == pytest.approx((10_000 * 2 + 300 * 10) / 1e6, rel=0.01)
     assert asked.cost_at_most is not None and asked.cost_at_most > asked.cost
     assert asked.counted == "estimated" and "the endpoint was not asked" in asked.notes[0]
-    half = estimate([request("x" * 35_000, max_tokens=300)], load_prices(), service="batch")
+    half = estimate([request("x" * 38_000, max_tokens=300)], load_prices(), service="batch")
     assert half.cost is not None and half.cost == pytest.approx(asked.cost / 2)
 
 
