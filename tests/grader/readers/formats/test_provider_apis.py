@@ -63,7 +63,7 @@ def test_items_of_the_responses_api(tmp_path: Path) -> None:
         ("file_search()", 'queries: ["plan"]'),
         ("file_search=", "the plan"),
         ("computer()", 'actions: [{"type": "type", "text": "secret"}]'),
-        ("computer=", "[image]"),
+        ("computer=", "[image] (image/png, 11 bytes)"),
         ("code_interpreter()", "code: print(1)"),
         ("code_interpreter=", "1"),
         ("image_generation()", "revised_prompt: a cat"),
