@@ -276,3 +276,14 @@ def test_a_pool_of_a_thousand_million_needs_no_more_than_its_counts(shards):
     (finding,) = rate_findings(labelled, table.graders[0], StudySettings(method="post-stratified"))
     assert finding.estimate.n_transcripts == table.times().sum() > 1e9
     assert sum(finding.outcomes.values()) == table.times().sum()
+
+
+def test_the_share_of_a_uniform_sample_counts_transcripts_not_rows(tmp_path):
+    rows = copies(random_pool(2).drop(columns="episode", errors="ignore"), 5)
+    in_shards(rows, tmp_path, seed=1)
+    ids = sorted(rows["transcript_id"].unique())
+    labels = LabelSet.from_rows([(id_, "alpha", "ana", 0.0) for id_ in ids[::10]])
+    pool = weighted_pool(verdict_shards(tmp_path), labels, StudySettings(), design="uniform")
+    (table,) = join_weighted(pool, labels, StudySettings(), on_contradiction="note").tables
+    assert len(table.facts) < len(ids)
+    assert table.inclusion_probability.unique() == pytest.approx([len(ids[::10]) / len(ids)])
