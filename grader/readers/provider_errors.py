@@ -50,7 +50,7 @@ def provider_error(messages: Sequence[Message]) -> str | None:
 def agent_acted(messages: Iterable[Message]) -> bool:
     """Whether the agent under test said, thought or did anything; a provider's error is no word of its."""
     return any(
-        message.kind == "tool_call" or (message.text.strip() != "" and not is_provider_error(message.text))
+        (message.kind == "tool_call" or message.text.strip() != "") and not is_provider_error(message.text)
         for message in messages
         if message.role == "assistant"
     )

@@ -44,6 +44,7 @@ class ReadingSummary:
     characters: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
     media_cut: int = 0
+    n_failed_calls: int = 0
 
     def watch(self, transcripts: Iterable[Transcript]) -> Iterator[Transcript]:
         """The same transcripts, counted."""
@@ -65,7 +66,9 @@ class ReadingSummary:
             self.characters[channel] += len(message.text)
         if isinstance(cut := transcript.metadata.get("media_cut"), int):
             self.media_cut += cut
-        if (failure := run_failure(transcript)) is not None:
+        failure = run_failure(transcript)
+        self.n_failed_calls += failure is None and bool(transcript.metadata.get("provider_error"))
+        if failure is not None:
             self.n_failed += 1
             reason = " ".join(failure[1].split())[:100]
             if reason in self.failures or len(self.failures) < _MOST_VALUES:
@@ -85,6 +88,7 @@ class ReadingSummary:
             "share_of_text": {name: n / total for name, n in self.characters.items()} if total else {},
             "failures": dict(self.failures),
             "media_cut": self.media_cut,
+            "n_with_a_failed_call": self.n_failed_calls,
             "ledger": self.ledger.to_dict(),
             "notes": self.ledger.summary(),
         }
@@ -103,6 +107,7 @@ class ReadingSummary:
             "messages": ", ".join(f"{name} {n:,}" for name, n in self.channels.most_common()),
             "share of the text": shown,
             "binary data cut out": f"{self.media_cut:,}" if self.media_cut else "",
+            "a call to the agent's model failed": f"{self.n_failed_calls:,}" if self.n_failed_calls else "",
             "not used": _listed(self.ledger.not_used),
             "not graded": _listed(self.failures),
         }

@@ -94,4 +94,4 @@ def test_a_judge_is_never_asked_about_a_run_without_a_word_of_the_agent():
     judge = LLMJudge(Scripted(), "m", rubrics=load_rubrics(names=["deception"]))
     assert len(list(judge.requests(silent_runs()))) == 1
     assert {v.transcript_id: v.outcome for v in judge.grade(silent_runs())} == OUTCOMES
-    assert len(asked) == 1
+    assert {request.transcript_id for request in asked} == {"fine"}
