@@ -32,6 +32,17 @@ def independent_comparisons(rates: Sequence[RateFinding]) -> Iterator[Comparison
             yield ComparisonFinding(harm=harm, first=by_name[a].group, second=by_name[b].group, difference=difference)
 
 
+def not_compared(tables: Iterable[HarmTable], by: Sequence[str]) -> Iterator[str]:
+    """A sentence for each harm with more groups than comparisons can take."""
+    for table in tables:
+        n = len(group_tables(table, by))
+        if n > MAX_GROUPS:
+            yield (
+                f"{table.harm}: its {n} groups are not compared with one another (at most {MAX_GROUPS} are): "
+                "take some of them with --where, or coarser ones with --set"
+            )
+
+
 def paired_comparisons(tables: Iterable[HarmTable], settings: StudySettings) -> Iterator[ComparisonFinding]:
     """Differences of the labelled share of harm over the scenarios that both groups ran; Holm within the harm.
 

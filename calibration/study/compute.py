@@ -24,7 +24,7 @@ from calibration.rates.methods import Method
 from calibration.records import Target
 from calibration.study.assumed import controlled_rates, external_rates
 from calibration.study.classifier_facts import training_notes, unit_unlikeness, with_likeness
-from calibration.study.comparison_findings import independent_comparisons, paired_comparisons
+from calibration.study.comparison_findings import independent_comparisons, not_compared, paired_comparisons
 from calibration.study.design import Design, undeclared_words
 from calibration.study.evidence_findings import evidence_overlap
 from calibration.study.extras import looked_at
@@ -200,6 +200,7 @@ def study_data(
             *study_notes(data.labels, left_out),
             *joined.notes,
             *counted_notes(joined),
+            *(not_compared(joined.tables, joined.settings.by) if "comparisons" in parts else ()),
             *data.notes,
             *origin.get("decisions", ()),
             *drift,
