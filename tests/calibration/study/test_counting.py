@@ -283,7 +283,7 @@ def test_the_share_of_a_uniform_sample_counts_transcripts_not_rows(tmp_path):
     in_shards(rows, tmp_path, seed=1)
     ids = sorted(rows["transcript_id"].unique())
     labels = LabelSet.from_rows([(id_, "alpha", "ana", 0.0) for id_ in ids[::10]])
-    pool = weighted_pool(verdict_shards(tmp_path), labels, StudySettings(), design="uniform")
+    pool = weighted_pool(verdict_shards(tmp_path, ("scenario",)), labels, StudySettings(), design="uniform")
     (table,) = join_weighted(pool, labels, StudySettings(), on_contradiction="note").tables
     assert len(table.facts) < len(ids)
     assert table.inclusion_probability.unique() == pytest.approx([len(ids[::10]) / len(ids)])
