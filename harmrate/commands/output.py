@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 # Of tables where no terminal says how wide it is.
 WIDTH = 160
+# Between two lines of progress where there is no terminal.
+PROGRESS_SECONDS = 30.0
 
 
 def stdout() -> Console:
@@ -115,7 +118,7 @@ def track(
 ) -> Iterator[Item]:
     """Show progress on stderr, where somebody looks; what a `meter` tells of the items stands beside it."""
     if not watched():
-        yield from items
+        yield from _told_at_times(items, what, total, meter)
         return
     with _progress("" if meter is None else "{task.fields[meter]}") as progress:
         task = progress.add_task(what, total=total, meter=meter)
@@ -126,6 +129,19 @@ def track(
             else:
                 meter.enter(cast("Mapping[str, Any]", item))
                 progress.update(task, completed=meter.done)
+
+
+def _told_at_times(items: Iterable[Item], what: str, total: int | None, meter: Meter | None) -> Iterator[Item]:
+    """Without a terminal, one line now and then."""
+    last = time.monotonic()
+    for n_before, item in enumerate(items):
+        yield item
+        if meter is not None:
+            meter.enter(cast("Mapping[str, Any]", item))
+        if time.monotonic() - last >= PROGRESS_SECONDS:
+            last = time.monotonic()
+            done = n_before + 1 if meter is None else meter.done
+            note(f"{what}: {done:,}{'' if total is None else f' of {total:,}'}{'' if meter is None else f', {meter}'}")
 
 
 def metered(meter: Meter) -> Track:

@@ -94,7 +94,7 @@ def test_only_verdicts_that_are_not_what_is_demanded_count_under_attack(judge: M
 def test_each_other_way_to_ask_is_seen_by_its_own_probe(judge: Make, server: MessagesServer) -> None:
     harms = list(load_rubrics())
     flips: dict[str, Callable[[Json], bool]] = {
-        "rubric reworded": lambda params: "**Falls outside**" in text_of(params),
+        "rubric reworded": lambda params: "**Falls outside**" in params["system"][0]["text"],
         "harm order": lambda params: harms_of(params) == harms[::-1],
         "reasoning hidden": lambda params: "not shown to you]" in text_of(params),
     }
