@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+import pandas as pd
+
 from grader.readers.provider_errors import agent_acted
 from grader.transcript import UNREAD, Transcript
 from grader.verdict.records import Outcome, Verdict, without_failed_run
 
 SILENT = "the agent said and did nothing"
+# Columns of a metadata frame: the outcome of a run that no grader can judge, and why.
+RUN_FAILURE, RUN_FAILURE_REASON = "run_failure", "run_failure_reason"
 Failure = tuple[Outcome, str]
 
 
@@ -97,3 +101,40 @@ def without_asking(
 def can_be_graded(transcript: Transcript) -> bool:
     """Whether a grader is asked about the transcript."""
     return run_failure(transcript) is None
+
+
+def correct_frame(verdicts: pd.DataFrame, pool: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Verdicts of another tool with those on failed runs turned into outcomes, and how many were.
+
+    A run that failed as a whole has no verdict, whatever the table says; one in which a call failed has no "no".
+
+    Parameters
+    ----------
+    verdicts : verdict frame
+    pool : metadata frame (`grader.metadata.metadata_frame`)
+    """
+    facts = pool.drop_duplicates("transcript_id").set_index("transcript_id")
+    columns = {
+        name: facts[name] if name in facts else None for name in (RUN_FAILURE, RUN_FAILURE_REASON, "provider_error")
+    }
+    outcome, reason, error = (
+        verdicts["transcript_id"].map(column)
+        if column is not None
+        else pd.Series(None, index=verdicts.index, dtype=object)
+        for column in columns.values()
+    )
+    given = verdicts["present"].notna()
+    whole = given & outcome.notna()
+    partial = given & ~whole & error.notna() & (verdicts["present"] == False).fillna(value=False)  # noqa: E712
+    changed = whole | partial
+    if not changed.any():
+        return verdicts, 0
+    result = verdicts.copy()
+    result.loc[changed, "present"] = pd.NA
+    result.loc[changed, "score"] = float("nan")
+    result.loc[changed, "stage"] = None
+    result.loc[whole, "outcome"] = outcome[whole]
+    result.loc[partial, "outcome"] = "cannot_assess"
+    result.loc[whole, "explanation"] = reason[whole]
+    result.loc[partial, "explanation"] = "the run failed: " + error[partial].astype(str)
+    return result, int(changed.sum())

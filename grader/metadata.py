@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from grader.errors import InputError
+from grader.failed_runs import RUN_FAILURE, RUN_FAILURE_REASON, run_failure
 from grader.transcript import FACTS, Transcript
 
 FACT_COLUMNS = (*FACTS, "content_hash")
@@ -18,6 +19,9 @@ _SCALARS = (str, int, float, bool)
 
 def metadata_frame(transcripts: Iterable[Transcript]) -> pd.DataFrame:
     """One row per transcript: its id, facts and every scalar metadata value; texts are not kept.
+
+    Columns ``run_failure`` and ``run_failure_reason`` hold the outcome of a run that no grader can judge
+    (`grader.failed_runs.run_failure`); None for the others.
 
     Parameters
     ----------
@@ -32,7 +36,9 @@ def metadata_frame(transcripts: Iterable[Transcript]) -> pd.DataFrame:
     rows = []
     for transcript in transcripts:
         scalars = {k: v for k, v in transcript.metadata.items() if isinstance(v, _SCALARS)}
-        rows.append({"transcript_id": transcript.id} | scalars | transcript.facts())
+        outcome, reason = run_failure(transcript) or (None, None)
+        failure = {RUN_FAILURE: outcome, RUN_FAILURE_REASON: reason}
+        rows.append({"transcript_id": transcript.id} | scalars | transcript.facts() | failure)
     return pd.DataFrame(rows)
 
 

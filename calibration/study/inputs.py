@@ -18,12 +18,17 @@ from calibration.study.settings import StudySettings
 from calibration.study.sources import AssumptionInputs, Sources
 from calibration.study.used_labels import used_labels
 from grader.errors import InputError
+from grader.failed_runs import correct_frame
 from grader.progress import Track, untracked
 from grader.readers.ledger import UNREADABLE, ReadingLedger
 from labels.labelset import LabelSet
 from labels.samples import joined_by_sample
 
 __all__ = ["AssumptionInputs", "Sources", "StudyData", "load"]
+
+_FAILED_RUNS = (
+    "{:,} verdicts are on runs that failed: they count as cannot_assess or not_graded, whatever the table says"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +98,9 @@ def load(
     verdicts, pool, design = sources.read_verdicts(), sources.read_pool(track, reading), sources.read_design()
     if sources.force and design != UNIFORM:
         raise InputError("--force keeps a --design uniform that the labels contradict; there is none")
+    n_failed = 0
+    if verdicts is not None and pool is not None:
+        verdicts, n_failed = correct_frame(verdicts, pool)
     known = pool if pool is not None else verdicts
     if labels is not None and known is not None:
         labels = joined_by_sample(labels, known)
@@ -105,7 +113,7 @@ def load(
         design=design,
         beside=sources.read_beside(),
         hashes=sources.hashes(),
-        notes=tuple(reading.summary()),
+        notes=(*reading.summary(), *([_FAILED_RUNS.format(n_failed)] if n_failed else [])),
     )
     place = sources.labels if isinstance(sources.labels, Path) else None
     if labels is not None and (ids := _known_ids(data, settings)) is not None:
