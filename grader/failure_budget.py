@@ -20,6 +20,8 @@ class FailureBudget:
     ----------
     share : float in [0, 1]
         Largest share of verdicts that may fail for technical reasons or refusal.
+    not_counted : names of graders
+        That may give no verdict without the run having failed: a classifier that its gate does not let grade.
 
     Examples
     --------
@@ -33,6 +35,7 @@ class FailureBudget:
     """
 
     share: float
+    not_counted: frozenset[str] = frozenset()
     n: int = 0
     n_failed: int = 0
     n_scored: int = 0
@@ -48,6 +51,8 @@ class FailureBudget:
         """Pass rows on and count them; raise what `check` raises at the end, or once nothing works at all."""
         for row in rows:
             yield row
+            if row.get("grader") in self.not_counted:
+                continue
             self.add({str(row.get("outcome", "scored")): 1})
             if self.n_scored == 0 and self.n_failed >= _HOPELESS:
                 self.check()

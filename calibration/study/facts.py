@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from calibration.study.settings import StudySettings
 from grader.errors import InputError
 from grader.metadata import FACT_COLUMNS
 from grader.verdict.frame import VERDICT_COLUMNS
@@ -143,6 +144,24 @@ def denominator(facts: pd.DataFrame, where: Mapping[str, str]) -> NDArray[np.boo
     if not keep.any():
         raise InputError(f"no transcript where {' and '.join(f'{k} is {v!r}' for k, v in where.items())}")
     return keep
+
+
+def check_keys(pool: pd.DataFrame, settings: StudySettings) -> None:
+    """Refuse keys and values of `settings` that no transcript has, before graders are paid for.
+
+    Parameters
+    ----------
+    pool : metadata frame
+    settings : StudySettings
+        Its keys ``verdict:HARM`` are those of verdicts, which are not there yet.
+    """
+    facts = pool.set_index("transcript_id")
+    if settings.sets:
+        facts = with_sets(facts, settings.sets, settings.cluster)
+    for key in settings.by:
+        if not key.startswith(BY_VERDICT):
+            known_column(facts, key)
+    denominator(facts, {key: value for key, value in settings.where.items() if not key.startswith(BY_VERDICT)})
 
 
 def matches(column: pd.Series[Any], value: str) -> NDArray[np.bool_]:

@@ -14,6 +14,7 @@ from calibration.findings.study import Report
 from calibration.study.browser_items import TRANSCRIPTS, chosen_ids, keep_transcripts
 from calibration.study.compute import study_data
 from calibration.study.design import Design
+from calibration.study.facts import check_keys
 from calibration.study.folder import (
     CLASSIFIER,
     DESIGN,
@@ -109,13 +110,18 @@ def run(
     if pool is None or not sources.transcripts:
         raise InputError("no transcripts: name files or folders")
     imported = None if read.verdicts is None else complete(read.verdicts, pool)
+    if imported is None:  # verdicts may bring facts that the transcripts lack
+        check_keys(pool, settings)
     opened = graders.setup.open(store=store, harms=None if labels is None else labels.harms, watch=watch)
     trained = _trained(sources, graders, labels, store, track)
     working = opened if trained is None else [*opened, trained]
     classifier = next((g for g in working if isinstance(g, EmbeddingClassifier)), None)
     out.mkdir(parents=True, exist_ok=True)
     judge = graders.setup.judge
-    budget = FailureBudget(1.0 if judge is None else judge.max_failed)
+    budget = FailureBudget(
+        1.0 if judge is None else judge.max_failed,
+        not_counted=frozenset() if trained is None else frozenset({trained.name}),
+    )
     _write_verdicts(out / VERDICTS, imported, sources, working, budget, track=track, n_transcripts=len(pool))
     verdicts = read_verdicts(out / VERDICTS)
     keep_transcripts(sources.read_transcripts(), chosen_ids(verdicts, labels), out / TRANSCRIPTS)

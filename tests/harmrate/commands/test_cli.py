@@ -451,10 +451,28 @@ def test_real_chats_with_imported_verdicts(shared_data, tmp_path):
     for rate in report["rates"]:
         assert rate["low"] <= lied[rate["group"]["task"]] <= rate["high"]
     pairs = {tuple(a["between"]) for a in report["agreement"]}
-    assert pairs == {("human", "oss"), ("human", "classifier"), ("oss", "classifier")}
+    assert pairs == {("human", "oss")}, "a classifier that its gate does not let grade has no agreement"
+    assert any("classifier gives no verdicts here" in note for note in report["rates"][0]["notes"])
     classifier = pd.read_parquet("out/verdicts.parquet").query("grader == 'classifier'")
     held_out = [json.loads(u)["out_of_fold"] for u in classifier["usage"]]
     assert sum(held_out) == 100
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--by", "modle"), "no transcript has 'modle'"),
+        (("--where", "arm=z"), "no transcript where arm is 'z'"),
+        (("--set", "near=s99", "--by", "set"), "s99"),
+    ],
+)
+def test_run_refuses_keys_that_no_transcript_has_before_it_asks_a_judge(campaign, options, words):
+    replies = Path("replies.jsonl")  # a judge without a single reply: asking it would be an outcome, not this line
+    replies.write_text("")
+    line = refused(
+        "run", campaign.transcripts, "--labels", campaign.labels, "--replies", replies, "--out", "out", *options
+    )
+    assert words in line and not Path("out").exists()
 
 
 def test_quiet_leaves_out_notes_but_not_what_qualifies_a_number(campaign):
