@@ -55,9 +55,20 @@ app = typer.Typer(
 )
 
 
+def _print_version(value: bool) -> None:  # noqa: FBT001 - typer passes the option's value
+    if value:
+        from importlib.metadata import version
+
+        typer.echo(f"harmrate {version('harmrate')}")
+        raise typer.Exit
+
+
 @app.callback()
 def every_command(
     *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes about files and money.")] = False,
 ) -> None:
     """How often does this agent do harm, and how sure are we?"""  # noqa: D400

@@ -508,3 +508,10 @@ def test_quiet_leaves_out_notes_but_not_what_qualifies_a_number(campaign):
 def test_help_ends_in_an_example(command):
     code, out, _ = harmrate(command, "--help")
     assert code == 0 and f"Example: harmrate {command}" in out
+
+
+def test_version_is_that_of_the_package():
+    from importlib.metadata import version
+
+    code, out, err = harmrate("--version")
+    assert (code, out, err) == (0, f"harmrate {version('harmrate')}\n", "")
