@@ -109,12 +109,24 @@ def write_pool(pool: pd.DataFrame, path: Path) -> None:
         plain.to_parquet(partial, index=False)
 
 
-def _last_provenance(folder: Path) -> dict[str, Any]:
+def read_report(folder: Path) -> dict[str, Any]:
+    """The contents of a folder's ``report.json``; empty where there is none.
+
+    Raises
+    ------
+    InputError
+        It is not a report.
+    """
+    file = folder / "report.json"
     try:
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        report = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"cannot be read as a report: {error}", file=folder / "report.json") from None
-    found = report.get("provenance") if isinstance(report, dict) else None
-    return found if isinstance(found, dict) else {}
+        raise InputError(f"cannot be read as a report: {error}", file=file) from None
+    return report if isinstance(report, dict) else {}
+
+
+def _last_provenance(folder: Path) -> dict[str, Any]:
+    recorded = read_report(folder).get("provenance")
+    return recorded if isinstance(recorded, dict) else {}

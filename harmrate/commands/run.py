@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -21,7 +22,7 @@ from harmrate.commands.options import (
     VerdictFile,
     shared,
 )
-from harmrate.commands.output import metered, note, print_report, spending, stdout, track
+from harmrate.commands.output import metered, note, print_report, show, show_json, spending, stdout, track
 from harmrate.commands.rates import fail_by
 from harmrate.commands.study import StudyFile
 
@@ -118,16 +119,41 @@ def demo(
     note(f"report: {out / 'report.html'}")
 
 
+def verify(
+    folder: Annotated[Path, typer.Argument(help="Folder that `harmrate run` wrote.")], *, as_json: Json = False
+) -> None:
+    """Whether a folder's files are those that were sealed, and its numbers those that they give: exit 1 when not."""
+    from calibration.report import report_dict
+    from calibration.study import seal
+    from calibration.study.folder import read_report, study_again
+
+    differences = seal.changes(folder)
+    if not differences:
+        differences = seal.different_numbers(read_report(folder), report_dict(study_again(folder)))
+        for name in seal.added(folder):
+            note(f"{folder / name}: came after the seal; no number rests on it")
+    if as_json:
+        show_json(json.dumps({"verified": not differences, "differences": differences}, ensure_ascii=False))
+    elif differences:
+        show("\n".join(f"differs: {line}" for line in differences))
+    else:
+        show(f"verified: every file of {folder} is as it was sealed, and every number follows from them")
+    if differences:
+        raise typer.Exit(1)
+
+
 # ---- What commands share ---------------------------------------------------------------------------------------------
 
 
 def _write_report(report: Report, folder: Path, *, redact: bool = False) -> None:
     from calibration.report import render_report
     from calibration.study.browser_items import exhibits_of
+    from calibration.study.seal import write_seal
     from calibration.study.settings import StudySettings
 
     settings = StudySettings.from_dict(report.provenance.get("settings") or {})
     render_report(report, folder, exhibits=exhibits_of(folder, settings), redact=redact)
+    write_seal(folder)
 
 
 def _rubrics(reading: TranscriptOptions, study: StudyOptions) -> dict[str, Rubric]:
@@ -140,5 +166,6 @@ def _rubrics(reading: TranscriptOptions, study: StudyOptions) -> dict[str, Rubri
 COMMANDS: dict[Command, str] = {
     run: "harmrate run runs/ --labels labels.parquet --design round1/design.csv --out report",
     report: "harmrate report report/",
+    verify: "harmrate verify report/",
     demo: "harmrate demo",
 }
