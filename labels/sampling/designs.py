@@ -190,7 +190,7 @@ def checked_design(frame: pd.DataFrame, file: Path | None = None) -> pd.DataFram
     ------
     InputError
         A missing column, a probability outside [0, 1] or (of a drawn row) 0 or missing, a word for drawn that is
-        neither yes nor no.
+        neither yes nor no, two rows on one transcript, harm and round.
     """
     missing = [c for c in ("transcript_id", "inclusion_probability", "drawn") if c not in frame]
     if missing:
@@ -199,13 +199,20 @@ def checked_design(frame: pd.DataFrame, file: Path | None = None) -> pd.DataFram
     drawn = frame["drawn"] if frame["drawn"].dtype == bool else _booleans(frame, file)
     _refuse(~((pi >= 0) & (pi <= 1)), frame, "inclusion_probability must fulfil 0 <= p <= 1", file)
     _refuse(drawn & (pi == 0), frame, "a drawn transcript must have an inclusion_probability above 0", file)
+    item = [column for column in ("transcript_id", "harm", "round") if column in frame]
+    twice = frame.duplicated(item)
+    if twice.any():
+        row = frame.iloc[int(twice.to_numpy().argmax())]
+        which = ", ".join(f"{column} {row[column]}" for column in item[1:])
+        reason = f"two rows{f' of {which}' if which else ''}: was the file joined to itself?"
+        raise InputError(reason, file=file, record=f"transcript {row['transcript_id']!r}")
     return frame.assign(inclusion_probability=pi, drawn=drawn)
 
 
 def _refuse(bad: pd.Series, frame: pd.DataFrame, rule: str, file: Path | None) -> None:
     if bad.any():
         row = frame.iloc[int(bad.to_numpy().argmax())]
-        reason = f"{rule}, got {row['inclusion_probability']!r}"
+        reason = f"{rule}, got {row['inclusion_probability']}"
         raise InputError(reason, file=file, record=f"transcript {row['transcript_id']!r}")
 
 

@@ -188,6 +188,20 @@ def test_a_design_row_without_meaning_is_refused_by_name(probability, drawn, rea
     assert "transcript 'a'" in str(refused.value)
 
 
+@pytest.mark.parametrize("columns", [["transcript_id"], ["transcript_id", "harm"], ["transcript_id", "harm", "round"]])
+def test_a_design_that_holds_a_transcript_twice_is_refused(columns):
+    rows = {"transcript_id": ["a", "b", "a"], "harm": HARM, "round": 1}
+    frame = pd.DataFrame(rows)[columns].assign(inclusion_probability=[0.5, 0.5, 0.25], drawn=[True, False, False])
+    with pytest.raises(InputError, match="transcript 'a': two rows"):
+        checked_design(frame)
+
+
+def test_a_transcript_may_stand_in_a_design_once_per_harm_and_round():
+    rows = [("a", HARM, 1), ("a", HARM, 2), ("a", "other", 1)]
+    frame = pd.DataFrame(rows, columns=["transcript_id", "harm", "round"])
+    assert len(checked_design(frame.assign(inclusion_probability=0.5, drawn=True))) == 3
+
+
 def test_metadata_is_the_first_known_value_and_contradictions_are_refused():
     verdicts = pd.concat([verdicts_of(20, 5, arm=None), verdicts_of(20, 5, arm="a").assign(grader="k")])
     verdicts = typed(verdicts)
