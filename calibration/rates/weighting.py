@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from calibration.agreement.ratings import Floats, Ints
 
-SAMPLE_ONLY = "valid only for this sample: how its items were drawn is not known"
+SAMPLE_ONLY = "valid only for this sample: computed without sampling weights"
 MAX_STRATA = 20  # above, the probabilities are not a stratified design and are used as plain weights
 
 

@@ -75,7 +75,7 @@ def print_notes(console: Console, report: Report) -> None:
     for coefficient in report.agreement:
         for note in coefficient.agreement.notes:
             if note.startswith(SAMPLE_ONLY):
-                places_of.setdefault(note, []).append(f"{coefficient.agreement.statistic} on {coefficient.harm}")
+                places_of.setdefault(note, []).append(f"{' - '.join(coefficient.between)} on {coefficient.harm}")
     for line in report.notes:
         print_line(console, line, "dim")
     for note, places in places_of.items():

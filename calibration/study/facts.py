@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from calibration.study.ids import mismatch
 from calibration.study.settings import StudySettings
 from grader.errors import InputError
 from grader.metadata import FACT_COLUMNS
@@ -48,7 +49,11 @@ def pool_facts(verdicts: pd.DataFrame, pool: pd.DataFrame | None, keys: Iterable
         return known
     facts = _first_known(pool, [c for c in pool if c in {*FACT_COLUMNS, *keys}])
     if stray := set(known.index) - set(facts.index):
-        raise InputError(f"{len(stray)} verdicts are on transcripts outside the pool, the first {min(stray)!r}")
+        sides = mismatch(list(stray), list(facts.index), name="verdicts", of="transcripts")
+        raise InputError(
+            f"verdicts on {len(stray)} of {len(known)} ids that are not among the transcripts: {sides}: are all "
+            "transcripts named (--transcripts)?"
+        )
     return facts.combine_first(known.reindex(facts.index)).reindex(facts.index)
 
 

@@ -82,6 +82,8 @@ def _numbers(frame: pd.DataFrame, scale: ScoreScale, path: Path) -> pd.Series[fl
     if wrong.any():
         row = frame[wrong].iloc[0]
         reason = f"score must fulfil {scale.low:g} <= score <= {scale.high:g}, got {row['score']!r}"
+        if scale.low == 0 and scale.high == 1:
+            reason += "; of another scale? say so: --score-range LOW:HIGH --threshold T"
         raise InputError(reason, file=path, record=f"transcript {row['transcript_id']!r}")
     return numbers
 
@@ -103,6 +105,6 @@ def _booleans(frame: pd.DataFrame, path: Path) -> pd.Series[bool]:
     unknown = truth.isna() & text.notna() & ~text.isin(["", "none", "null", "nan"]).fillna(value=False)
     if unknown.any():
         row = frame[unknown].iloc[0]
-        reason = f"present must be true, false or empty, got {row['present']!r}"
+        reason = f"present must be true, false or empty, got {str(row['present'])!r}"
         raise InputError(reason, file=path, record=f"transcript {row['transcript_id']!r}")
     return truth

@@ -202,6 +202,14 @@ def test_a_transcript_may_stand_in_a_design_once_per_harm_and_round():
     assert len(checked_design(frame.assign(inclusion_probability=0.5, drawn=True))) == 3
 
 
+def test_verdicts_on_unknown_transcripts_are_refused_with_both_sides_and_the_likely_cause():
+    pool = pd.DataFrame({"transcript_id": [f"{i:02d}" for i in range(20)]})
+    verdicts = verdicts_of(20, 5)
+    verdicts["transcript_id"] = [str(i) for i in range(20)]
+    with pytest.raises(InputError, match="verdicts on 10 of 20 ids .* they differ in leading zeros"):
+        run_study(verdicts, pool=pool)
+
+
 def test_metadata_is_the_first_known_value_and_contradictions_are_refused():
     verdicts = pd.concat([verdicts_of(20, 5, arm=None), verdicts_of(20, 5, arm="a").assign(grader="k")])
     verdicts = typed(verdicts)

@@ -222,7 +222,7 @@ def test_a_table_on_another_scale(tmp_path: Path) -> None:
     frame = read_verdicts(path, scale=TEN)
     assert sides(frame, "h") == {"a": False, "b": True, "c": True, "d": None}  # the threshold decides where it can
     assert frame["usage"].tolist() == [TEN.told(), TEN.told(), {}, {}]
-    with pytest.raises(InputError, match="score must fulfil 0 <= score <= 1, got '3'"):
+    with pytest.raises(InputError, match="score must fulfil 0 <= score <= 1, got '3'.*--score-range"):
         read_verdicts(path)
     with pytest.raises(InputError, match="score must fulfil 4 <= score <= 10, got '3'"):
         read_verdicts(path, scale=ScoreScale(low=4, high=10))
