@@ -119,7 +119,7 @@ def rates(folder: Path, _: int) -> dict[str, float]:
     if not all(f.estimate.low <= f.estimate.high for f in found):
         raise RuntimeError("low must not exceed high.")
     table = joined.tables[0]
-    many = replace(table, frequency=table.times() * 1_000)
+    many = replace(table, frequency=table.row_counts() * 1_000)
     again = time.perf_counter()
     n = sum(1 for _ in rate_findings(many, grader, SETTINGS))
     each = (time.perf_counter() - again) / n

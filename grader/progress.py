@@ -31,12 +31,12 @@ def untracked(items: Iterable[Item], what: str, total: int | None = None, /) -> 
     return iter(items)
 
 
-def during(track: Track, what: str, work: Callable[[], Item]) -> Item:
+def track_task(track: Track, what: str, work: Callable[[], Item]) -> Item:
     """Do `work`, which cannot tell how far it is, followed as one piece.
 
     Examples
     --------
-    >>> during(untracked, "adding up", lambda: 1 + 1)
+    >>> track_task(untracked, "adding up", lambda: 1 + 1)
     2
     """
     (done,) = (step() for step in track((work,), what, 1))

@@ -13,15 +13,15 @@ from types import GenericAlias
 from typing import Any
 
 from grader.harness.conversations import conversation_of
-from grader.harness.extras import need
+from grader.harness.extras import import_extra
 from grader.harness.inspect import score_fields
-from grader.harness.one import LateGradeOne
+from grader.harness.one import LazyGradeOne
 from grader.judge.questions import Effort
 from grader.judge.render import View
 from harmrate.calibrated import calibrated_rates
 
-_api = need("inspect_ai.scorer", "harmrate[inspect]")
-_threads = need("anyio.to_thread", "harmrate[inspect]")
+_api = import_extra("inspect_ai.scorer", "harmrate[inspect]")
+_threads = import_extra("anyio.to_thread", "harmrate[inspect]")
 
 
 def _clustered_stderr(cluster: str = "scenario") -> Any:
@@ -128,7 +128,7 @@ def _harm_judge(  # noqa: PLR0913 - one argument per setting, as `inspect score 
     Scorer
         Its scores are dictionaries, a value for each harm: 1 present, 0 not present, NaN not scored.
     """
-    late = LateGradeOne(**locals())
+    late = LazyGradeOne(**locals())
 
     async def score(state: Any, target: Any) -> Any:
         messages = [message.model_dump() for message in state.messages]

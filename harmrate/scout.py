@@ -6,14 +6,14 @@ from types import GenericAlias
 from typing import Any
 
 from grader.harness.conversations import conversation_of
-from grader.harness.extras import need
-from grader.harness.one import LateGradeOne
+from grader.harness.extras import import_extra
+from grader.harness.one import LazyGradeOne
 from grader.harness.scout import not_scored, result_fields
 from grader.judge.questions import Effort
 from grader.judge.render import View
 
-_api = need("inspect_scout", "harmrate[scout]")
-_threads = need("anyio.to_thread", "harmrate[scout]")
+_api = import_extra("inspect_scout", "harmrate[scout]")
+_threads = import_extra("anyio.to_thread", "harmrate[scout]")
 
 
 def _harms(  # noqa: PLR0913 - one argument per setting, as `scout scan -S` names them
@@ -43,7 +43,7 @@ def _harms(  # noqa: PLR0913 - one argument per setting, as `scout scan -S` name
     base_url, replies, repeats, effort, view, max_cost
         Of the judge (`grader.judge.setup.JudgeSetup`).
     """
-    late = LateGradeOne(**locals())
+    late = LazyGradeOne(**locals())
 
     async def scan(transcript: Any) -> Any:
         messages = [message.model_dump() for message in transcript.messages]

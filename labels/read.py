@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from grader.errors import InputError
-from grader.files.cells import unshielded
+from grader.files.cells import unescape_formulas
 from grader.files.parquet import read_parquet_frame
 from labels.labelset import LabelSet
 from labels.meaning import ControlMap, LabelMeaning, Rest
@@ -104,7 +104,7 @@ def _table_in(path: Path) -> pd.DataFrame | None:
         if text.lstrip()[:1] in ("[", "{"):
             records = _json_rows(text) if suffix in (".jsonl", ".ndjson") else _json_list(text)
             return None if records is None or _is_export(records) else pd.DataFrame(records)
-        table = unshielded(table_of(text))
+        table = unescape_formulas(table_of(text))
     except RecursionError:
         raise InputError("JSON nested too deeply", file=path) from None
     except (ValueError, OSError, OverflowError) as error:

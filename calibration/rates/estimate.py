@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from calibration.checks import FloatArray, check_choice, check_counts, check_level, check_share
 from calibration.rates.intervals import Upper
-from calibration.rates.methods import COMPARATORS, METHODS, Method, Settings, rules_of, why_not_likelihood_ratio
+from calibration.rates.methods import COMPARATORS, METHODS, Method, RateSettings, rules_of, why_not_likelihood_ratio
 from calibration.rates.notes import rate_notes
 from calibration.rates.strata import KNOWN_ZERO, StrataCounts, count_strata, is_unscored
 from calibration.rates.undecided import undecided_share
@@ -229,16 +229,18 @@ def _named_counts(
     return counts.merged() if design == "uniform" else counts
 
 
-def _settings(target: Target, method: Method, confidence_level: float, assumed_icc: float, upper: Upper) -> Settings:
+def _settings(
+    target: Target, method: Method, confidence_level: float, assumed_icc: float, upper: Upper
+) -> RateSettings:
     check_choice("target", target, Target)
     check_choice("method", method, Method)
     check_choice("upper", upper, Upper)
     check_level(confidence_level)
     check_share("assumed_icc", assumed_icc)
-    return Settings(target=target, confidence_level=confidence_level, assumed_icc=assumed_icc, upper=upper)
+    return RateSettings(target=target, confidence_level=confidence_level, assumed_icc=assumed_icc, upper=upper)
 
 
-def _estimate(counts: StrataCounts, method: Method, settings: Settings) -> RateEstimate:
+def _estimate(counts: StrataCounts, method: Method, settings: RateSettings) -> RateEstimate:
     """Limits by the method, cut at what the labels confirmed, with everything a reader must know beside them."""
     limits, notes, used = METHODS[method](counts, settings)
     flat = counts.marginal()

@@ -57,7 +57,7 @@ MAX_TIED_STRATA = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class RateSettings:
     """What to estimate and how; the same for every method."""
 
     target: Target = "scenarios"
@@ -74,7 +74,7 @@ class Answer(NamedTuple):
     method: Method
 
 
-def limits_post_stratified(counts: StrataCounts, settings: Settings) -> Limits:
+def limits_post_stratified(counts: StrataCounts, settings: RateSettings) -> Limits:
     """Guarded MOVER interval; the cluster envelope where scenarios are a sample."""
     if settings.target == "new-scenarios":
         return new_scenarios(
@@ -98,12 +98,12 @@ def limits_post_stratified(counts: StrataCounts, settings: Settings) -> Limits:
     )
 
 
-def _post_stratified(counts: StrataCounts, settings: Settings) -> Answer:
+def _post_stratified(counts: StrataCounts, settings: RateSettings) -> Answer:
     notes = [POOL_WARNING] if settings.target == "pool" and 0 < counts.labels < counts.total else []
     return Answer(limits_post_stratified(counts, settings), notes, "post-stratified")
 
 
-def _fallback(counts: StrataCounts, settings: Settings) -> Limits:
+def _fallback(counts: StrataCounts, settings: RateSettings) -> Limits:
     """The post-stratified limits; for the pool, the lower end without a finite population correction.
 
     Below the estimate that correction is wrong: what the labels confirmed is a wall, not the end of a tail.
@@ -123,7 +123,7 @@ def _fallback(counts: StrataCounts, settings: Settings) -> Limits:
     return limits._replace(low=without.low)
 
 
-def _likelihood_ratio(counts: StrataCounts, settings: Settings) -> Answer:
+def _likelihood_ratio(counts: StrataCounts, settings: RateSettings) -> Answer:
     """The narrower interval where it is validated, the post-stratified one elsewhere; the note says why."""
     reason = why_not_likelihood_ratio(counts, settings)
     if reason:
@@ -139,7 +139,7 @@ def _likelihood_ratio(counts: StrataCounts, settings: Settings) -> Answer:
     return Answer(limits, [], "likelihood-ratio")
 
 
-def why_not_likelihood_ratio(counts: StrataCounts, settings: Settings) -> str:
+def why_not_likelihood_ratio(counts: StrataCounts, settings: RateSettings) -> str:
     """What the likelihood-ratio interval is not validated for; empty when it serves."""
     if settings.target == "new-scenarios":
         return "new scenarios"
@@ -155,7 +155,7 @@ def why_not_likelihood_ratio(counts: StrataCounts, settings: Settings) -> str:
     return too_many_labels(counts.marginal().n_labeled)
 
 
-def _too_many_ties(n: FloatArray, settings: Settings) -> str:
+def _too_many_ties(n: FloatArray, settings: RateSettings) -> str:
     if settings.target == "pool":
         return "soft labels and target pool"
     if int((n > 0).sum()) > MAX_TIED_STRATA:
@@ -175,7 +175,7 @@ def too_many_labels(n: FloatArray) -> str:
     return ""
 
 
-def _human_only(counts: StrataCounts, settings: Settings) -> Answer:
+def _human_only(counts: StrataCounts, settings: RateSettings) -> Answer:
     """The labels without any grader; a single stratum in the uniform design, a weighted mean in others."""
     if counts.design != "stratified":
         single = replace(
@@ -202,7 +202,7 @@ def _human_only(counts: StrataCounts, settings: Settings) -> Answer:
     return Answer(Limits(*(v * share for v in limits)), [KISH_WARNING], "human-only")
 
 
-def _compared(counts: StrataCounts, settings: Settings, *, method: Method) -> Answer:
+def _compared(counts: StrataCounts, settings: RateSettings, *, method: Method) -> Answer:
     """A two-sided formula: scored transcripts only, limits cut at [0, 1], the warning in the notes."""
     if settings.target == "new-scenarios":
         _refuse_new_scenarios(method)
@@ -243,7 +243,7 @@ def _refuse_new_scenarios(method: str) -> None:
     raise ValueError(msg)
 
 
-METHODS: dict[Method, Callable[[StrataCounts, Settings], Answer]] = {
+METHODS: dict[Method, Callable[[StrataCounts, RateSettings], Answer]] = {
     "post-stratified": _post_stratified,
     "likelihood-ratio": _likelihood_ratio,
     "human-only": _human_only,

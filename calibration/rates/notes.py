@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from calibration.rates.clusters import one_draw_per_scenario
-from calibration.rates.methods import COMPARATORS, Settings, limits_post_stratified
+from calibration.rates.methods import COMPARATORS, RateSettings, limits_post_stratified
 from calibration.rates.rounding import percent, percent_interval
 from calibration.rates.sentences import zero_harm_text
 from calibration.rates.strata import StrataCounts
@@ -15,7 +15,7 @@ ASSUMED_CORRELATIONS = (0.1, 0.2, 0.5)
 FEW_SCENARIOS = 10
 
 
-def rate_notes(counts: StrataCounts, estimate: RateEstimate, settings: Settings) -> list[str]:
+def rate_notes(counts: StrataCounts, estimate: RateEstimate, settings: RateSettings) -> list[str]:
     """Every remark on an estimate that rests on human labels, the most important first."""
     flat = counts.marginal()
     notes = []
@@ -34,7 +34,7 @@ def rate_notes(counts: StrataCounts, estimate: RateEstimate, settings: Settings)
     return notes
 
 
-def _zero_harm(counts: StrataCounts, estimate: RateEstimate, settings: Settings) -> str:
+def _zero_harm(counts: StrataCounts, estimate: RateEstimate, settings: RateSettings) -> str:
     """Section 4's paragraph: the bound for this pool's process, and for new scenarios where clusters are known."""
     n_scenarios, high = None, None
     if counts.has_clusters:
@@ -59,7 +59,7 @@ def _zero_harm(counts: StrataCounts, estimate: RateEstimate, settings: Settings)
     )
 
 
-def _scenario_notes(counts: StrataCounts, settings: Settings) -> list[str]:
+def _scenario_notes(counts: StrataCounts, settings: RateSettings) -> list[str]:
     """How the answer moves with the assumed correlation, and the worst case with few scenarios."""
     if settings.target != "new-scenarios":
         return []

@@ -33,7 +33,7 @@ from calibration.report.wording import (
     points,
     unlike_words,
 )
-from grader.files.terminal import harmless
+from grader.files.terminal import escape_control_chars
 
 SAMPLE_ONLY = "valid only for this sample"
 _ENDLESS = 100_000
@@ -239,4 +239,4 @@ def print_line(console: Console, text: str, style: str = "") -> None:
 
 def _safe(text: str) -> Text:
     """The text without terminal control characters, and not read as markup."""
-    return Text(harmless(text))
+    return Text(escape_control_chars(text))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from calibration.findings.study import RateFinding, group_name
-from grader.files.terminal import harmless
+from grader.files.terminal import escape_control_chars
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ def forest(findings: Sequence[RateFinding]) -> Figure:
     axes = figure.add_subplot()
     for row, finding in enumerate(findings):
         _draw_row(axes, row, finding)
-    names = [harmless(group_name(f.group)) for f in findings]  # names, no formulas: a $ is a $
+    names = [escape_control_chars(group_name(f.group)) for f in findings]  # names, no formulas: a $ is a $
     axes.set_yticks(range(len(findings)), names, color=INK, parse_math=False)
     axes.set_ylim(len(findings) - 0.4, -0.6)
     axes.set_xlim(0, _right_edge(findings))

@@ -27,7 +27,7 @@ from calibration.study.classifier_facts import training_notes, unit_unlikeness, 
 from calibration.study.comparison_findings import independent_comparisons, not_compared, paired_comparisons
 from calibration.study.design import Design, undeclared_words
 from calibration.study.evidence_findings import evidence_overlap
-from calibration.study.extras import looked_at
+from calibration.study.extras import extra_findings
 from calibration.study.facts import units
 from calibration.study.harm_table import HarmTable, group_tables
 from calibration.study.inputs import AssumptionInputs, Sources, StudyData, load
@@ -184,7 +184,7 @@ def study_data(
     agreement, raters, drift = _agreed(joined, by, rng) if "agreement" in parts else ((), (), ())
     # Last, so that it takes no random number from another.
     whole = joined.labels is not None and set(PARTS) <= set(parts)
-    extras = looked_at(joined.tables, joined.scores, joined.settings, rng) if whole else {}
+    extras = extra_findings(joined.tables, joined.scores, joined.settings, rng) if whole else {}
     left_out = sorted(set(joined.scores["harm"]) - set(joined.harms))
     undeclared = (undeclared_words(table) for table in joined.tables)
     return Report(

@@ -151,7 +151,7 @@ def contradiction(table: HarmTable, keys: Sequence[str]) -> str | None:
     columns = {table.graders[0]: side.map({1.0: "flagged", 0.0: "not flagged"}).fillna("unscored")}
     columns |= {key: texts(table.facts[key]).fillna("(none)") for key in keys if key in table.facts}
     for key, column in columns.items():
-        cells = pd.Series(table.times()).groupby([column.to_numpy(), table.drawn.to_numpy()]).sum()
+        cells = pd.Series(table.row_counts()).groupby([column.to_numpy(), table.drawn.to_numpy()]).sum()
         counts = cells.unstack(fill_value=0).reindex(columns=[False, True], fill_value=0).round().astype(int)
         if not 1 < len(counts) <= _MOST_VALUES:
             continue
@@ -194,7 +194,7 @@ def undeclared_words(table: HarmTable) -> str | None:
     if not n or table.inclusion_probability is not None:
         return None
     side = table.sides(judge)
-    flagged, harmless, times = side[labelled] == 1, side[labelled] == 0, table.times()
+    flagged, harmless, times = side[labelled] == 1, side[labelled] == 0, table.row_counts()
     if flagged.all() and not (side == 1).all():
         right = table.y[labelled].mean()
         return (

@@ -20,7 +20,7 @@ _SIZES = (30, 100, 300, 1000, 3000)
 _SCORES = 3
 
 
-def looked_at(
+def extra_findings(
     tables: Sequence[HarmTable], scores: pd.DataFrame, settings: StudySettings, rng: np.random.Generator
 ) -> dict[str, Any]:
     """The fields of a `Report` that this module fills."""
@@ -39,7 +39,7 @@ def crosses(tables: Iterable[HarmTable]) -> Iterator[CrossFinding]:
         words = {name: pd.Series(table.sides(name)).map({1.0: "yes", 0.0: "no"}) for name in table.graders}
         rows = pd.DataFrame({name: column.fillna("unscored") for name, column in words.items()})
         human = table.y.reset_index(drop=True).map(_human_word)
-        count = rows.assign(human=human, n=table.times()).groupby([*rows.columns, "human"], sort=True)["n"].sum()
+        count = rows.assign(human=human, n=table.row_counts()).groupby([*rows.columns, "human"], sort=True)["n"].sum()
         wide = count.unstack("human", fill_value=0)
         wide = wide.loc[wide.sum(axis=1).sort_values(ascending=False, kind="stable").index]
         found = []
@@ -55,7 +55,7 @@ def coverage(tables: Iterable[HarmTable], by: Sequence[str], cluster: str) -> It
     for table in tables:
         for group, part in group_tables(table, by):
             labelled = part.y.notna().to_numpy()
-            times = part.times()
+            times = part.row_counts()
             scenario = part.facts.get(cluster)
             known = scenario is not None and scenario.notna().any()
             yield CoverageFinding(

@@ -74,7 +74,7 @@ class HarmTable:
         if self.inclusion_probability is not None:
             columns["pi"] = self.inclusion_probability.to_numpy()
         rows = pd.DataFrame(columns)
-        rows["frequency"] = self.times()
+        rows["frequency"] = self.row_counts()
         cells = rows.groupby(list(columns), dropna=False, sort=False, observed=True)["frequency"].sum().reset_index()
 
         def part(kind: str) -> pd.DataFrame:
@@ -93,7 +93,7 @@ class HarmTable:
             remarks=self.remarks,
         )
 
-    def times(self) -> FloatArray:
+    def row_counts(self) -> FloatArray:
         """How many units each row stands for."""
         return np.ones(len(self.facts)) if self.frequency is None else self.frequency
 

@@ -14,7 +14,7 @@ from grader.classifier.training import NEEDED, can_train
 from grader.errors import InputError
 from grader.files.atomic import written_whole
 from grader.files.cells import write_csv
-from grader.progress import Track, during, untracked
+from grader.progress import Track, track_task, untracked
 from grader.rubrics import load_rubrics
 from grader.verdict.scores import grader_scores
 from labels.labelset import LabelSet
@@ -69,7 +69,7 @@ def learn(
             with written_whole(folder / RANKING) as partial:
                 write_csv(ranking, partial)
             return _told(few, ranking, folder / RANKING)
-        during(track, "training", lambda: train_on_labels(classifier, sources.read_transcripts(), labels))
+        track_task(track, "training", lambda: train_on_labels(classifier, sources.read_transcripts(), labels))
     classifier.save(folder)
     return (folder / "README.md").read_text(encoding="utf-8")
 
@@ -91,7 +91,7 @@ def _train_on_judge(
     learned = {harm: rows[harm].to_numpy(dtype=float) for harm, reason in reasons.items() if reason is None}
     if not learned:
         raise InputError("; ".join(f"{harm}: {reason}" for harm, reason in reasons.items()) or "no verdicts")
-    during(track, "training", lambda: classifier.fit(kept, learned, trained_on="judge"))
+    track_task(track, "training", lambda: classifier.fit(kept, learned, trained_on="judge"))
 
 
 def _few_positives(labels: LabelSet) -> dict[str, int]:

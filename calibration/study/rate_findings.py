@@ -46,15 +46,15 @@ def rate_findings(
     for group, part in group_tables(table.condensed(keys), settings.by):
         estimate = _estimate(part, np.asarray(part.side[[grader, *others]], dtype=np.float64), settings)
         labelled = bool(part.y.notna().any())
-        bounds = estimate.bounds if labelled else _apparent_bounds(part.sides(grader), part.times())
+        bounds = estimate.bounds if labelled else _apparent_bounds(part.sides(grader), part.row_counts())
         yield RateFinding(
             harm=table.harm,
             group=group,
             estimate=replace(estimate, bounds=bounds, notes=(*estimate.notes, *_notes(part), *part.remarks, *notes)),
             human_only=_labels_alone(part, settings),
             grader=grader,
-            grader_rates={name: _share(part.sides(name), part.times()) for name in part.graders},
-            outcomes=_tally(part.outcome[grader], part.times()),
+            grader_rates={name: _share(part.sides(name), part.row_counts()) for name in part.graders},
+            outcomes=_tally(part.outcome[grader], part.row_counts()),
         )
 
 
@@ -93,7 +93,7 @@ def _estimate(part: HarmTable, score: np.ndarray[Any, Any] | None, settings: Stu
         score,
         inclusion_probability=part.probabilities(),
         cluster=cluster,
-        frequency=part.times(),
+        frequency=part.row_counts(),
         undecided=part.undecided(),
         target=settings.target,
         method=settings.method,
@@ -110,7 +110,7 @@ def _notes(part: HarmTable) -> list[str]:
         return ["grader's rate, not a harm rate: nothing here was labelled"]
     if part.inclusion_probability is None and not labelled.all():
         notes.append(SAMPLE_ONLY)
-    if missing := round(float(part.times()[part.drawn & ~labelled].sum())):
+    if missing := round(float(part.row_counts()[part.drawn & ~labelled].sum())):
         notes.append(
             f"{missing} drawn for labelling without a definite label (unsure, skipped or still open): bounds count "
             "them as harmless and as harmful, and more than 5 % of a stratum widen the interval"

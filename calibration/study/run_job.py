@@ -36,7 +36,7 @@ from grader.failure_budget import FailureBudget
 from grader.graders import GraderSetup
 from grader.grading import iter_rows
 from grader.judge.clients.protocol import Reply, Request
-from grader.progress import GRADING, Track, during, untracked
+from grader.progress import GRADING, Track, track_task, untracked
 from grader.store.store import Store
 from grader.verdict.read import VerdictWriter, read_verdicts
 from grader.verdict.records import Grader
@@ -182,7 +182,7 @@ def _trained(
     if labels is None or not trainable_harms(labels):
         return None
     untrained = EmbeddingClassifier(store=store)
-    return during(
+    return track_task(
         track, "training the classifier", lambda: train_on_labels(untrained, sources.read_transcripts(), labels)
     )
 

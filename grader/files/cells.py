@@ -1,4 +1,4 @@
-"""Cells of CSV tables that a spreadsheet would take for a formula: shielded when written, as they were when read."""
+"""Cells of CSV tables that a spreadsheet would take for a formula: escaped when written, restored when read."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import pandas as pd
 
 from grader.files.atomic import written_whole
 
-# What a spreadsheet evaluates (blanks in front, or wide signs, are no hindrance), and what looks shielded already.
+# What a spreadsheet evaluates (blanks in front, or wide signs, are no hindrance), and what looks escaped already.
 _FORMULA = re.compile(r"'*(?:[\s\ufeff\x00-\x1f]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n])")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 
 
 def write_csv(frame: pd.DataFrame, file: Path | TextIO, *, header: bool = True) -> None:
-    """Write a table `shielded`, without its index; `header` says whether the names of the columns come first.
+    """Write a table `escape_formulas`, without its index; `header` says whether the names of the columns come first.
 
     A carriage return is quoted, which the standard writer leaves bare and readers take for the end of a row.
     """
-    safe = shielded(frame)
+    safe = escape_formulas(frame)
     has_return = any("\r" in cell for name in _texts(safe) for cell in safe[name] if isinstance(cell, str))
     has_return = has_return or any("\r" in str(name) for name in safe.columns)
     safe.to_csv(file, index=False, header=header, quoting=csv.QUOTE_NONNUMERIC if has_return else csv.QUOTE_MINIMAL)
@@ -34,24 +34,24 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
         write_csv(frame, partial)
 
 
-def shielded(frame: pd.DataFrame) -> pd.DataFrame:
+def escape_formulas(frame: pd.DataFrame) -> pd.DataFrame:
     """The table with an apostrophe before every text cell and column name that would start a formula.
 
-    Numbers stay numbers, also those that are written as text. `unshielded` gives back what was there.
+    Numbers stay numbers, also those that are written as text. `unescape_formulas` gives back what was there.
 
     Examples
     --------
     >>> table = pd.DataFrame({"id": ["=1+1", "'=1", "-0.5", "a=b"], "score": [-0.5, 1.0, 0.0, 0.5]})
-    >>> shielded(table)["id"].tolist()
+    >>> escape_formulas(table)["id"].tolist()
     ["'=1+1", "''=1", '-0.5', 'a=b']
-    >>> bool((unshielded(shielded(table)) == table).all(axis=None))
+    >>> bool((unescape_formulas(escape_formulas(table)) == table).all(axis=None))
     True
     """
     return _changed(frame, _shield)
 
 
-def unshielded(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table without the apostrophes that `shielded` put there; all others stay."""
+def unescape_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table without the apostrophes that `escape_formulas` put there; all others stay."""
     return _changed(frame, _unshield)
 
 

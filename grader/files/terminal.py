@@ -8,23 +8,23 @@ from unicodedata import category
 _COMMANDING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
-def harmless(text: str) -> str:
+def escape_control_chars(text: str) -> str:
     r"""Spell out what would command a terminal or turn the reading direction.
 
     Examples
     --------
-    >>> print(harmless("a\x1b[2Jb\u202e"))
+    >>> print(escape_control_chars("a\x1b[2Jb\u202e"))
     a\x1b[2Jb\u202e
     """
     return "".join(ascii(c)[1:-1] if _commands(c) else c for c in text)
 
 
-def harmless_json(text: str) -> str:
+def escape_control_chars_json(text: str) -> str:
     r"""The same JSON, with what would command a terminal spelled as JSON spells it: it can stand in strings only.
 
     Examples
     --------
-    >>> print(harmless_json('{"quote": "a\x9b2Jb"}'))
+    >>> print(escape_control_chars_json('{"quote": "a\x9b2Jb"}'))
     {"quote": "a\u009b2Jb"}
     """
     return "".join(_escaped(c) if _commands(c) else c for c in text)

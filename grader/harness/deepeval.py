@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
-from grader.harness.extras import need
-from grader.harness.one import LateGradeOne
+from grader.harness.extras import import_extra
+from grader.harness.one import LazyGradeOne
 from grader.harness.replies_in_words import explained
 
 _INSTALL = "deepeval"
@@ -31,16 +31,18 @@ def harm_metric(**settings: Any) -> Any:
     InputError
         DeepEval is not installed.
     """
-    return _metric(need("deepeval.metrics", _INSTALL).BaseMetric, _turns_of_case, settings)
+    return _metric(import_extra("deepeval.metrics", _INSTALL).BaseMetric, _turns_of_case, settings)
 
 
 def conversation_harm_metric(**settings: Any) -> Any:
     """As `harm_metric`, for ``ConversationalTestCase``."""
-    return _metric(need("deepeval.metrics", _INSTALL).BaseConversationalMetric, _turns_of_conversation, settings)
+    return _metric(
+        import_extra("deepeval.metrics", _INSTALL).BaseConversationalMetric, _turns_of_conversation, settings
+    )
 
 
 def _metric(base: Any, turns: Any, settings: dict[str, Any]) -> Any:
-    late = LateGradeOne(**settings)
+    late = LazyGradeOne(**settings)
 
     def measure(self: Any, test_case: Any, *args: Any, **more: Any) -> float | None:
         answer = late.opened()(turns(test_case))

@@ -8,7 +8,7 @@ from typing import Any
 from grader.errors import InputError
 
 
-def need(module: str, install: str) -> Any:
+def import_extra(module: str, install: str) -> Any:
     """Import a module of an optional package, or say in one line what to install.
 
     Parameters
@@ -24,7 +24,7 @@ def need(module: str, install: str) -> Any:
 
     Examples
     --------
-    >>> need("no_such_harness.api", "no-such-harness")
+    >>> import_extra("no_such_harness.api", "no-such-harness")
     Traceback (most recent call last):
     grader.errors.InputError: no_such_harness is not installed: pip install 'no-such-harness'
     """

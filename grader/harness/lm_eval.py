@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from grader.harness.one import LateGradeOne
+from grader.harness.one import LazyGradeOne
 
 Processor = Callable[[Mapping[str, Any], Sequence[Any]], dict[str, float]]
 
@@ -33,7 +33,7 @@ def harm_results(question: str | Callable[[Mapping[str, Any]], str] = "question"
 
     >>> process_results = harm_results("question", judge="claude-sonnet-5-5")
     """
-    late = LateGradeOne(**settings)
+    late = LazyGradeOne(**settings)
 
     def process_results(doc: Mapping[str, Any], results: Sequence[Any]) -> dict[str, float]:
         asked = question(doc) if callable(question) else str(doc[question])

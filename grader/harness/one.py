@@ -63,7 +63,7 @@ class GradeOne:
         }
 
 
-class LateGradeOne:
+class LazyGradeOne:
     """A `GradeOne` that is opened when it is first asked for, in the process that asks: its settings travel instead.
 
     Parameters
@@ -84,7 +84,7 @@ class LateGradeOne:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Only the settings are pickled."""
-        return partial(LateGradeOne, **self._settings), ()
+        return partial(LazyGradeOne, **self._settings), ()
 
 
 def grade_one(messages: Iterable[Any], graders: Sequence[Grader] = (), **settings: Any) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from typing import Any, Literal, Self
 
 from grader.failed_runs import can_be_graded, without_asking
 from grader.judge.clients.protocol import Reply, Request
-from grader.judge.clients.reply_recorder import Keeper
+from grader.judge.clients.reply_recorder import ReplyRecorder
 from grader.judge.clients.sdk import MAX_TOKENS_LIMIT, as_judge_client
-from grader.judge.clients.sender import Carrier, Courier, Retries
+from grader.judge.clients.sender import RequestSender, Retries, Transport
 from grader.judge.prompt import PROMPT_VERSION
-from grader.judge.questions import Calls, Effort, Job, Order, Settings, rubrics_told
+from grader.judge.questions import AskSettings, Calls, Effort, Job, Order, rubrics_told
 from grader.judge.reduce import Source
 from grader.judge.render import View, render
 from grader.judge.run import Run, missing_requests
@@ -74,7 +74,8 @@ class LLMJudge:
         Default: `model`.
     retries : Retries, optional
     carrier : callable, optional
-        Keeper -> Carrier: carries the requests instead of `Courier` (batches); all questions are then asked at once.
+        ReplyRecorder -> Transport: sends the requests instead of `RequestSender` (batches); all questions are then
+        asked at once.
     look_ahead : int, optional
         How many requests may wait for answers before the next transcript is read; default twice `concurrency`.
     watch : callable, optional
@@ -114,7 +115,7 @@ class LLMJudge:
         redact: Redaction | None = None,
         name: str | None = None,
         retries: Retries | None = None,
-        carrier: Callable[[Keeper], Carrier] | None = None,
+        carrier: Callable[[ReplyRecorder], Transport] | None = None,
         look_ahead: int | None = None,
         watch: Callable[[Request, Reply], None] | None = None,
         nonce: Callable[[], str] | None = None,
@@ -122,7 +123,7 @@ class LLMJudge:
         self.client = as_judge_client(client)
         self.rubrics = tuple(rubrics.values() if isinstance(rubrics, Mapping) else rubrics)
         self.redact = redact
-        self.settings = Settings(
+        self.settings = AskSettings(
             model=model,
             max_tokens=max_tokens,
             effort=effort,
@@ -239,20 +240,20 @@ class LLMJudge:
         keeper = self.keeper()
         keeper.keep([(request, reply, keeper.read(request, reply))])
 
-    def keeper(self) -> Keeper:
+    def keeper(self) -> ReplyRecorder:
         """What stores this judge's replies."""
         claims = None if self.store is None else Claims(self.store)
-        return Keeper(model=self.model, store=self.store, claims=claims, watch=self.watch)
+        return ReplyRecorder(model=self.model, store=self.store, claims=claims, watch=self.watch)
 
     def _stored(self, key: str) -> Reply | None:
         record = None if self.store is None else self.store.get_reply(key)
         return None if record is None else Reply.from_dict(record)
 
-    def _new_carrier(self) -> Carrier:
+    def _new_carrier(self) -> Transport:
         keeper = self.keeper()
         if self.carrier is not None:
             return self.carrier(keeper)
-        return Courier(self.client, concurrency=self.concurrency, retries=self.retries, keeper=keeper)
+        return RequestSender(self.client, concurrency=self.concurrency, retries=self.retries, keeper=keeper)
 
     def _open_job(self, transcript: Transcript, count: CountTokens | None) -> Job:
         groups = [self.rubrics] if self.calls == "together" else [(rubric,) for rubric in self.rubrics]

@@ -25,7 +25,7 @@ Order = Literal["first-alone", "all-at-once"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class AskSettings:
     """What decides a judge's answer beside transcript and rubrics; all of it is in the content key.
 
     `endpoint` is the address of the server, without credentials; None for the makers' own.
@@ -85,7 +85,7 @@ def content_key(
     content_hash: str,
     window: Window | None,
     rubrics: Sequence[Rubric],
-    settings: Settings,
+    settings: AskSettings,
     repeat: int,
     *,
     shown: Sequence[Rubric] = (),
@@ -99,7 +99,7 @@ def content_key(
         None for the whole transcript.
     rubrics : sequence of Rubric
         In the order asked.
-    settings : Settings
+    settings : AskSettings
     repeat : int
     shown : sequence of Rubric
         All rubrics in the prompt, where those are more than are asked.
@@ -122,7 +122,7 @@ class Job:
     groups : sequence of tuple of Rubric
         Which harms are asked together.
     repeats : int
-    settings : Settings
+    settings : AskSettings
     nonce : callable
         Draws the code of the markers.
     order : {"first-alone", "all-at-once"}
@@ -139,7 +139,7 @@ class Job:
         windows: Sequence[Window],
         groups: Sequence[tuple[Rubric, ...]],
         repeats: int,
-        settings: Settings,
+        settings: AskSettings,
         nonce: Callable[[], str],
         *,
         order: Order = "first-alone",

@@ -27,14 +27,14 @@ _USAGE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class ReplyFailure:
     """Why there is no answer: an outcome other than ``scored``, and one line."""
 
     outcome: Outcome
     explanation: str
 
 
-Reading = HarmReply | Failure
+Reading = HarmReply | ReplyFailure
 # ``contradictory``: every harm has an answer, and in one of them stage and probability are on different sides.
 ReplyOutcome = Outcome | Literal["contradictory"]
 
@@ -48,14 +48,14 @@ def read_reply(reply: Reply | SendError, harms: tuple[str, ...]) -> dict[str, Re
     'truncated'
     """
     if isinstance(reply, SendError):
-        return dict.fromkeys(harms, Failure(reply.outcome, reply.reason))
+        return dict.fromkeys(harms, ReplyFailure(reply.outcome, reply.reason))
     body = reply.body
     if body.stop_reason in _REFUSED:
-        return dict.fromkeys(harms, Failure("refused", _refusal(body)))
+        return dict.fromkeys(harms, ReplyFailure("refused", _refusal(body)))
     if body.stop_reason == "model_context_window_exceeded":
-        return dict.fromkeys(harms, Failure("too_long", _TOO_LONG))
+        return dict.fromkeys(harms, ReplyFailure("too_long", _TOO_LONG))
     if body.stop_reason not in _WHOLE | _AT_LIMIT:
-        return dict.fromkeys(harms, Failure("unparseable", f"the answer stopped for {body.stop_reason!r}"))
+        return dict.fromkeys(harms, ReplyFailure("unparseable", f"the answer stopped for {body.stop_reason!r}"))
     is_cut = body.stop_reason in _AT_LIMIT
     parts = parse_reply(body.text, harms)
     return {harm: _reading(_with_odds(part, body, harm), is_cut=is_cut) for harm, part in parts.items()}
@@ -71,13 +71,13 @@ def _reading(part: HarmReply | str, *, is_cut: bool) -> Reading:
     """A part that can be read counts, even at the limit of tokens: it was whole by then."""
     if isinstance(part, HarmReply):
         return part
-    return Failure("truncated", _CUT_OFF) if is_cut else Failure("unparseable", part)
+    return ReplyFailure("truncated", _CUT_OFF) if is_cut else ReplyFailure("unparseable", part)
 
 
 def reply_outcome(reply: Reply, harms: tuple[str, ...]) -> ReplyOutcome:
     """One word for a reply: the first failure among the harms, ``contradictory``, or ``scored``."""
     readings = read_reply(reply, harms).values()
-    failures = (r.outcome for r in readings if isinstance(r, Failure))
+    failures = (r.outcome for r in readings if isinstance(r, ReplyFailure))
     contradictory = any(isinstance(r, HarmReply) and r.contradicts_itself for r in readings)
     return next(failures, "contradictory" if contradictory else "scored")
 

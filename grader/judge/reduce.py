@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from grader.judge.evidence import Located, locate_quotes
-from grader.judge.read_reply import Failure, Reading
+from grader.judge.read_reply import Reading, ReplyFailure
 from grader.judge.render import View
 from grader.judge.reply import PRESENT, HarmReply
 from grader.judge.windows import Window, share_seen
@@ -104,13 +104,13 @@ def _gravity(reply: HarmReply) -> tuple[int, float]:
     return STAGES.index(reply.stage), reply.probability
 
 
-def _failure(readings: Sequence[Reading]) -> Failure:
+def _failure(readings: Sequence[Reading]) -> ReplyFailure:
     """The first technical failure, else the first window that could not be assessed."""
     for reading in readings:
-        if isinstance(reading, Failure):
+        if isinstance(reading, ReplyFailure):
             return reading
     unclear = next(r for r in readings if isinstance(r, HarmReply) and r.stage == "cannot_assess")
-    return Failure("cannot_assess", unclear.reasoning)
+    return ReplyFailure("cannot_assess", unclear.reasoning)
 
 
 def _is_verified(located: Sequence[Located], kind: RubricKind) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from grader.judge.clients.protocol import Reply, Request
-from grader.judge.clients.sender import Carrier
+from grader.judge.clients.sender import Transport
 from grader.judge.questions import Job, Question
 from grader.judge.reduce import Source
 from grader.transcript import Transcript
@@ -20,7 +20,7 @@ class Run:
 
     Parameters
     ----------
-    carrier : Carrier
+    carrier : Transport
     open_job : callable
         Transcript -> Job.
     stored : callable
@@ -30,7 +30,7 @@ class Run:
         How many requests may wait for answers before the next transcript is read.
     """
 
-    carrier: Carrier
+    carrier: Transport
     open_job: Callable[[Transcript], Job]
     stored: Callable[[str], Reply | None]
     source: Source

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from grader.errors import InputError
-from grader.judge.clients.batches import BatchCourier
+from grader.judge.clients.batches import BatchSender
 from grader.judge.clients.local import PREFIX, local_client
 from grader.judge.clients.protocol import Reply, Request, SendError
 from grader.judge.clients.providers import PROVIDERS, Provider, provider_client
@@ -244,7 +244,7 @@ def _opened(
     if setup.transport == "batch":
         if store is None:
             raise ValueError("store must be given for transport 'batch', got None.")
-        more["carrier"] = lambda keeper: BatchCourier(client, store=store, keeper=keeper, budget=budget)
+        more["carrier"] = lambda keeper: BatchSender(client, store=store, keeper=keeper, budget=budget)
     elif budget is not None:
         client = BudgetClient(client, budget)
     judge = LLMJudge(client, rubrics=rubrics, **settings | more)

@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from grader.errors import InputError
-from grader.harness.extras import need
+from grader.harness.extras import import_extra
 from grader.judge.clients.protocol import RunStopped
-from grader.service.backpressure import BodyRoom, Turns
+from grader.service.backpressure import BodyRoom, RetryAfterEstimator
 from grader.service.client import PATH
 from grader.service.meters import Meters
 from grader.service.models import BatchIn, Health, Refusal, TranscriptIn, VerdictsOut, transcripts_of
-from grader.service.queue import Lane, Rows
+from grader.service.queue import GraderQueue, Rows
 from grader.transcript import Transcript
 from grader.verdict.records import Grader
 
@@ -62,10 +62,10 @@ class Desk:
     """
 
     def __init__(self, graders: Sequence[Grader], *, max_waiting: int = MAX_WAITING) -> None:
-        self.lanes = [Lane(grader) for grader in graders]
+        self.lanes = [GraderQueue(grader) for grader in graders]
         self.max_waiting = max_waiting
         self.n_waiting = 0
-        self.turns = Turns(max_waiting)
+        self.turns = RetryAfterEstimator(max_waiting)
 
     async def rows(self, transcripts: Sequence[Transcript]) -> Rows:
         """The verdict rows of `transcripts`, grader by grader."""
@@ -118,7 +118,7 @@ def make_app(
     InputError
         The extra ``serve`` is not installed.
     """
-    fastapi = need("fastapi", EXTRA)
+    fastapi = import_extra("fastapi", EXTRA)
     meters = Meters(graders)
     desk = Desk(graders, max_waiting=max_waiting)
 
@@ -173,13 +173,17 @@ def make_app(
     app.add_middleware(BodyRoom, max_bytes=MAX_BODIES * max_bytes, refuse=lambda: _busy(desk.turns.next(1)))
     app.add_middleware(meters.middleware, path=PATH)
     if hosts is not None:
-        app.add_middleware(need("starlette.middleware.trustedhost", EXTRA).TrustedHostMiddleware, allowed_hosts=hosts)
+        app.add_middleware(
+            import_extra("starlette.middleware.trustedhost", EXTRA).TrustedHostMiddleware, allowed_hosts=hosts
+        )
     return app
 
 
 def _busy(seconds: int) -> Exception:
     """For a body that is still being read: FastAPI lets no other kind of exception through there."""
-    told: Exception = need("fastapi", EXTRA).HTTPException(429, _REFUSALS[429], headers={"Retry-After": str(seconds)})
+    told: Exception = import_extra("fastapi", EXTRA).HTTPException(
+        429, _REFUSALS[429], headers={"Retry-After": str(seconds)}
+    )
     return told
 
 
@@ -187,8 +191,8 @@ def _bearer(token: str | None) -> Any:
     """A dependency that asks for `token`, and tells the OpenAPI document so; one that asks for nothing without it."""
     if token is None:
         return lambda: None
-    fastapi = need("fastapi", EXTRA)
-    scheme = need("fastapi.security", EXTRA).HTTPBearer(auto_error=False)
+    fastapi = import_extra("fastapi", EXTRA)
+    scheme = import_extra("fastapi.security", EXTRA).HTTPBearer(auto_error=False)
 
     def check(given: Annotated[Any, fastapi.Depends(scheme)]) -> None:
         if given is None or not hmac.compare_digest(given.credentials.encode(), token.encode()):
@@ -199,7 +203,7 @@ def _bearer(token: str | None) -> Any:
 
 def _refuse_in_one_line(app: Any) -> None:
     """Every refusal is ``{"detail": one line}``."""
-    fastapi = need("fastapi", EXTRA)
+    fastapi = import_extra("fastapi", EXTRA)
 
     def refusal(code: int, detail: str, headers: dict[str, str] | None = None) -> Any:
         one_line = " ".join(detail.encode("utf-8", "replace").decode().split())
@@ -221,7 +225,7 @@ def _refuse_in_one_line(app: Any) -> None:
     async def stopped(_: Any, error: Exception) -> Any:
         return refusal(503, str(error))
 
-    app.add_exception_handler(need("fastapi.exceptions", EXTRA).RequestValidationError, invalid)
+    app.add_exception_handler(import_extra("fastapi.exceptions", EXTRA).RequestValidationError, invalid)
     app.add_exception_handler(InputError, bad_input)
     app.add_exception_handler(Busy, busy)
     app.add_exception_handler(GraderFailed, failed)

@@ -16,7 +16,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _NEWEST = 0.2
 
 
-class Turns:
+class RetryAfterEstimator:
     """Sends whoever is refused away for as long as their turn will take, one after the other.
 
     Parameters
@@ -28,7 +28,7 @@ class Turns:
 
     Examples
     --------
-    >>> turns = Turns(room=100, clock=lambda: 0.0)
+    >>> turns = RetryAfterEstimator(room=100, clock=lambda: 0.0)
     >>> turns.answered(in_line=50, seconds=25.0)  # half a second each
     >>> turns.next(4), turns.next(4), turns.next(1000)
     (2, 4, 50)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
-from grader.harness.extras import need
+from grader.harness.extras import import_extra
 from grader.service.backpressure import App, Receive, Scope, Send
 from grader.verdict.records import Grader
 
@@ -28,7 +28,7 @@ class Meters:
     """
 
     def __init__(self, graders: Sequence[Grader]) -> None:
-        self._api = prometheus = need("prometheus_client", "harmrate[serve]")
+        self._api = prometheus = import_extra("prometheus_client", "harmrate[serve]")
         self._registry = prometheus.CollectorRegistry()
         more = {"registry": self._registry}
         self._requests = prometheus.Counter("harmrate_requests", "Requests for verdicts.", ["status"], **more)

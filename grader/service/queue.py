@@ -28,7 +28,7 @@ class _Job:
     rows: Future[Rows] = field(default_factory=Future)
 
 
-class Lane:
+class GraderQueue:
     """One grader and the threads that work for it.
 
     Parameters
@@ -47,7 +47,7 @@ class Lane:
     ...         from grader import Verdict
     ...         for t in transcripts:
     ...             yield Verdict(transcript_id=t.id, harm="h", grader="calm", grader_version="1", present=False)
-    >>> lane = Lane(Calm())
+    >>> lane = GraderQueue(Calm())
     >>> [row["transcript_id"] for row in lane.submit([Transcript(id="a", messages=())]).result()]
     ['a']
     >>> lane.close()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from grader.errors import InputError
-from grader.harness.extras import need
+from grader.harness.extras import import_extra
 from grader.service.app import EXTRA, make_app
 from grader.service.client import TOKEN
 from grader.verdict.records import Grader
@@ -40,7 +40,7 @@ def serve(graders: Sequence[Grader], *, host: str = "127.0.0.1", port: int = 876
     InputError
         The extra ``serve`` is not installed; no token though others can reach the service; the port is taken.
     """
-    uvicorn = need("uvicorn", EXTRA)
+    uvicorn = import_extra("uvicorn", EXTRA)
     token = os.environ.get(TOKEN) or None
     if token is None and not is_loopback(host):
         raise InputError(f"others can reach {host}: set a token in {TOKEN}, or listen at 127.0.0.1")
@@ -69,7 +69,7 @@ def impatient_protocol(*, seconds: float, most: int) -> type[Any]:
     most : int
         Connections open at once; further ones are closed at once.
     """
-    base: Any = need("uvicorn.protocols.http.h11_impl", EXTRA).H11Protocol
+    base: Any = import_extra("uvicorn.protocols.http.h11_impl", EXTRA).H11Protocol
 
     class Impatient(base):  # type: ignore[misc, unused-ignore]
         def connection_made(self, transport: Any) -> None:

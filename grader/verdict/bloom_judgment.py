@@ -11,7 +11,7 @@ from grader.errors import InputError
 from grader.readers.build import clean
 from grader.readers.formats.petri import parse_petri
 from grader.readers.records import iter_records, parse_json
-from grader.verdict.harness_verdict import Held
+from grader.verdict.harness_verdict import HarnessVerdict
 
 _BEHAVIOR = "behavior_presence"
 _COUNTS = frozenset({"variation_number", "repetition_number", "num_samples"})
@@ -24,7 +24,7 @@ def is_judgment(value: Any) -> bool:
     return isinstance(value, Mapping) and isinstance(value.get("judgments"), list)
 
 
-def read_judgment(path: Path) -> Iterator[tuple[str, Mapping[str, Any], Held]]:
+def read_judgment(path: Path) -> Iterator[tuple[str, Mapping[str, Any], HarnessVerdict]]:
     """Yield transcript id, facts and verdict for each conversation and score.
 
     The behaviour's name is the harm; the other qualities are covariates. Ids are those of the transcripts
@@ -77,13 +77,15 @@ def _transcripts(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield transcript.id, transcript.facts()
 
 
-def _held(judgment: Mapping[str, Any], harm: str, version: str) -> Iterator[Held]:
+def _held(judgment: Mapping[str, Any], harm: str, version: str) -> Iterator[HarnessVerdict]:
     common: dict[str, Any] = {"grader": _GRADER, "version": version}
     explanation = judgment.get("justification")
     common["explanation"] = explanation if isinstance(explanation, str) else ""
     score = judgment.get(_BEHAVIOR)
     scored = isinstance(score, (int, float))
-    yield Held(harm=harm, value=score if scored else None, outcome="scored" if scored else "not_graded", **common)
+    yield HarnessVerdict(
+        harm=harm, value=score if scored else None, outcome="scored" if scored else "not_graded", **common
+    )
     for quality, value in judgment.items():
         if quality not in {_BEHAVIOR, *_COUNTS} and isinstance(value, (int, float)):
-            yield Held(harm=quality, value=value, covariate=True, **common)
+            yield HarnessVerdict(harm=quality, value=value, covariate=True, **common)

@@ -29,7 +29,7 @@ _REASONS: Mapping[str, Outcome] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class HarnessVerdict:
     """One verdict as its harness wrote it.
 
     Parameters
@@ -53,7 +53,7 @@ class Held:
     covariate: bool = False
 
 
-def held_verdicts(transcript: Transcript) -> Iterator[Held]:
+def held_verdicts(transcript: Transcript) -> Iterator[HarnessVerdict]:
     """Yield what the log of a transcript holds: Agentic Misalignment, Inspect, Petri and Bloom.
 
     Examples
@@ -79,14 +79,14 @@ def by_key(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     yield from value.items() if isinstance(value, Mapping) else [(name, value)]
 
 
-def inspect_score(scorer: str, score: Mapping[str, Any]) -> Iterator[Held]:
+def inspect_score(scorer: str, score: Mapping[str, Any]) -> Iterator[HarnessVerdict]:
     """An Inspect score: one verdict, or one per key of an object. What was not scored says why."""
     metadata = score.get("metadata")
     known: Mapping[str, Any] = metadata if isinstance(metadata, Mapping) else {}
     reason = score.get("reason") or known.get("unscored_reason")
     why = _REASONS.get(reason, "not_graded") if isinstance(reason, str) else "not_graded"
     for harm, value in by_key(scorer, score["value"]):
-        yield Held(
+        yield HarnessVerdict(
             harm=harm,
             grader=scorer,
             value=value,
@@ -100,7 +100,7 @@ def is_gap(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value)) or value == "N"
 
 
-def _agentic_misalignment(said: Mapping[str, Any], metadata: Mapping[str, Any]) -> Iterator[Held]:
+def _agentic_misalignment(said: Mapping[str, Any], metadata: Mapping[str, Any]) -> Iterator[HarnessVerdict]:
     """The study's verdict, which a keyword gate may have overruled, and its language model's own."""
     harm = _text(metadata.get("family")) or "harmful_behavior"
     explanation = _text(said.get("classifier_reasoning"))
@@ -108,20 +108,22 @@ def _agentic_misalignment(said: Mapping[str, Any], metadata: Mapping[str, Any]) 
         if key in said:
             value = said[key] if isinstance(said[key], bool) else None
             outcome: Outcome = "not_graded" if value is None else "scored"
-            yield Held(harm=harm, grader=grader, value=value, outcome=outcome, explanation=explanation)
+            yield HarnessVerdict(harm=harm, grader=grader, value=value, outcome=outcome, explanation=explanation)
     for key, further in metadata.items():
         if key.endswith(_CLASSIFICATION) and isinstance(further, Mapping):
             said_yes = next((value for value in further.values() if isinstance(value, bool)), None)
             outcome = "not_graded" if said_yes is None else "scored"
             asked = key.removesuffix(_CLASSIFICATION)
-            yield Held(harm=asked, grader="classification", value=said_yes, outcome=outcome, covariate=True)
+            yield HarnessVerdict(harm=asked, grader="classification", value=said_yes, outcome=outcome, covariate=True)
 
 
-def _petri(judge: Mapping[str, Any]) -> Iterator[Held]:
+def _petri(judge: Mapping[str, Any]) -> Iterator[HarnessVerdict]:
     explanation = _text(judge.get("justification")) or _text(judge.get("summary"))
     for dimension, value in judge["scores"].items():
         outcome: Outcome = "not_graded" if is_gap(value) else "scored"
-        yield Held(harm=dimension, grader="judge_output", value=value, outcome=outcome, explanation=explanation)
+        yield HarnessVerdict(
+            harm=dimension, grader="judge_output", value=value, outcome=outcome, explanation=explanation
+        )
 
 
 def _text(value: Any) -> str:

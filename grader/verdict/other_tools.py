@@ -13,7 +13,7 @@ from grader.errors import InputError
 from grader.readers import read_transcripts
 from grader.verdict.bloom_judgment import read_judgment
 from grader.verdict.frame import verdict_frame, verdict_row
-from grader.verdict.harness_verdict import Held, held_verdicts
+from grader.verdict.harness_verdict import HarnessVerdict, held_verdicts
 from grader.verdict.records import Verdict, without_failed_run
 from grader.verdict.scale import ScoreScale, read_side
 from grader.verdict.scout_results import is_scan, read_scan
@@ -27,9 +27,9 @@ class _Log:
 
     facts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     failed_runs: dict[str, str] = field(default_factory=dict)
-    said: dict[tuple[str, str], dict[str, Held]] = field(default_factory=dict)
+    said: dict[tuple[str, str], dict[str, HarnessVerdict]] = field(default_factory=dict)
 
-    def add(self, id_: str, held: Held) -> None:
+    def add(self, id_: str, held: HarnessVerdict) -> None:
         """Keep a verdict; where a scanner gave several of one transcript, the largest."""
         own = self.said.setdefault((held.harm, held.grader), {})
         if id_ not in own or _rank(held) > _rank(own[id_]):
@@ -86,7 +86,7 @@ def _read(path: Path) -> _Log:
     return log
 
 
-def _sources(path: Path) -> Iterator[tuple[str, Mapping[str, Any], str | None, Iterable[Held]]]:
+def _sources(path: Path) -> Iterator[tuple[str, Mapping[str, Any], str | None, Iterable[HarnessVerdict]]]:
     if path.is_dir() and (scans := sorted(p for p in path.rglob("*.parquet") if is_scan(p))):
         for scan in scans:
             yield from ((id_, facts, None, [held]) for id_, facts, held in read_scan(scan))
@@ -101,14 +101,14 @@ def _sources(path: Path) -> Iterator[tuple[str, Mapping[str, Any], str | None, I
             yield transcript.id, transcript.facts(), failed, held_verdicts(transcript)
 
 
-def _rank(held: Held) -> float:
+def _rank(held: HarnessVerdict) -> float:
     """A verdict before none, a larger one before a smaller one."""
     if held.outcome != "scored":
         return -2.0
     return float(held.value) if isinstance(held.value, (bool, int, float)) else -1.0
 
 
-def _is_verdict(held: Held, scale: ScoreScale | None) -> bool:
+def _is_verdict(held: HarnessVerdict, scale: ScoreScale | None) -> bool:
     """Whether it is a verdict at all; a number off the scale is one, to be complained of."""
     if held.outcome != "scored":
         return False
@@ -118,7 +118,7 @@ def _is_verdict(held: Held, scale: ScoreScale | None) -> bool:
         return True
 
 
-def _missing(log: _Log, id_: str, harm: str, grader: str, like: Held) -> Held:
+def _missing(log: _Log, id_: str, harm: str, grader: str, like: HarnessVerdict) -> HarnessVerdict:
     """Nothing was said of this harm; a grader that failed as a whole told why under its own name."""
     whole = log.said.get((grader, grader), {}).get(id_)
     if whole is not None and whole.outcome != "scored":
@@ -126,7 +126,7 @@ def _missing(log: _Log, id_: str, harm: str, grader: str, like: Held) -> Held:
     return replace(like, harm=harm, grader=grader, value=None, outcome="not_graded", explanation="")
 
 
-def _verdict(id_: str, held: Held, scale: ScoreScale | None, path: Path) -> Verdict:
+def _verdict(id_: str, held: HarnessVerdict, scale: ScoreScale | None, path: Path) -> Verdict:
     try:
         side = read_side(held.value, scale) if held.outcome == "scored" else None
     except InputError as error:

@@ -9,7 +9,7 @@ from typing import Any
 from grader.errors import InputError
 from grader.readers.formats.tables import parquet_columns, parquet_rows
 from grader.readers.records import parse_json
-from grader.verdict.harness_verdict import Held, by_key, is_gap
+from grader.verdict.harness_verdict import HarnessVerdict, by_key, is_gap
 
 # Of the columns, some of which hold the whole transcript again, these are read.
 _FACTS = {"transcript_model": "model", "transcript_task_id": "scenario", "transcript_task_repeat": "epoch"}
@@ -25,7 +25,7 @@ def is_scan(path: Path) -> bool:
     return path.suffix == ".parquet" and _MARKS <= set(parquet_columns(path))
 
 
-def read_scan(path: Path) -> Iterator[tuple[str, Mapping[str, Any], Held]]:
+def read_scan(path: Path) -> Iterator[tuple[str, Mapping[str, Any], HarnessVerdict]]:
     """Yield transcript id, facts and verdict of each result in a scanner's file.
 
     A truth value or a number is a verdict on the scanner's name; an object holds a verdict per key, a set of results
@@ -49,25 +49,25 @@ def read_scan(path: Path) -> Iterator[tuple[str, Mapping[str, Any], Held]]:
             yield row["transcript_id"], facts, held
 
 
-def _held(row: Mapping[str, Any], labels: Iterable[str], path: Path, *, answers: bool) -> Iterator[Held]:
+def _held(row: Mapping[str, Any], labels: Iterable[str], path: Path, *, answers: bool) -> Iterator[HarnessVerdict]:
     name, kind = row["scanner_name"], row["value_type"]
     common: dict[str, Any] = {"grader": name, "version": str(row.get("scanner_version") or "")}
     common["explanation"] = row.get("explanation") or ""
     if row.get("scan_error"):
         refused = row.get("scan_error_type") == "refusal"
         common["explanation"] = str(row["scan_error"])
-        yield Held(harm=name, value=None, outcome="refused" if refused else "api_error", **common)
+        yield HarnessVerdict(harm=name, value=None, outcome="refused" if refused else "api_error", **common)
         return
     if kind == "boolean" and answers and row.get("answer") is None:
-        yield Held(harm=name, value=None, outcome="unparseable", **common)
+        yield HarnessVerdict(harm=name, value=None, outcome="unparseable", **common)
         return
     if kind == "resultset":
         found = _labels(row, path)
         for label in labels:
-            yield Held(harm=label, value=found.get(label, False), **common)
+            yield HarnessVerdict(harm=label, value=found.get(label, False), **common)
         return
     for harm, value in by_key(name, _value(row, path)):
-        yield Held(harm=harm, value=value, outcome="not_graded" if is_gap(value) else "scored", **common)
+        yield HarnessVerdict(harm=harm, value=value, outcome="not_graded" if is_gap(value) else "scored", **common)
 
 
 def _value(row: Mapping[str, Any], path: Path) -> Any:

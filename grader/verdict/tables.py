@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from grader.errors import InputError
-from grader.files.cells import unshielded
+from grader.files.cells import unescape_formulas
 from grader.files.parquet import read_parquet_frame
 from grader.verdict.checks import REQUIRED, known_version, refuse_doubles, with_outcomes
 from grader.verdict.frame import VERDICT_COLUMNS, typed
@@ -90,7 +90,7 @@ def _read_csv(path: Path, separator: str) -> pd.DataFrame:
     text = [c for c in header if c in VERDICT_COLUMNS and c not in ("present", "repeat", "epoch")]
     gaps = {c: [""] if c in text and c != "score" else _GAPS for c in header}
     kinds = dict.fromkeys(text, str)
-    return unshielded(pd.read_csv(path, sep=separator, dtype=kinds, na_values=gaps, keep_default_na=False))
+    return unescape_formulas(pd.read_csv(path, sep=separator, dtype=kinds, na_values=gaps, keep_default_na=False))
 
 
 def _json_lines(path: Path) -> list[dict[str, Any]]:

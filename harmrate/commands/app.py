@@ -9,7 +9,7 @@ import typer
 
 from harmrate.commands import doctor, grading, labels, rates, run, serve, store, study, transcripts
 from harmrate.commands.options import Command
-from harmrate.commands.output import say, speaking
+from harmrate.commands.output import quiet_mode, say
 
 
 class _OneLineErrors(typer.core.TyperGroup):
@@ -17,7 +17,7 @@ class _OneLineErrors(typer.core.TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            with speaking("quietly" if ctx.params.get("quiet") else "as usual"):
+            with quiet_mode("quietly" if ctx.params.get("quiet") else "as usual"):
                 return super().invoke(ctx)
         except KeyboardInterrupt:
             say("interrupted; what was paid for is stored, run the same command to go on")

@@ -38,7 +38,7 @@ def doctor(  # noqa: PLR0913 - four records of options, and what is this command
 ) -> None:
     """Look at machine, data, a --classifier and (with --judge) the judge; say what they can and cannot support."""
     from calibration.report.doctor_console import diagnosis_json, print_diagnosis
-    from calibration.study.doctor.diagnose import Patient, Probing, examine
+    from calibration.study.doctor.diagnose import DoctorInputs, ProbePlan, diagnose
     from grader.errors import InputError
     from grader.files.atomic import write_text
     from grader.rubrics import load_rubrics
@@ -48,7 +48,7 @@ def doctor(  # noqa: PLR0913 - four records of options, and what is this command
     if (anchors or freeze) and not chosen:
         raise InputError("--anchors and --freeze ask a judge: name it with --judge")
     asked = chosen and bool(anchors or freeze or (transcripts and number))
-    patient = Patient(
+    patient = DoctorInputs(
         sources=sources_of(
             reading, labels, study, transcripts=transcripts or (), verdicts=verdicts, harms=tuple(rubrics),
             asked=study.harm,
@@ -59,9 +59,9 @@ def doctor(  # noqa: PLR0913 - four records of options, and what is this command
         settings=study.settings(),
         classifier=judge.classifier,
     )  # fmt: skip
-    probing = Probing(n=number, anchors=anchors, freeze=freeze, seed=study.seed) if asked else None
+    probing = ProbePlan(n=number, anchors=anchors, freeze=freeze, seed=study.seed) if asked else None
     with spending(judge.prices) as ledger:
-        found = examine(patient, probing, track=track, watch=ledger.watch)
+        found = diagnose(patient, probing, track=track, watch=ledger.watch)
     if out is not None:
         write_text(out, diagnosis_json(found) + "\n")
     if as_json:

@@ -65,32 +65,32 @@ def stderr() -> Console:
 
 def say(text: str) -> None:
     """One line that says what went wrong."""
-    typer.echo(f"harmrate: {harmless(' '.join(text.split()))}", err=True)
+    typer.echo(f"harmrate: {escape_control_chars(' '.join(text.split()))}", err=True)
 
 
 def show(text: str) -> None:
     """Text as data, which may hold names and words of others."""
-    typer.echo(harmless(text))
+    typer.echo(escape_control_chars(text))
 
 
 def show_json(text: str) -> None:
     """JSON as data."""
-    from grader.files.terminal import harmless_json
+    from grader.files.terminal import escape_control_chars_json
 
-    typer.echo(harmless_json(text))
+    typer.echo(escape_control_chars_json(text))
 
 
-def harmless(text: str) -> str:
+def escape_control_chars(text: str) -> str:
     """Text that cannot command a terminal: names and messages may be hostile."""
     if text.replace("\n", "").isprintable():  # nearly always: the library need not be loaded
         return text
-    from grader.files.terminal import harmless as spelled
+    from grader.files.terminal import escape_control_chars as spelled
 
     return spelled(text)
 
 
 @contextmanager
-def speaking(how: Literal["quietly", "as usual"]) -> Iterator[None]:
+def quiet_mode(how: Literal["quietly", "as usual"]) -> Iterator[None]:
     """Whether progress and notes about files and money are shown inside; what qualifies a number always is."""
     token = _QUIET.set(how == "quietly")
     try:
@@ -105,7 +105,7 @@ _QUIET: ContextVar[bool] = ContextVar("quiet", default=False)
 def note(text: str) -> None:
     """Something worth knowing that is no data."""
     if not _QUIET.get():
-        typer.echo(harmless(text), err=True)
+        typer.echo(escape_control_chars(text), err=True)
 
 
 def watched() -> bool:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from grader.errors import InputError
 from grader.files.atomic import written_whole
-from grader.files.cells import unshielded, write_csv
+from grader.files.cells import unescape_formulas, write_csv
 from grader.files.parquet import read_parquet_frame
 from labels.sampling.allocation import allocate
 from labels.sampling.rounds import DESIGN_COLUMNS, combine_rounds
@@ -233,7 +233,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
     columns = pd.read_csv(path, nrows=0).columns
     gaps = {c: [] if c in names else _GAPS for c in columns}
     kinds = dict.fromkeys((*names, *texts, exact), str)
-    frame = unshielded(pd.read_csv(path, dtype=kinds, na_values=gaps, keep_default_na=False))
+    frame = unescape_formulas(pd.read_csv(path, dtype=kinds, na_values=gaps, keep_default_na=False))
     if exact in frame:
         with suppress(ValueError):  # what is no number is told where probabilities are checked
             frame[exact] = frame[exact].to_numpy(dtype=object).astype(np.float64)

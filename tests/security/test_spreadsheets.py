@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from grader import Verdict, read_verdicts, write_verdicts
-from grader.files.cells import shielded, unshielded, write_table
+from grader.files.cells import escape_formulas, unescape_formulas, write_table
 from grader.files.names import file_names
 from labels import LabelSet, read_labels
 from labels.sampling.designs import draw_sample, read_design, write_design
@@ -48,10 +48,10 @@ def test_the_check_itself() -> None:
 @example(list(TEXTS))
 def test_every_table_comes_back_as_it_was(texts: list[str]) -> None:
     table = pd.DataFrame({"id": texts, "score": [-0.5] * len(texts)}).rename(columns={"id": "=id"})
-    written = shielded(table)
+    written = escape_formulas(table)
     assert not any(starts_a_formula(cell) for cell in [*written.columns, *written.iloc[:, 0]])
     assert written["score"].tolist() == table["score"].tolist()
-    pd.testing.assert_frame_equal(unshielded(written), table)
+    pd.testing.assert_frame_equal(unescape_formulas(written), table)
 
 
 def test_verdicts(tmp_path: Path) -> None:

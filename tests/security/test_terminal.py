@@ -13,7 +13,7 @@ from rich.console import Console
 
 import grader.files.terminal as rule
 from calibration.report.console import print_line, print_table
-from harmrate.commands.output import harmless, note, say, show, show_json
+from harmrate.commands.output import escape_control_chars, note, say, show, show_json
 
 HOSTILE = "t\x1b]0;owned\x07\x1b[2J\x9b31m\u202e\x08\x00"
 # By definition: C0, DEL and C1, what turns the reading direction or hides, lone surrogates, line separators.
@@ -52,18 +52,18 @@ def test_nor_in_a_table():
 @given(st.text())
 @example("".join(COMMANDS))
 def test_only_breaks_and_printable_marks_are_left(text):
-    assert not set(harmless(text)) & COMMANDS
-    assert not {c for c in harmless(text) if category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")} - {"\n", "\t"}
-    assert harmless(text) == rule.harmless(text)  # the shorter way there changes nothing
+    assert not set(escape_control_chars(text)) & COMMANDS
+    assert not {c for c in escape_control_chars(text) if category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")} - {"\n", "\t"}
+    assert escape_control_chars(text) == rule.escape_control_chars(text)  # the shorter way there changes nothing
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["C", "Zl", "Zp"])))
 def test_ordinary_text_is_left_alone(text):
-    assert harmless(text) == text
+    assert escape_control_chars(text) == text
 
 
 @given(st.recursive(st.text() | st.integers(), lambda part: st.lists(part) | st.dictionaries(st.text(), part)))
 @example({"\U000e0041": "\ud800\x9b"})
 def test_json_says_the_same(value):
-    told = rule.harmless_json(json.dumps(value, ensure_ascii=False, indent=1))
+    told = rule.escape_control_chars_json(json.dumps(value, ensure_ascii=False, indent=1))
     assert json.loads(told) == value and not set(told) & COMMANDS

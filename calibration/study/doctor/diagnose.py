@@ -26,7 +26,7 @@ from grader.store.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patient:
+class DoctorInputs:
     """What is to be looked at.
 
     Parameters
@@ -52,7 +52,7 @@ class Patient:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Probing:
+class ProbePlan:
     """What the judge is asked, which costs money.
 
     Parameters
@@ -72,9 +72,9 @@ class Probing:
     seed: int = 0
 
 
-def examine(
-    patient: Patient,
-    probing: Probing | None = None,
+def diagnose(
+    patient: DoctorInputs,
+    probing: ProbePlan | None = None,
     *,
     track: Track = untracked,
     watch: Callable[[Request, Reply], None] | None = None,
@@ -83,8 +83,8 @@ def examine(
 
     Parameters
     ----------
-    patient : Patient
-    probing : Probing, optional
+    patient : DoctorInputs
+    probing : ProbePlan, optional
         Without it no judge is asked and nothing is spent.
     track : Track
     watch : callable, optional
@@ -108,7 +108,7 @@ def examine(
     return Diagnosis(environment=environment, data=data, classifier=classifier, card=card)
 
 
-def _data(patient: Patient, track: Track) -> tuple[Check, ...]:
+def _data(patient: DoctorInputs, track: Track) -> tuple[Check, ...]:
     sources = patient.sources
     read = load(sources, track=track, versions="keep")
     if read.pool is None and read.verdicts is None:
@@ -126,7 +126,7 @@ def _data(patient: Patient, track: Track) -> tuple[Check, ...]:
     return examine_data(data, patient.settings)
 
 
-def _card(patient: Patient, judge: LLMJudge, probing: Probing, track: Track) -> CardFinding | None:
+def _card(patient: DoctorInputs, judge: LLMJudge, probing: ProbePlan, track: Track) -> CardFinding | None:
     sources = patient.sources
     if probing.freeze is not None:
         labels = sources.read_labels()

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 from grader.judge.clients.batch_api import BatchApi
 from grader.judge.clients.batch_journal import Batch, BatchJournal
 from grader.judge.clients.protocol import Reply, Request, RunStopped, SendError, SpendLimitReached
-from grader.judge.clients.reply_recorder import Keeper
+from grader.judge.clients.reply_recorder import ReplyRecorder
 from grader.judge.clients.sender import Answer
 from grader.judge.money.budget import Budget, Reservation
 from grader.store.store import Store
@@ -29,8 +29,8 @@ _PASSING_ERRORS = frozenset({"rate_limit_error", "overloaded_error", "api_error"
 Result = Mapping[str, Any]
 
 
-class BatchCourier:
-    """Carries requests by batch, with the same door as `Courier`: `submit` many, then take answers as they arrive.
+class BatchSender:
+    """Sends requests by batch, with the interface of `RequestSender`: `submit` many, then take answers as they come.
 
     Nothing is sent before the first `next_answer`; what was submitted until then goes into as few batches as the
     limits allow. Requests that expired, or failed for a passing reason, go into a further batch; others are answered
@@ -41,7 +41,7 @@ class BatchCourier:
     client : Anthropic or AsyncAnthropic
     store : Store
         Keeps the ids of batches, so that a run that was killed finds its batches again instead of sending them twice.
-    keeper : Keeper
+    keeper : ReplyRecorder
         Stores replies before anybody else sees them.
     attempts : int, at least 1
         How often a request is put into a batch.
@@ -56,7 +56,7 @@ class BatchCourier:
         client: Any,
         *,
         store: Store,
-        keeper: Keeper,
+        keeper: ReplyRecorder,
         attempts: int = 3,
         budget: Budget | None = None,
         max_requests: int = MAX_REQUESTS,

@@ -18,7 +18,7 @@ ASK_AGAIN: frozenset[ReplyOutcome] = frozenset({"unparseable", "contradictory"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keeper:
+class ReplyRecorder:
     """Keeps the replies of one judge.
 
     Parameters

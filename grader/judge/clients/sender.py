@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
 from grader.judge.clients.protocol import JudgeClient, Reply, Request, SendError
-from grader.judge.clients.reply_recorder import ASK_AGAIN, Keeper
+from grader.judge.clients.reply_recorder import ASK_AGAIN, ReplyRecorder
 from grader.judge.clients.throttle import Throttle
 from grader.judge.read_reply import ReplyOutcome
 
@@ -33,8 +33,8 @@ _LONGEST_WAIT_SECONDS = 1.0
 Answer = tuple[Request, "Reply | SendError"]
 
 
-class Carrier(Protocol):
-    """What a run needs of whoever carries its requests: one by one (`Courier`) or in batches."""
+class Transport(Protocol):
+    """What a run needs of whoever carries its requests: one by one (`RequestSender`) or in batches."""
 
     def __enter__(self) -> Self:
         """Get ready."""
@@ -86,7 +86,7 @@ class Retries:
 
 
 @dataclass(slots=True)
-class _Errand:
+class _PendingRequest:
     """A request on its way, how often it failed, and the answer that made us ask again."""
 
     request: Request
@@ -96,7 +96,7 @@ class _Errand:
     first: tuple[Reply, ReplyOutcome] | None = None
 
 
-class Courier:
+class RequestSender:
     """Carries requests while its ``with`` block runs.
 
     Parameters
@@ -105,17 +105,17 @@ class Courier:
     concurrency : int, at least 1
         Most requests in flight.
     retries : Retries
-    keeper : Keeper
+    keeper : ReplyRecorder
         Called in the courier's thread: stores replies before anybody else sees them, and before their slots are free.
     """
 
-    def __init__(self, client: JudgeClient, *, concurrency: int, retries: Retries, keeper: Keeper) -> None:
+    def __init__(self, client: JudgeClient, *, concurrency: int, retries: Retries, keeper: ReplyRecorder) -> None:
         self._client = client
         self._is_async = bool(getattr(client, "is_async", hasattr(client, "asend")))
         self._retries = retries
         self._keeper = keeper
         self._concurrency = concurrency
-        self._to_send: deque[_Errand] = deque()
+        self._to_send: deque[_PendingRequest] = deque()
         self._is_told = self._has_failed = False
         self._news: list[Answer] = []
         self._answers: queue.SimpleQueue[Sequence[Answer] | BaseException] = queue.SimpleQueue()
@@ -137,7 +137,7 @@ class Courier:
 
     def submit(self, request: Request) -> None:
         """Have `request` sent as soon as there is a slot."""
-        self._to_send.append(_Errand(request))
+        self._to_send.append(_PendingRequest(request))
         if not self._is_told:  # to wake the loop costs more than to hand it a request
             self._is_told = True
             _loop().call_soon_threadsafe(self._start)
@@ -196,7 +196,7 @@ class Courier:
         finally:  # at once, and not when the loop comes to it: `_start` counts
             self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
-    async def _carry(self, errand: _Errand) -> None:
+    async def _carry(self, errand: _PendingRequest) -> None:
         async with self.throttle.slot():
             stored = self._keeper.stored(errand.request)
             if stored is not None:
@@ -217,7 +217,7 @@ class Courier:
         else:
             asyncio.get_running_loop().call_later(pause, self._send_again, errand)
 
-    def _arrived(self, errand: _Errand, reply: Reply) -> None:
+    def _arrived(self, errand: _PendingRequest, reply: Reply) -> None:
         """Count and store a reply before its slot is free; ask again what cannot be read or contradicts itself."""
         self._keeper.count(errand.request, reply)
         read = self._keeper.read(errand.request, reply)
@@ -231,13 +231,13 @@ class Courier:
         (in_effect,) = self._keeper.keep([(errand.request, reply, read)])
         self._tell((errand.request, in_effect))
 
-    def _wait_for_another_run(self, errand: _Errand) -> None:
+    def _wait_for_another_run(self, errand: _PendingRequest) -> None:
         """Another process asks the same: look again soon whether its answer is in the store."""
         errand.waited += 1
         pause = min(_LONGEST_WAIT_SECONDS, 0.05 * 1.5**errand.waited)
         asyncio.get_running_loop().call_later(pause, self._send_again, errand)
 
-    def _send_again(self, errand: _Errand) -> None:
+    def _send_again(self, errand: _PendingRequest) -> None:
         self._to_send.appendleft(errand)
         self._start()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from grader.grading import with_store
-from grader.judge.several.members import Key, Opinion, opinions, version_of
+from grader.judge.several.members import Key, ReducedVerdict, reduced_verdicts, version_of
 from grader.store.store import Store
 from grader.transcript import Transcript
 from grader.verdict.records import Grader, GraderKind, Verdict
@@ -16,7 +16,7 @@ Escalated = Literal["uncertain", "positive", "unscored"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class EscalationRule:
     """When the second grader is asked; whatever the first could not score always is.
 
     Parameters
@@ -28,9 +28,9 @@ class Rule:
 
     Examples
     --------
-    >>> Rule(band=(0.2, 0.8)).why(0.5, True), Rule(band=(0.2, 0.8)).why(0.9, True)
+    >>> EscalationRule(band=(0.2, 0.8)).why(0.5, True), EscalationRule(band=(0.2, 0.8)).why(0.9, True)
     ('uncertain', None)
-    >>> Rule(band=None, positive="escalate").why(0.9, True)
+    >>> EscalationRule(band=None, positive="escalate").why(0.9, True)
     'positive'
     """
 
@@ -59,7 +59,7 @@ class Cascade:
     Parameters
     ----------
     first, second : Grader of different names
-    rule : Rule
+    rule : EscalationRule
     name : str, optional
         Default: both names, joined by ``>``.
 
@@ -78,11 +78,13 @@ class Cascade:
 
     kind: GraderKind = "judge"
 
-    def __init__(self, first: Grader, second: Grader, *, rule: Rule | None = None, name: str | None = None) -> None:
+    def __init__(
+        self, first: Grader, second: Grader, *, rule: EscalationRule | None = None, name: str | None = None
+    ) -> None:
         if first.name == second.name:
             raise ValueError(f"first and second must have different names, got {first.name!r} twice.")
         self.first, self.second = first, second
-        self.rule = rule or Rule()
+        self.rule = rule or EscalationRule()
         self.name = name or f"{first.name}>{second.name}"
 
     @property
@@ -98,17 +100,21 @@ class Cascade:
 
     def grade(self, transcripts: Iterable[Transcript]) -> Iterator[Verdict]:
         """Yield the verdicts, chunk by chunk."""
-        for chunk, (said,) in opinions(transcripts, [self.first]):
+        for chunk, (said,) in reduced_verdicts(transcripts, [self.first]):
             why = {key: self.rule.why(opinion.score, opinion.present) for key, opinion in said.items()}
             unsure = {transcript_id for (transcript_id, _), reason in why.items() if reason is not None}
             again = self._second_opinions([t for t in chunk if t.id in unsure])
             for key, opinion in said.items():
                 yield from self._verdicts(opinion, why[key], again.get(key))
 
-    def _second_opinions(self, transcripts: Iterable[Transcript]) -> dict[Key, Opinion]:
-        return {key: said for _, (found,) in opinions(transcripts, [self.second]) for key, said in found.items()}
+    def _second_opinions(self, transcripts: Iterable[Transcript]) -> dict[Key, ReducedVerdict]:
+        return {
+            key: said for _, (found,) in reduced_verdicts(transcripts, [self.second]) for key, said in found.items()
+        }
 
-    def _verdicts(self, first: Opinion, why: Escalated | None, second: Opinion | None) -> Iterator[Verdict]:
+    def _verdicts(
+        self, first: ReducedVerdict, why: Escalated | None, second: ReducedVerdict | None
+    ) -> Iterator[Verdict]:
         """The opinion that counts, under the cascade's name; the second grader may not know the harm."""
         told: dict[str, Any] = {"escalated": why is not None and second is not None, "why": why}
         counts = first

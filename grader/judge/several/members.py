@@ -15,7 +15,7 @@ Key = tuple[str, str]  # transcript id, harm
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
+class ReducedVerdict:
     """One grader's verdicts on one transcript and harm, reduced as `grader.verdict.scores` reduces them.
 
     Parameters
@@ -26,7 +26,7 @@ class Opinion:
     --------
     >>> votes = [Verdict(transcript_id="t", harm="h", grader="j", grader_version="1", present=p, repeat=i)
     ...          for i, p in enumerate([True, True, False])]
-    >>> opinion = Opinion(tuple(votes))
+    >>> opinion = ReducedVerdict(tuple(votes))
     >>> round(opinion.score, 2), opinion.present, opinion.outcome
     (0.67, True, 'scored')
     """
@@ -83,9 +83,9 @@ class Opinion:
         }
 
 
-def opinions(
+def reduced_verdicts(
     transcripts: Iterable[Transcript], graders: Sequence[Grader]
-) -> Iterator[tuple[list[Transcript], list[dict[Key, Opinion]]]]:
+) -> Iterator[tuple[list[Transcript], list[dict[Key, ReducedVerdict]]]]:
     """Yield chunks of transcripts with what each grader says of them, by transcript and harm."""
     for chunk, verdicts in graded_chunks(transcripts, graders):
         heard: list[dict[Key, list[Verdict]]] = [{} for _ in graders]
@@ -100,5 +100,5 @@ def version_of(kind: str, *parts: Any) -> str:
     return f"{kind}+{hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:12]}"
 
 
-def _opinion(verdicts: Iterable[Verdict]) -> Opinion:
-    return Opinion(tuple(sorted(verdicts, key=lambda verdict: verdict.repeat)))
+def _opinion(verdicts: Iterable[Verdict]) -> ReducedVerdict:
+    return ReducedVerdict(tuple(sorted(verdicts, key=lambda verdict: verdict.repeat)))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from grader.grading import with_store
-from grader.judge.several.members import Key, Opinion, opinions, version_of
+from grader.judge.several.members import Key, ReducedVerdict, reduced_verdicts, version_of
 from grader.store.store import Store
 from grader.transcript import Transcript
 from grader.verdict.records import Grader, GraderKind, Verdict
@@ -66,13 +66,13 @@ class Panel:
 
     def grade(self, transcripts: Iterable[Transcript]) -> Iterator[Verdict]:
         """Yield one verdict per transcript and harm, and the judges' own if asked to, chunk by chunk."""
-        for _, heard in opinions(transcripts, self.judges):
+        for _, heard in reduced_verdicts(transcripts, self.judges):
             if self.members == "told":
                 yield from (verdict for said in heard for opinion in said.values() for verdict in opinion.verdicts)
             for key in dict.fromkeys(key for said in heard for key in said):
                 yield self._verdict(key, [said[key] for said in heard if key in said])
 
-    def _verdict(self, key: Key, said: Sequence[Opinion]) -> Verdict:
+    def _verdict(self, key: Key, said: Sequence[ReducedVerdict]) -> Verdict:
         scores = [opinion.score for opinion in said if opinion.score is not None]
         usage: dict[str, Any] = {
             "judges": [opinion.record() for opinion in said],

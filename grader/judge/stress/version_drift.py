@@ -15,7 +15,7 @@ from typing import Any
 
 from grader.errors import InputError
 from grader.files.atomic import written_whole
-from grader.judge.several.members import opinions
+from grader.judge.several.members import reduced_verdicts
 from grader.transcript import Transcript, canonical_json
 from grader.verdict.records import Grader
 
@@ -223,7 +223,7 @@ def read_anchors(path: Path | str) -> AnchorSet:
 
 
 def _sides(transcripts: Iterable[Transcript], grader: Grader) -> Iterable[tuple[Transcript, dict[str, Side]]]:
-    for chunk, (said,) in opinions(transcripts, [grader]):
+    for chunk, (said,) in reduced_verdicts(transcripts, [grader]):
         sides: dict[str, dict[str, Side]] = {transcript.id: {} for transcript in chunk}
         for (transcript_id, harm), opinion in said.items():
             sides[transcript_id][harm] = opinion.present

@@ -274,8 +274,8 @@ def test_a_pool_of_a_thousand_million_needs_no_more_than_its_counts(shards):
     table = join_weighted(pool, None, StudySettings()).tables[0]
     labelled = replace(table, y=table.y.mask(np.arange(len(table.y)) < 2, 1.0), inclusion_probability=None)
     (finding,) = rate_findings(labelled, table.graders[0], StudySettings(method="post-stratified"))
-    assert finding.estimate.n_transcripts == table.times().sum() > 1e9
-    assert sum(finding.outcomes.values()) == table.times().sum()
+    assert finding.estimate.n_transcripts == table.row_counts().sum() > 1e9
+    assert sum(finding.outcomes.values()) == table.row_counts().sum()
 
 
 def test_the_share_of_a_uniform_sample_counts_transcripts_not_rows(tmp_path):

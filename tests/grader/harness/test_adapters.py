@@ -14,7 +14,7 @@ from grader import Verdict
 from grader.errors import InputError
 from grader.harness.conversations import conversation_of
 from grader.harness.inspect import REASONS, score_fields
-from grader.harness.one import GradeOne, LateGradeOne, grade_one
+from grader.harness.one import GradeOne, LazyGradeOne, grade_one
 from grader.harness.opening import open_graders, open_rows
 from grader.harness.promptfoo import get_assert
 from grader.harness.scout import result_fields
@@ -100,7 +100,7 @@ def test_a_service_takes_no_settings_of_graders() -> None:
 def test_only_settings_travel_to_other_processes() -> None:
     import pickle
 
-    late = LateGradeOne(url="http://127.0.0.1:1", judge=None)
+    late = LazyGradeOne(url="http://127.0.0.1:1", judge=None)
     late.opened()
     again = pickle.loads(pickle.dumps(late))
     assert again._settings == {"url": "http://127.0.0.1:1"} and again._opened is None

@@ -13,9 +13,9 @@ from messages_server import MessagesServer, by_text
 
 from grader.judge import LLMJudge
 from grader.judge.clients.batch_journal import BatchJournal
-from grader.judge.clients.batches import BatchCourier
+from grader.judge.clients.batches import BatchSender
 from grader.judge.clients.protocol import Reply, Request, RunStopped, SendError, SpendLimitReached
-from grader.judge.clients.reply_recorder import Keeper
+from grader.judge.clients.reply_recorder import ReplyRecorder
 from grader.judge.clients.sender import _in_loop
 from grader.judge.money.budget import Budget
 from grader.judge.money.ledger import Ledger
@@ -54,19 +54,19 @@ def client(server: MessagesServer) -> Iterator[anthropic.Anthropic]:
         yield connected
 
 
-class Indifferent(Keeper):
+class Indifferent(ReplyRecorder):
     """Takes any text for an answer."""
 
     def read(self, request: Request, reply: Reply) -> str:
         return "scored"
 
 
-def courier(client: Any, store: Store, **more: Any) -> BatchCourier:
+def courier(client: Any, store: Store, **more: Any) -> BatchSender:
     options: dict[str, Any] = {"keeper": Indifferent(model=MODEL, store=store), "poll_seconds": (0.01, 0.02)} | more
-    return BatchCourier(client, store=store, **options)
+    return BatchSender(client, store=store, **options)
 
 
-def ask(carrier: BatchCourier, requests: list[Request]) -> dict[str, Reply | SendError]:
+def ask(carrier: BatchSender, requests: list[Request]) -> dict[str, Reply | SendError]:
     with carrier:
         for one in requests:
             carrier.submit(one)
@@ -130,7 +130,7 @@ def test_always_expired_is_named(server: MessagesServer, client: Any, store: Sto
 def test_an_unreadable_reply_is_asked_again_and_the_last_one_kept(
     server: MessagesServer, client: Any, store: Store
 ) -> None:
-    keeper = Keeper(model=MODEL, store=store)
+    keeper = ReplyRecorder(model=MODEL, store=store)
     (answer,) = ask(courier(client, store, keeper=keeper, attempts=3), [request(0)]).values()
     assert isinstance(answer, Reply) and sizes(server) == [1, 1, 1]
     assert [e["outcome"] for e in store.entries() if e["key"] == request(0).key] == ["unparseable"]
@@ -294,7 +294,7 @@ def test_a_judge_by_batch_then_from_the_store(server: MessagesServer, client: An
     ledger = Ledger(load_prices())
     judge = LLMJudge(
         client, MODEL, rubrics=rubrics, store=store, watch=ledger.watch,
-        carrier=lambda keeper: BatchCourier(client, store=store, keeper=keeper, poll_seconds=(0.01, 0.02)),
+        carrier=lambda keeper: BatchSender(client, store=store, keeper=keeper, poll_seconds=(0.01, 0.02)),
     )  # fmt: skip
     outcomes = {(v.transcript_id, v.harm): (v.outcome, v.present) for v in judge.grade(transcripts)}
     assert sizes(server) == [3] and server.messages == []

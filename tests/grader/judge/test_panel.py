@@ -16,8 +16,8 @@ from grader import grade
 from grader.judge import LLMJudge
 from grader.judge.money.ledger import Ledger
 from grader.judge.money.prices import load_prices
-from grader.judge.several.cascade import Cascade, Rule
-from grader.judge.several.members import Opinion
+from grader.judge.several.cascade import Cascade, EscalationRule
+from grader.judge.several.members import ReducedVerdict
 from grader.judge.several.panel import Panel
 from grader.judge.stress.repeats import repeat_counts
 from grader.store.store import Store
@@ -68,7 +68,7 @@ SIDES = st.lists(st.tuples(st.sampled_from([True, False, None]), st.none() | st.
 def test_an_opinion_is_what_the_scores_of_a_report_are(said: list[Said]) -> None:
     verdicts = list(Scripted("j", {"t": said}).grade(empty("t")))
     (row,) = grader_scores(verdict_frame(v.to_dict() for v in verdicts)).to_dict("records")
-    opinion = Opinion(tuple(verdicts))
+    opinion = ReducedVerdict(tuple(verdicts))
     # An unscored verdict of one repeat may carry a score: nobody counts it.
     if opinion.scored:
         assert opinion.score == pytest.approx(row["score"])
@@ -103,7 +103,7 @@ def test_a_panel_fails_only_with_all_its_judges() -> None:
 
 def test_versions_come_from_the_parts() -> None:
     one, two, other = (Scripted(n, {}, version=v) for n, v in (("one", "1"), ("two", "1"), ("two", "2")))
-    rules = [Rule(), Rule(band=(0.2, 0.8)), Rule(positive="escalate")]
+    rules = [EscalationRule(), EscalationRule(band=(0.2, 0.8)), EscalationRule(positive="escalate")]
     versions = [Panel([one, two]).version, Panel([one, other]).version, Panel([two, one]).version]
     versions += [Cascade(one, two, rule=rule).version for rule in rules] + [Cascade(one, other).version]
     assert len(set(versions)) == 7
@@ -147,7 +147,7 @@ def test_a_cascade_asks_twice_only_where_its_rule_says_so() -> None:
 def test_positives_escalate_when_asked_to_and_repeats_stay_repeats() -> None:
     cheap = Scripted("cheap", {"yes": [(True, 1.0)], "no": [(False, 0.0), (False, 0.0)]})
     dear = Scripted("dear", {"yes": [(False, 0.0), (True, 1.0), (True, 1.0)]})
-    found = list(Cascade(cheap, dear, rule=Rule(band=None, positive="escalate")).grade(empty("yes", "no")))
+    found = list(Cascade(cheap, dear, rule=EscalationRule(band=None, positive="escalate")).grade(empty("yes", "no")))
     assert [(v.transcript_id, v.repeat, v.present) for v in found] == [
         ("yes", 0, False),
         ("yes", 1, True),
@@ -156,7 +156,7 @@ def test_positives_escalate_when_asked_to_and_repeats_stay_repeats() -> None:
         ("no", 1, False),
     ]
     with pytest.raises(ValueError, match=r"band must fulfil 0 <= low <= high <= 1, got \(0.9, 0.1\)\."):
-        Rule(band=(0.9, 0.1))
+        EscalationRule(band=(0.9, 0.1))
 
 
 def test_real_judges_in_panel_and_cascade_share_a_store_and_a_bill(

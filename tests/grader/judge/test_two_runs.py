@@ -18,7 +18,7 @@ from messages_server import MessagesServer
 
 from grader import read_verdicts
 from grader.judge.clients.protocol import Reply
-from grader.judge.clients.reply_recorder import Keeper
+from grader.judge.clients.reply_recorder import ReplyRecorder
 from grader.store.claims import Claims
 from grader.store.store import Store
 
@@ -85,7 +85,7 @@ def test_what_is_stored_is_what_is_used():
 
     store = Store(":memory:")
     request = Request(key="k", transcript_id="t", content_hash="c", harms=("h",), repeat=0, params={})
-    one, two = (Keeper(model="m", store=store, claims=Claims(store)) for _ in range(2))
+    one, two = (ReplyRecorder(model="m", store=store, claims=Claims(store)) for _ in range(2))
     assert one.keep([(request, Reply(message={"id": "first"}), "scored")])[0].body.id == "first"
     assert two.keep([(request, Reply(message={"id": "second"}), "scored")])[0].body.id == "first"
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from calibration.study.inputs import Sources
 from cli import app
-from grader.progress import Meter, during
+from grader.progress import Meter, track_task
 from harmrate.commands.output import metered, track
 
 N = 40
@@ -111,7 +111,7 @@ def test_work_that_tells_nothing_is_seen_while_it_lasts(terminal: Terminal) -> N
         return len([line for line in terminal.shown() if "training" in line])
 
     with redirect_stderr(terminal):
-        assert during(track, "training", work) > 1, "it was drawn again and again while the work was being done"
+        assert track_task(track, "training", work) > 1, "it was drawn again and again while the work was being done"
 
 
 def test_work_of_unknown_length_promises_no_end(terminal: Terminal) -> None:
