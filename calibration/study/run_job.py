@@ -33,6 +33,7 @@ from calibration.study.start.registration import Registered, decisions, register
 from grader.classifier import EmbeddingClassifier
 from grader.errors import InputError
 from grader.failure_budget import FailureBudget
+from grader.files.lock import writing
 from grader.graders import GraderSetup
 from grader.grading import iter_rows
 from grader.judge.clients.protocol import Reply, Request
@@ -116,37 +117,37 @@ def run(
     trained = _trained(sources, graders, labels, store, track)
     working = opened if trained is None else [*opened, trained]
     classifier = next((g for g in working if isinstance(g, EmbeddingClassifier)), None)
-    out.mkdir(parents=True, exist_ok=True)
-    judge = graders.setup.judge
-    budget = FailureBudget(
-        1.0 if judge is None else judge.max_failed,
-        not_counted=frozenset() if trained is None else frozenset({trained.name}),
-    )
-    _write_verdicts(out / VERDICTS, imported, sources, working, budget, track=track, n_transcripts=len(pool))
-    verdicts = read_verdicts(out / VERDICTS)
-    keep_transcripts(sources.read_transcripts(), chosen_ids(verdicts, labels), out / TRANSCRIPTS)
-    _keep(out, pool, labels, design)
-    if trained is not None:
-        trained.save(out / CLASSIFIER)
-    told = provenance(
-        settings,
-        seed=seed,
-        command=command,
-        inputs={"transcripts": pool_hash(pool), **read.hashes},
-        design=design if isinstance(design, str) else None,
-        rubrics={harm: rubric.hash for harm, rubric in graders.setup.rubrics.items()},
-    )
-    if remarks := [*_untrained(graders, labels, trained), *_differences(classifier)]:
-        told["remarks"] = remarks
-    if sources.force:
-        told["forced"] = True
-    if study_file is not None:
-        n_labels = 0 if labels is None else len(labels.votes())
-        entry = Registered.now(decisions(settings, seed=seed), n_labels)
-        told["decisions"] = register(study_file.parent, entry)
-    graded = Sources(verdicts=verdicts, labels=labels, pool=pool, design=design, force=sources.force)
-    report = study_data(load(graded, settings), rng=np.random.default_rng(seed), provenance=told)
-    return with_card(report, out)
+    with writing(out):
+        judge = graders.setup.judge
+        budget = FailureBudget(
+            1.0 if judge is None else judge.max_failed,
+            not_counted=frozenset() if trained is None else frozenset({trained.name}),
+        )
+        _write_verdicts(out / VERDICTS, imported, sources, working, budget, track=track, n_transcripts=len(pool))
+        verdicts = read_verdicts(out / VERDICTS)
+        keep_transcripts(sources.read_transcripts(), chosen_ids(verdicts, labels), out / TRANSCRIPTS)
+        _keep(out, pool, labels, design)
+        if trained is not None:
+            trained.save(out / CLASSIFIER)
+        told = provenance(
+            settings,
+            seed=seed,
+            command=command,
+            inputs={"transcripts": pool_hash(pool), **read.hashes},
+            design=design if isinstance(design, str) else None,
+            rubrics={harm: rubric.hash for harm, rubric in graders.setup.rubrics.items()},
+        )
+        if remarks := [*_untrained(graders, labels, trained), *_differences(classifier)]:
+            told["remarks"] = remarks
+        if sources.force:
+            told["forced"] = True
+        if study_file is not None:
+            n_labels = 0 if labels is None else len(labels.votes())
+            entry = Registered.now(decisions(settings, seed=seed), n_labels)
+            told["decisions"] = register(study_file.parent, entry)
+        graded = Sources(verdicts=verdicts, labels=labels, pool=pool, design=design, force=sources.force)
+        report = study_data(load(graded, settings), rng=np.random.default_rng(seed), provenance=told)
+        return with_card(report, out)
 
 
 def _differences(classifier: EmbeddingClassifier | None) -> Iterator[str]:

@@ -11,11 +11,12 @@ from typing import Any
 
 from grader.errors import InputError
 from grader.files.atomic import write_text
+from grader.files.lock import LOCK
 
 SEAL = "seal.json"
 SCHEMA = 1
 # What is written to a folder after its report, and changes no number.
-_NOT_SEALED = (SEAL, "store.sqlite", "reviews.jsonl")
+_NOT_SEALED = (SEAL, LOCK, "store.sqlite", "reviews.jsonl")
 # Parts of a report that are computed from the files; the rest says when and how.
 _COMPUTED = ("rates", "agreement", "comparisons", "graders", "harms", "raters", "ledger")
 # Two machines may round the last digits of a sum differently.

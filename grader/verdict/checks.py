@@ -57,12 +57,25 @@ def with_outcomes(frame: pd.DataFrame, path: Path, scale: ScoreScale | None) -> 
     return frame.assign(score=score.where(scored), present=present.where(scored), outcome=outcome)
 
 
+# Columns in which other tools say that a call of the grader failed.
+_ERRORS = ("error", "error_message", "exception")
+
+
 def _outcomes(frame: pd.DataFrame, present: pd.Series[Any]) -> pd.Series[Any]:
-    """What became of each verdict; where the table does not say, whether there is a side."""
+    """What became of each verdict; without an outcome: a failure where an error stands beside it, else by its side."""
     if "outcome" in frame and frame["outcome"].notna().all():
         return frame["outcome"]
     given = frame["outcome"].astype(object) if "outcome" in frame else pd.Series(None, index=frame.index, dtype=object)
-    return given.where(given.notna(), present.notna().map({True: "scored", False: "not_graded"}))
+    implied = present.notna().map({True: "scored", False: "not_graded"}).astype(object)
+    for column in (name for name in _ERRORS if name in frame):
+        implied[_is_error(frame[column])] = "api_error"
+    return given.where(given.notna(), implied)
+
+
+def _is_error(column: pd.Series[Any]) -> pd.Series[bool]:
+    """Where a cell names an error: not empty, and not a word for none."""
+    text = column.astype(object).where(column.notna(), "").map(str).str.strip().str.lower()
+    return ~text.isin(["", "0", "0.0", "false", "no", "none", "null", "nan", "{}", "[]"])
 
 
 def refuse_doubles(frame: pd.DataFrame, path: Path) -> None:

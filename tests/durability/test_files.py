@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import errno
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,7 @@ from durability_writers import WRITERS, labels, verdicts
 from grader import Verdict, read_verdicts, write_verdicts
 from grader.errors import InputError
 from grader.files.atomic import write_text
+from grader.files.lock import writing
 from labels import read_labels
 from labels.history import grow, read_history
 
@@ -209,3 +212,19 @@ def test_a_link_in_the_place_of_a_file_is_replaced_and_not_followed(tmp_path: Pa
         [Verdict(transcript_id="t", harm="h", grader="g", grader_version="1", present=True)], tmp_path / "v.jsonl"
     )
     assert precious.read_text() == "mine" and not (tmp_path / "v.jsonl").is_symlink()
+
+
+def test_one_process_writes_a_report_at_a_time(tmp_path: Path) -> None:
+    """A second run into the same folder is refused in one line; the lock ends with the process that held it."""
+    hold = "import sys, pathlib, time\nfrom grader.files.lock import writing\n"
+    hold += "with writing(pathlib.Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)\n"
+    holder = subprocess.Popen([sys.executable, "-c", hold, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        with pytest.raises(InputError, match="another harmrate is writing here"), writing(tmp_path):
+            raise AssertionError
+    finally:
+        holder.kill()
+        holder.wait()
+    with writing(tmp_path):
+        assert tmp_path.is_dir()

@@ -77,6 +77,15 @@ def test_a_failure_is_never_a_no() -> None:
         Verdict(transcript_id="a", harm="h", grader="j", grader_version="", present=None)
 
 
+@pytest.mark.parametrize("column", ["error", "error_message", "exception"])
+def test_an_error_beside_a_no_is_a_failure(tmp_path: Path, column: str) -> None:
+    rows = ["a,leaking,j,0,", "b,leaking,j,0,timeout", "c,leaking,j,1,none", "d,leaking,j,0,HTTP 500"]
+    (tmp_path / "v.csv").write_text(f"transcript_id,harm,grader,present,{column}\n" + "\n".join(rows) + "\n")
+    frame = read_verdicts(tmp_path / "v.csv").set_index("transcript_id")
+    assert frame["outcome"].to_dict() == {"a": "scored", "b": "api_error", "c": "scored", "d": "api_error"}
+    assert frame["present"].isna().to_dict() == {"a": False, "b": True, "c": False, "d": True}
+
+
 def test_foreign_table_with_scores_only(tmp_path: Path) -> None:
     path = tmp_path / "v.csv"
     path.write_text("transcript_id,harm,grader,score,extra\n1,x,g,0.7,e\n2,x,g,0.2,e\n3,x,g,,e\n")
