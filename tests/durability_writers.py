@@ -81,7 +81,11 @@ def _replay(folder: Path, version: int) -> None:
 
 def _artifact(folder: Path, version: int) -> None:
     write_artifact(
-        folder, {"version": version}, {"h": []}, np.full((N, 8), version, dtype=np.float32), f"card {version}"
+        folder,
+        {"version": version},
+        {"h": []},
+        {"profiles": np.full((N, 8), version, dtype=np.float32)},
+        f"card {version}",
     )
 
 

@@ -21,6 +21,7 @@ def round_outward(low: float, high: float, *, digits: int = 3) -> tuple[float, f
     Returns
     -------
     (low, high) : floats; the first never above, the second never below what was given
+        A value within 1e-9 of 0, which is what floating-point sums leave of it, becomes 0.
 
     Examples
     --------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from grader.files.atomic import write_text
 from grader.readers.detect import FORMATS
 
 BEGIN, END = "<!-- begin: made by grader.readers.format_docs -->", "<!-- end -->"
@@ -37,4 +38,4 @@ def with_table(page: str) -> str:
 
 if __name__ == "__main__":
     path = Path(sys.argv[1])
-    path.write_text(with_table(path.read_text(encoding="utf-8")), encoding="utf-8")
+    write_text(path, with_table(path.read_text(encoding="utf-8")))

@@ -63,7 +63,7 @@ def as_text(value: Any) -> str:
     Examples
     --------
     >>> as_text([{"type": "text", "text": "a"}, {"type": "hit", "title": "b"}])
-    'a\\n{"type": "hit", "title": "b"}'
+    'a\n{"type": "hit", "title": "b"}'
     """
     match value:
         case None:

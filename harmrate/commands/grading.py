@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from harmrate.commands.data_options import LabelFile, LogOptions, ScaleOptions, TranscriptOptions, sources_of
-from harmrate.commands.options import Command, JudgeOptions, OutFolder, Transcripts, VerdictFile, shared
+from harmrate.commands.options import OUTPUT, READ, Command, JudgeOptions, OutFolder, Transcripts, VerdictFile, shared
 from harmrate.commands.output import bad_options, metered, note, print_ledger, show, spending, track, watched
 
 if TYPE_CHECKING:
@@ -69,10 +69,17 @@ def grade(
     *,
     transcripts: Transcripts,
     out: Annotated[
-        str, typer.Option(help="Verdicts: .parquet, .jsonl or .csv; or a folder (DIR/, s3://...): one file a shard.")
+        str,
+        typer.Option(
+            help="Verdicts: .parquet, .jsonl or .csv; or a folder (DIR/, s3://...): one file a shard.",
+            rich_help_panel=OUTPUT,
+        ),
     ],
-    harm: Annotated[list[str] | None, typer.Option(help="Only this harm (repeatable).")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would ask and cost; send nothing.")] = False,
+    harm: Annotated[list[str] | None, typer.Option(help="Only this harm (repeatable).", rich_help_panel=READ)] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Say what it would ask and cost; send nothing.", rich_help_panel=OUTPUT),
+    ] = False,
 ) -> None:
     """Grade transcripts with judges, with a trained classifier (--classifier), or both."""
     from grader.errors import InputError
