@@ -33,7 +33,7 @@ from calibration.study.harm_table import HarmTable, group_tables
 from calibration.study.inputs import AssumptionInputs, Sources, StudyData, load
 from calibration.study.join import JoinedPool, OpenItems
 from calibration.study.label_versions import other_versions
-from calibration.study.notes import counted_notes, study_notes
+from calibration.study.notes import chosen_judge, counted_notes, study_notes
 from calibration.study.pairs import grader_agreement, human_agreement
 from calibration.study.provenance import provenance as make_provenance
 from calibration.study.rate_findings import rate_findings
@@ -199,6 +199,7 @@ def study_data(
             *origin.get("remarks", ()),
             *study_notes(data.labels, left_out),
             *joined.notes,
+            *chosen_judge(joined),
             *counted_notes(joined),
             *(not_compared(joined.tables, joined.settings.by) if "comparisons" in parts else ()),
             *data.notes,

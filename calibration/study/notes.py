@@ -23,6 +23,15 @@ def study_notes(labels: LabelSet | None, left_out: Sequence[str]) -> tuple[str, 
     return tuple(notes)
 
 
+def chosen_judge(joined: JoinedPool) -> Iterator[str]:
+    """Which of several judges makes the strata, where neither the user nor a panel said so."""
+    chosen, *others = joined.graders
+    judges = [grader.name for grader in others if grader.kind == "judge"]
+    if joined.settings.grader is None and chosen.kind == "judge" and judges and "+" not in chosen.name:
+        rest = ", ".join(judges)
+        yield f"Strata by {chosen.name}, the first of {len(judges) + 1} judges; --grader names another: {rest}."
+
+
 def counted_notes(joined: JoinedPool) -> Iterator[str]:
     """What a study from counts leaves out."""
     if joined.is_counted:
