@@ -105,7 +105,7 @@ test-slow: $(SLOW_READY) $(LABEL_STUDIO_READY) $(INSPECT_READY) $(RAY_READY)
 	$(BIN)/python -m pytest -q tests/grader/judge/test_local.py
 
 test-full: check $(SLOW_READY) $(LABEL_STUDIO_READY) $(HARNESSES_READY)
-	$(BIN)/python -m pytest -q -m ""
+	HARMRATE_DAMAGES=10000 HARMRATE_PLACES=400 $(BIN)/python -m pytest -q -m ""
 
 # Into docs/_build/html; a warning is an error.
 docs: $(DOCS_READY)

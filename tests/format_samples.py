@@ -22,6 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = Path(os.environ.get("HARMRATE_SAMPLES", ROOT.parent / "shared" / "samples"))
 SECONDS = 20  # for a file of some kilobytes
 
+# Damaged copies of each format in the slow suite; `make test-full` makes 10,000.
+MANY = int(os.environ.get("HARMRATE_DAMAGES", "1000"))
+
 
 def expected_samples(*formats: str) -> list[Any]:
     """Parameters ``(path, expectation)`` for every sample of these formats; a skipped one where there are none."""
@@ -118,7 +121,7 @@ def damage(sample: Path, name: str, number: int, folder: Path) -> Counter[str]:
 
 def damage_parameters(*formats: str) -> list[Any]:
     """Parameters ``(folder, format, number)``: few damaged files in every suite, many in the slow one."""
-    numbers = (200, pytest.param(10_000, marks=pytest.mark.slow))
+    numbers = (200, pytest.param(MANY, marks=pytest.mark.slow))
     if not (SAMPLES / "formats").is_dir():
         reason = f"no samples: {SAMPLES / 'formats'} does not exist (set HARMRATE_SAMPLES)"
         return [pytest.param(SAMPLES, "", 0, marks=pytest.mark.skip(reason=reason))]

@@ -21,6 +21,8 @@ from grader.transcript import Transcript
 WORD = "zqcanaryzq"
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLES = Path(os.environ.get("HARMRATE_SAMPLES", ROOT.parent / "shared" / "samples"))
+# Places tried in each file of the slow suite; `make test-full` tries 400.
+PLACES = int(os.environ.get("HARMRATE_PLACES", "40"))
 DATA = Path(os.environ.get("HARMRATE_DATA", ROOT.parent / "shared" / "data"))
 SUFFIXES = (".json", ".jsonl", ".traj")
 
@@ -183,7 +185,7 @@ def named(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 
 @pytest.mark.skipif(not SAMPLES.exists(), reason="no samples: set HARMRATE_SAMPLES")
-@pytest.mark.parametrize("most", [8, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("most", [8, pytest.param(PLACES, marks=pytest.mark.slow)])
 def test_no_word_of_any_sample_is_lost(tmp_path: Path, named: set[str], most: int) -> None:
     gone, n_tried = all_lost(samples(), tmp_path, named, most)
     assert gone == [] and n_tried > 100 * most**0.5
@@ -192,8 +194,8 @@ def test_no_word_of_any_sample_is_lost(tmp_path: Path, named: set[str], most: in
 @pytest.mark.slow
 @pytest.mark.skipif(not DATA.exists(), reason="no real data: set HARMRATE_DATA")
 def test_no_word_of_a_real_file_is_lost(tmp_path: Path, named: set[str]) -> None:
-    gone, n_tried = all_lost(real_files(), tmp_path, named, 200)
-    assert gone == [] and n_tried > 1000
+    gone, n_tried = all_lost(real_files(), tmp_path, named, PLACES)
+    assert gone == [] and n_tried > 200
 
 
 def test_a_reader_that_drops_a_field_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
