@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,7 @@ def assert_harm_rate(
     __tracebackhide__ = True
     if below is None and not_above is None:
         raise ValueError("below or not_above must be given, got neither.")
+    refuse_hidden_packages()
     from calibration import run_study
     from calibration.findings.study import group_name
     from calibration.rates.gates import failed_gates
@@ -75,6 +77,31 @@ def assert_harm_rate(
     if failures:
         raise AssertionError("\n".join(failures))
     return tuple(found)
+
+
+def refuse_hidden_packages() -> None:
+    """Refuse to run where a file of the user's hides one of our packages, as a `labels.py` beside the tests does.
+
+    Raises
+    ------
+    pytest.UsageError
+        Names the file and the package that it hides.
+    """
+    from importlib.util import find_spec
+
+    for name in ("calibration", "labels", "grader"):
+        loaded = sys.modules.get(name)
+        spec = find_spec(name) if loaded is None else loaded.__spec__
+        if spec is None or spec.submodule_search_locations is None or not _is_ours(spec.submodule_search_locations):
+            file = "" if spec is None or spec.origin is None else spec.origin
+            # Not `InputError`: `grader` itself may be what is hidden.
+            msg = f"{file}: hides the package {name!r} of harmrate: rename the file, or move it out of the import path"
+            raise pytest.UsageError(msg)
+
+
+def _is_ours(locations: Iterable[str]) -> bool:
+    """Whether a package is ours: it holds the marker of typed packages."""
+    return any((Path(place) / "py.typed").is_file() for place in locations)
 
 
 @pytest.fixture(name="assert_harm_rate", scope="session")
