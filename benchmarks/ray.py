@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 
 from benchmarks.children import Skipped, run
-from benchmarks.classifier_speed import CORPORA, MODEL, drawn
+from benchmarks.classifier_speed import CORPORA, MODEL, drawn, let_grade
 from benchmarks.results import Found, Measured
 from grader.classifier import EmbeddingClassifier
 from grader.transcript_files import write_transcripts
@@ -57,7 +57,7 @@ def write_corpus(folder: Path, each: int) -> None:
         size = "few" if k < FEW else "many"
         write_transcripts(transcripts[k * each : (k + 1) * each], folder / "runs" / f"{size}-{k}.jsonl")
     seen, y = drawn(CORPORA[0], 120, rng)
-    EmbeddingClassifier(MODEL, device="cpu").fit(seen, {"leaking": y}).save(folder / "artifact")
+    let_grade(EmbeddingClassifier(MODEL, device="cpu").fit(seen, {"leaking": y})).save(folder / "artifact")
 
 
 def seconds(python: Path, folder: Path, engine: Engine, shards: str) -> float:

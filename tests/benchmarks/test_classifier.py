@@ -77,7 +77,7 @@ def test_int8_and_segments_cost_no_auroc(shared_data: Path, name: str) -> None:
     pytest.importorskip("onnx")
     area = classifier_speed.areas(classifier.SETS[name](shared_data), classifier_speed.plain_way())
     for head in ("same head", "shipped"):
-        assert abs(area[f"{head}, int8"] - area[f"{head}, float32"]) < NEAR, area
+        assert area[f"{head}, int8"] > area[f"{head}, float32"] - NEAR, area
     assert area["shipped, int8"] > area["plain"] - NEAR, area
 
 
