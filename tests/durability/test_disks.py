@@ -186,7 +186,7 @@ while True:
 
 @pytest.mark.slow
 def test_a_killed_writer_leaves_whole_files(tmp_path: Path) -> None:
-    names = ["text", "verdicts.parquet", "verdicts.csv", "labels.parquet", "design.csv", "report's text", "register"]
+    names = ["text", "verdicts.parquet", "verdicts.csv", "labels.parquet", "design.csv", "register"]
     versions: dict[str, set[bytes]] = {}
     whole = tmp_path / "whole"
     for version in range(50):  # what each file may be
