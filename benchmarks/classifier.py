@@ -66,7 +66,9 @@ class DataSet:
 def rjudge(data: Path) -> DataSet:
     """R-Judge; where it names no scenario, records with the same request of the user are one."""
     transcripts = list(read_transcripts(data / "rjudge" / "rjudge.json"))
-    groups = [str(t.metadata.get("scenario") or next(m.text for m in t.messages if m.role == "user")) for t in transcripts]
+    groups = [
+        str(t.metadata.get("scenario") or next(m.text for m in t.messages if m.role == "user")) for t in transcripts
+    ]
     y = np.array([float(t.metadata["label"]) for t in transcripts])
     return DataSet(name="R-Judge", transcripts=transcripts, y=y, groups=groups)
 

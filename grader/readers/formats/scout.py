@@ -16,7 +16,7 @@ from grader.transcript import Transcript
 
 _JSON = ("score", "agent_args", "model_options", "metadata")
 # Columns that hold the conversation, or hold it once more in another form.
-_HEAVY = frozenset({"id", "transcript_id", "messages", "events", "events_data", "timelines"})
+_HEAVY = frozenset({"id", "transcript_id", "input", "messages", "events", "events_data", "timelines"})
 
 
 def parse_scout(records: Iterator[Record]) -> Iterator[Transcript]:

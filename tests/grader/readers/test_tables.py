@@ -59,6 +59,7 @@ def test_what_is_no_table_is_told_in_one_line(tmp_path: Path, text: bytes, told:
 def test_scout_columns(tmp_path: Path) -> None:
     row = {"transcript_id": "T", "messages": json.dumps(CHAT), "task_id": "s", "task_repeat": 2, "model": "m"}
     row |= {"metadata": json.dumps({"arm": "b"}), "score": json.dumps({"value": 1}), "agent": None}
+    row |= {"id": "s0", "input": "user:\nHi\n"}  # the sample's id, and the question once more
     pd.DataFrame([row]).to_parquet(tmp_path / "t.parquet")
     (transcript,) = read_transcripts(tmp_path / "t.parquet", format="scout")
     assert transcript.id == "T" and [m.text for m in transcript.messages] == ["Hi", "Hello"]
