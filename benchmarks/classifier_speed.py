@@ -166,7 +166,8 @@ def measure(corpus: Corpus, plain: PlainWay, *, share: float = 1.0, seed: int = 
 def let_grade(classifier: EmbeddingClassifier) -> EmbeddingClassifier:
     """The classifier with its gate open: labels of made-up texts mean nothing, and time does not depend on skill."""
     classifier.harms_ = {
-        harm: replace(model, gate=replace(model.gate, use="grades")) for harm, model in classifier.harms_.items()
+        harm: replace(model, gate=replace(model.gate, use="grades"), agreement=float("nan"))
+        for harm, model in classifier.harms_.items()
     }
     return classifier
 

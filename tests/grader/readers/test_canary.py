@@ -55,6 +55,8 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     match value:
         case str() if value.strip():
             yield path
+        case {"type": "ToolCallSummaryMessage"}:  # AutoGen repeats there what its calls returned
+            return
         case dict():
             for key, child in value.items():
                 yield from places(child, (*path, key))
