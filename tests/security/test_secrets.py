@@ -24,7 +24,6 @@ from label_studio_fake import TOKEN, Fake, fake_label_studio
 from messages_server import MessagesServer
 from typer.testing import CliRunner
 
-import grader.judge.clients.sdk
 from cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -204,11 +203,12 @@ def test_labels_and_report(campaign: Campaign, tmp_path: Path, echo: ThreadingHT
 def test_a_crash_shows_no_values(campaign: Campaign, tmp_path: Path) -> None:
     """A defect of ours ends in a traceback: lines of code, never what stood in variables."""
     code = (
-        "import grader.judge.clients.sdk as sdk, cli\n"
-        "def broken(raw, message):\n"
-        "    key = dict(raw.http_request.headers)\n"
+        "import os, cli\n"
+        "from grader.verdict.read import VerdictWriter\n"
+        "def broken(self, row):\n"
+        "    key = dict(os.environ)\n"
         "    raise ZeroDivisionError('a defect')\n"
-        "sdk._reply = broken\n"
+        "VerdictWriter.write = broken\n"
         "cli.main()"
     )
     with MessagesServer(answer) as server:
@@ -218,7 +218,6 @@ def test_a_crash_shows_no_values(campaign: Campaign, tmp_path: Path) -> None:
             env=os.environ | {"PYTHONPATH": str(ROOT)},
         )  # fmt: skip
     assert run.returncode not in (0, 2) and "ZeroDivisionError: a defect" in run.stderr
-    assert callable(grader.judge.clients.sdk._reply)
     assert_nothing_shown(tmp_path, run.stdout, run.stderr)
 
 
