@@ -25,6 +25,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         names = getattr(item, "fixturenames", ())
         group = next((name for name in _ONE_WORKER if name in names), str(item.path))
+        if item.get_closest_marker("service") and "label_studio" in item.path.stem:
+            group = "label studio"  # its database is one
         item.add_marker(pytest.mark.xdist_group(group))
 
 
