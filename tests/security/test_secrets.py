@@ -204,17 +204,17 @@ def test_a_crash_shows_no_values(campaign: Campaign, tmp_path: Path) -> None:
     """A defect of ours ends in a traceback: lines of code, never what stood in variables."""
     code = (
         "import os, cli\n"
-        "from grader.verdict.read import VerdictWriter\n"
-        "def broken(self, row):\n"
+        "import grader.rubrics\n"
+        "def broken(*arguments):\n"
         "    key = dict(os.environ)\n"
         "    raise ZeroDivisionError('a defect')\n"
-        "VerdictWriter.write = broken\n"
+        "grader.rubrics.load_rubrics = broken\n"
         "cli.main()"
     )
     with MessagesServer(answer) as server:
         command = ["grade", "few.jsonl", "--judge", MODEL, "--base-url", server.base_url, "--out", "v.csv"]
         run = subprocess.run(
-            [sys.executable, "-c", code, *command], capture_output=True, text=True, cwd=tmp_path,
+            [sys.executable, "-c", code, *command], capture_output=True, text=True, cwd=tmp_path, timeout=60,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
         )  # fmt: skip
     assert run.returncode not in (0, 2) and "ZeroDivisionError: a defect" in run.stderr
