@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from grader.failed_runs import can_be_graded, corrected, run_failure
@@ -39,8 +39,10 @@ def iter_rows(
     *,
     store: Store | None = None,
     engine: Engine = "local",
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any]]:
     """Yield rows of the verdict frame as verdicts arrive, in bounded memory.
+
+    Close it before `store` when it is not read to its end: a judge's threads end then, and its claims are given back.
 
     Parameters
     ----------

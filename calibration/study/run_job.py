@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -198,13 +199,13 @@ def _write_verdicts(
     track: Track,
     n_transcripts: int,
 ) -> None:
-    def rows() -> Iterator[Mapping[str, Any]]:
+    def rows() -> Generator[Mapping[str, Any]]:
         if imported is not None:
             columns = [str(c) for c in imported.columns]
             yield from (dict(zip(columns, row, strict=True)) for row in imported.itertuples(index=False, name=None))
         if graders:
             yield from budget.watch(iter_rows(sources.read_transcripts(), graders))
 
-    with VerdictWriter(path) as writer:
-        for row in track(rows(), GRADING, n_transcripts):
+    with closing(rows()) as every, VerdictWriter(path) as writer:
+        for row in track(every, GRADING, n_transcripts):
             writer.write(row)

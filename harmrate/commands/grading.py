@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from contextlib import redirect_stdout
+from contextlib import closing, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -123,10 +123,10 @@ def _grade_file(logs: Sources, judge: JudgeOptions, out: Path, rubrics: Mapping[
             for difference in getattr(grader, "differences_", ()):
                 note(f"{grader.name}: {difference}")
         total = logs.count_transcripts(track) if watched() else None
-        graded = repeats.watch(iter_rows(logs.read_transcripts(), graders, store=store))
-        rows = FailureBudget(judge.max_failed).watch(graded)
         follow = metered(Meter(lambda: ledger.cost, judge.max_cost))
-        stopped = save_rows(follow(rows, GRADING, total), writer)
+        with closing(iter_rows(logs.read_transcripts(), graders, store=store)) as graded:
+            rows = FailureBudget(judge.max_failed).watch(repeats.watch(graded))
+            stopped = save_rows(follow(rows, GRADING, total), writer)
     note(f"{out}: {writer.summary()}")
     if writer.outcomes["api_error"]:
         note("the same command again asks only for what failed at the server")
